@@ -1,0 +1,172 @@
+use session_core::{Version, When, WriteOutcome};
+
+use crate::{
+    case::cases,
+    context::TICK,
+    failure::{ensure, ensure_eq},
+    history::is_linearizable,
+    steps::{
+        all, create, ensure_absent, ensure_conflict, ensure_expires_in, ensure_live, hour, increment, live, millis,
+        owned, owner, put, write,
+    },
+};
+
+cases! {
+    promise ConditionalWrite;
+
+    /// A write with `Absent` creates a record, and a second one meets a conflict that carries the first.
+    async fn absent_creates_once(cx) {
+        let key = cx.key();
+        let first = create(&cx.store, &key, "first").await?;
+        let current = ensure_conflict(cx.store.write(&key, write("second"), When::Absent).await?)?;
+        ensure_eq!(current.map(|record| record.version), Some(first), "the conflict must carry the live record");
+        ensure_live(&cx.store, &key, "first", first).await?;
+    }
+
+    /// A write with the live record's version replaces it, and gives it the write's version.
+    async fn the_live_version_wins(cx) {
+        let key = cx.key();
+        let first = create(&cx.store, &key, "first").await?;
+        let second = put(&cx.store, &key, write("second"), When::Version(first)).await?;
+        ensure_live(&cx.store, &key, "second", second).await?;
+    }
+
+    /// A write with a version that was replaced meets a conflict, and nothing changes: data, version, owner, expiry.
+    async fn a_stale_version_changes_nothing(cx) {
+        let key = cx.key();
+        let first = put(&cx.store, &key, owned("first", "alice"), When::Absent).await?;
+        let second = put(&cx.store, &key, write("second"), When::Version(first)).await?;
+        let mut stale = owned("stale", "mallory");
+        stale.ttl = millis(5_000);
+        ensure_conflict(cx.store.write(&key, stale, When::Version(first)).await?)?;
+        let record = ensure_live(&cx.store, &key, "second", second).await?;
+        ensure_eq!(record.owner, Some(owner("alice")), "a write that met a conflict changed the owner");
+        ensure!(record.expires_in.as_secs() > 3_000, "a write that met a conflict changed the expiry");
+    }
+
+    /// A conflict carries the whole live record: data, version, owner and what is left of the ttl.
+    async fn a_conflict_carries_the_record(cx) {
+        let key = cx.key();
+        let begun = std::time::Instant::now();
+        let version = put(&cx.store, &key, owned("mine", "alice"), When::Absent).await?;
+        for when in [When::Absent, When::Version(Version::random())] {
+            let carried = ensure_conflict(cx.store.write(&key, write("other"), when).await?)?;
+            ensure!(carried.is_some(), "a conflict with a live record ({when:?}) must carry it");
+            if let Some(record) = carried {
+                ensure_eq!(record.data, b"mine"[..], "the conflict carries other data ({when:?})");
+                ensure_eq!(record.version, version, "the conflict carries another version ({when:?})");
+                ensure_eq!(record.owner, Some(owner("alice")), "the conflict carries another owner ({when:?})");
+                ensure_expires_in(&record, hour(), begun.elapsed() + TICK)?;
+            }
+        }
+    }
+
+    /// A write with a version where nothing ever was meets a conflict without a record, and creates nothing.
+    async fn a_version_creates_nothing(cx) {
+        let key = cx.key();
+        let outcome = cx.store.write(&key, write("x"), When::Version(Version::random())).await?;
+        ensure_eq!(outcome, WriteOutcome::Conflict(None), "there is nothing that could have this version");
+        ensure_absent(&cx.store, &key).await?;
+    }
+
+    /// A write with `Any` creates and replaces.
+    async fn any_creates_and_replaces(cx) {
+        let key = cx.key();
+        let first = put(&cx.store, &key, write("first"), When::Any).await?;
+        ensure_live(&cx.store, &key, "first", first).await?;
+        let second = put(&cx.store, &key, write("second"), When::Any).await?;
+        ensure_live(&cx.store, &key, "second", second).await?;
+    }
+
+    /// After a blind replacement by the same bytes, the version of before no longer wins.
+    async fn equal_bytes_are_not_the_same_version(cx) {
+        let key = cx.key();
+        let first = create(&cx.store, &key, "same").await?;
+        let second = put(&cx.store, &key, write("same"), When::Any).await?;
+        ensure_conflict(cx.store.write(&key, write("stale"), When::Version(first)).await?)?;
+        ensure_live(&cx.store, &key, "same", second).await?;
+    }
+
+    /// Of 64 concurrent writers with `Absent`, exactly one wins, and all others are told of its record.
+    async fn one_of_many_absent_writers_wins(cx) {
+        for _ in 0..cx.rounds(20) {
+            let key = cx.key();
+            let writers = (0..64).map(|n| {
+                let (store, write) = (cx.store.clone(), write(format!("writer {n}")));
+                async move { (write.version, store.write(&key, write, When::Absent).await) }
+            });
+            let mut winners = Vec::new();
+            let mut losers = Vec::new();
+            for (version, outcome) in all(writers).await? {
+                match outcome? {
+                    WriteOutcome::Written => winners.push(version),
+                    WriteOutcome::Conflict(current) => losers.push(current.map(|record| record.version)),
+                }
+            }
+            ensure_eq!(winners.len(), 1, "one of 64 writers must win");
+            ensure_eq!(live(&cx.store, &key).await?.version, winners[0], "the record must be the winner's");
+            ensure!(losers.iter().all(|seen| *seen == Some(winners[0])), "a loser was told of another record");
+        }
+    }
+
+    /// Of 64 concurrent writers that have seen the same version, exactly one wins.
+    async fn one_of_many_version_writers_wins(cx) {
+        for _ in 0..cx.rounds(20) {
+            let key = cx.key();
+            let seen = create(&cx.store, &key, "seen").await?;
+            let writers = (0..64).map(|n| {
+                let (store, write) = (cx.store.clone(), write(format!("writer {n}")));
+                async move { (write.version, store.write(&key, write, When::Version(seen)).await) }
+            });
+            let mut winners = Vec::new();
+            for (version, outcome) in all(writers).await? {
+                if outcome?.is_written() {
+                    winners.push(version);
+                }
+            }
+            ensure_eq!(winners.len(), 1, "one of 64 writers must win");
+            ensure_eq!(live(&cx.store, &key).await?.version, winners[0], "the record must be the winner's");
+        }
+    }
+
+    /// 64 tasks that each increment a counter several times, conditionally, lose no increment.
+    async fn concurrent_increments_are_not_lost(cx) {
+        let key = cx.key();
+        let each = cx.rounds(8);
+        create(&cx.store, &key, "0").await?;
+        let tasks = (0..64).map(|_| {
+            let store = cx.store.clone();
+            async move {
+                for _ in 0..each {
+                    increment(&*store, &key).await?;
+                }
+                Ok(())
+            }
+        });
+        for done in all::<crate::failure::Checked, _>(tasks).await? {
+            done?;
+        }
+        let total = (64 * each).to_string();
+        ensure_eq!(live(&cx.store, &key).await?.data, total.as_bytes(), "increments were lost or counted twice");
+    }
+
+    /// A write that lost tells of a record with which the next attempt can win, without a read.
+    async fn a_conflict_is_enough_to_go_on(cx) {
+        let key = cx.key();
+        let first = create(&cx.store, &key, "first").await?;
+        put(&cx.store, &key, write("second"), When::Version(first)).await?;
+        let current = ensure_conflict(cx.store.write(&key, write("merged"), When::Version(first)).await?)?;
+        ensure!(current.is_some(), "the record is live, so the conflict must carry it");
+        if let Some(record) = current {
+            put(&cx.store, &key, write("merged"), When::Version(record.version)).await?;
+        }
+        ensure_eq!(live(&cx.store, &key).await?.data, b"merged"[..], "the second attempt must be there");
+    }
+
+    /// Concurrent calls of four clients on one record can be put in an order that explains all answers (linearizability).
+    async fn concurrent_histories_are_linearizable(cx) {
+        for _ in 0..cx.rounds(60) {
+            is_linearizable(&cx.store, cx.key()).await?;
+        }
+    }
+}

@@ -1,0 +1,147 @@
+use session_core::{DeleteOutcome, Expected, SessionStore, When, WriteItem, WriteOutcome};
+
+use crate::{
+    case::cases,
+    failure::{Checked, ensure_eq},
+    model::agrees_with_model,
+    steps::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, increment, live, millis, put, write},
+};
+
+cases! {
+    promise ReadYourWrites;
+
+    /// Each change is seen by the next read through the same handle, single or batched.
+    async fn a_handle_sees_its_own_changes(cx) {
+        let (key, renamed) = cx.pair();
+        for n in 0..cx.rounds(50) {
+            let data = format!("write {n}");
+            let version = put(&cx.store, &key, write(data.clone()), When::Any).await?;
+            ensure_live(&cx.store, &key, &data, version).await?;
+            for found in cx.store.read_many(&[key]).await {
+                ensure_eq!(found?.map(|record| record.version), Some(version), "read_many must see the last write");
+            }
+        }
+        let version = live(&cx.store, &key).await?.version;
+        cx.store.touch(&key, millis(60_000)).await?;
+        ensure_eq!(live(&cx.store, &key).await?.expires_in <= millis(60_001).as_duration(), true, "the touch is unseen");
+        let _ = cx.store.rename(&key, &renamed, write("renamed"), version).await?;
+        ensure_absent(&cx.store, &key).await?;
+        ensure_eq!(live(&cx.store, &renamed).await?.data, b"renamed"[..], "the rename must be seen");
+        let _ = cx.store.delete(&renamed, Expected::Any).await?;
+        ensure_absent(&cx.store, &renamed).await?;
+    }
+
+    /// A change through one handle is seen by a read through another, at once or after the declared staleness.
+    #[needs(SecondHandle)]
+    async fn another_handle_sees_the_changes(cx) {
+        let other = cx.second().await?;
+        let (key, renamed) = cx.pair();
+        ensure_absent(&other, &key).await?;
+        let first = create(&cx.store, &key, "first").await?;
+        cx.settle().await;
+        ensure_live(&other, &key, "first", first).await?;
+        let second = put(&cx.store, &key, write("second"), When::Version(first)).await?;
+        cx.settle().await;
+        ensure_live(&other, &key, "second", second).await?;
+        let _ = cx.store.rename(&key, &renamed, write("third"), second).await?;
+        cx.settle().await;
+        ensure_absent(&other, &key).await?;
+        ensure_eq!(live(&other, &renamed).await?.data, b"third"[..], "the other handle must see the rename");
+        let _ = cx.store.delete(&renamed, Expected::Any).await?;
+        cx.settle().await;
+        ensure_absent(&other, &renamed).await?;
+    }
+
+    /// Conditions are judged by the present, also through a handle that has seen an earlier state.
+    #[needs(SecondHandle)]
+    async fn conditions_are_never_judged_by_stale_data(cx) {
+        let other = cx.second().await?;
+        for _ in 0..cx.rounds(50) {
+            let key = cx.key();
+            let first = create(&cx.store, &key, "first").await?;
+            let _ = other.read(&key).await?;
+            let second = put(&cx.store, &key, write("second"), When::Version(first)).await?;
+            let current = ensure_conflict(other.write(&key, write("stale"), When::Version(first)).await?)?;
+            ensure_eq!(current.map(|record| record.version), Some(second), "the conflict must carry the present record");
+            let _ = other.read(&key).await?;
+            let _ = cx.store.delete(&key, Expected::Any).await?;
+            let late = other.write(&key, write("late"), When::Version(second)).await?;
+            ensure_eq!(late, WriteOutcome::Conflict(None), "the record was deleted through the first handle");
+            ensure_eq!(other.touch(&key, hour()).await?, false, "the record was deleted through the first handle");
+            ensure_eq!(other.delete(&key, Expected::Any).await?, DeleteOutcome::Absent, "it was deleted already");
+            put(&other, &key, write("anew"), When::Absent).await?;
+        }
+    }
+
+    /// Increments through two handles at once are all counted.
+    #[needs(SecondHandle)]
+    async fn two_handles_lose_no_update(cx) {
+        let (key, other) = (cx.key(), cx.second().await?);
+        let each = cx.rounds(25);
+        create(&cx.store, &key, "0").await?;
+        let tasks = [cx.store.clone(), other.clone(), cx.store.clone(), other].map(|store| async move {
+            for _ in 0..each {
+                increment(&*store, &key).await?;
+            }
+            Ok(())
+        });
+        for done in all::<Checked, _>(tasks).await? {
+            done?;
+        }
+        ensure_eq!(live(&cx.store, &key).await?.data, (4 * each).to_string().as_bytes(), "increments were lost");
+    }
+
+    /// Under load from many tasks, each task sees its own last write, never an earlier state.
+    async fn own_writes_are_seen_under_load(cx) {
+        let rounds = cx.rounds(20);
+        let tasks = (0..32_u32).map(|task| {
+            let (store, key) = (cx.store.clone(), cx.key());
+            async move {
+                let mut when = When::Absent;
+                for n in 0..rounds {
+                    let data = format!("{task}/{n}");
+                    let version = put(&*store, &key, write(data.clone()), when).await?;
+                    ensure_live(&*store, &key, &data, version).await?;
+                    when = When::Version(version);
+                }
+                let _ = store.delete(&key, Expected::Any).await?;
+                ensure_absent(&*store, &key).await
+            }
+        });
+        for done in all::<Checked, _>(tasks).await? {
+            done?;
+        }
+    }
+
+    /// What a batch changed is seen by the next read, and what a single call changed by the next batch.
+    async fn batches_and_singles_see_each_other(cx) {
+        let keys: Vec<_> = (0..16).map(|_| cx.key()).collect();
+        let items: Vec<_> = keys
+            .iter()
+            .map(|key| WriteItem { key: *key, write: write("batched"), when: When::Absent })
+            .collect();
+        for outcome in cx.store.write_many(&items).await {
+            ensure_eq!(outcome?, WriteOutcome::Written, "the keys were free");
+        }
+        for item in &items {
+            ensure_live(&cx.store, &item.key, "batched", item.write.version).await?;
+        }
+        let single = put(&cx.store, &keys[3], write("single"), When::Any).await?;
+        let found = cx.store.read_many(&keys).await;
+        for (at, (found, item)) in found.into_iter().zip(&items).enumerate() {
+            let expected = if at == 3 { single } else { item.write.version };
+            ensure_eq!(found?.map(|record| record.version), Some(expected), "item {at} of the batch is not up to date");
+        }
+    }
+
+    /// Random sequences of all operations give, at each step, what the contract says.
+    async fn any_sequence_agrees_with_the_model(cx) {
+        agrees_with_model(cx.store.clone(), cx.rounds(100), false).await?;
+    }
+
+    /// Random sequences of all operations, with owners, give, at each step, what the contract says.
+    #[needs(Owners)]
+    async fn any_sequence_with_owners_agrees_with_the_model(cx) {
+        agrees_with_model(cx.store.clone(), cx.rounds(100), true).await?;
+    }
+}

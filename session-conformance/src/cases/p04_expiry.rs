@@ -1,0 +1,235 @@
+use std::time::{Duration, Instant};
+
+use session_core::{DeleteOutcome, Expected, RenameOutcome, SessionKey, SessionStore, TouchItem, Ttl, When, WriteOutcome};
+use tokio::time::{sleep, sleep_until};
+
+use crate::{
+    case::cases,
+    context::TICK,
+    failure::{Checked, ensure, ensure_eq},
+    race::race,
+    steps::{
+        create, ensure_absent, ensure_expires_in, ensure_live, hour, live, millis, owned, owner, put, write,
+    },
+};
+
+/// Writes a record, and returns the span in which it expires: from the write's beginning and end, by our clock.
+async fn put_expiring(store: &dyn SessionStore, key: &SessionKey, ttl: Ttl) -> Checked<(Instant, Instant)> {
+    let mut brief = write("brief");
+    brief.ttl = ttl;
+    let begun = Instant::now();
+    put(store, key, brief, When::Any).await?;
+    Ok((begun + ttl.as_duration(), Instant::now() + ttl.as_duration()))
+}
+
+/// Reads until the record has expired, and checks at each read that it is there exactly as long as it should be.
+async fn follow(store: &dyn SessionStore, key: &SessionKey, (earliest, latest): (Instant, Instant)) -> Checked {
+    loop {
+        let begun = Instant::now();
+        let found = store.read(key).await?;
+        let done = Instant::now();
+        match found {
+            Some(record) => {
+                ensure!(begun < latest + TICK, "visible {:?} after its ttl had passed", begun - latest);
+                let most = latest.saturating_duration_since(begun) + TICK;
+                ensure!(record.expires_in <= most, "expires_in is {:?}, and {most:?} are left", record.expires_in);
+            }
+            None => {
+                ensure!(done + TICK > earliest, "gone {:?} before its ttl had passed", earliest - done);
+                return Ok(());
+            }
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A record that has expired, and that the store had no reason yet to look at again.
+async fn expired(store: &dyn SessionStore, key: &SessionKey) -> Checked {
+    let (_, latest) = put_expiring(store, key, millis(30)).await?;
+    sleep_until((latest + TICK).into()).await;
+    Ok(())
+}
+
+cases! {
+    promise Expiry;
+
+    /// A record is visible until its ttl has passed and not after, for ttls that are no whole seconds.
+    async fn visible_for_its_ttl_and_no_longer(cx) {
+        for ttl in [1, 40, 250, 1_001, 1_499] {
+            let key = cx.key();
+            let span = put_expiring(&cx.store, &key, millis(ttl)).await?;
+            follow(&cx.store, &key, span).await?;
+        }
+    }
+
+    /// The shortest ttl is one millisecond, and the longest is kept as it is.
+    async fn the_ends_of_the_range_work(cx) {
+        let (brief, long) = (cx.key(), cx.key());
+        let span = put_expiring(&cx.store, &brief, Ttl::MIN).await?;
+        follow(&cx.store, &brief, span).await?;
+        let begun = Instant::now();
+        put_expiring(&cx.store, &long, Ttl::MAX).await?;
+        let record = live(&cx.store, &long).await?;
+        ensure_expires_in(&record, Ttl::MAX, begun.elapsed() + TICK)?;
+        ensure!(cx.store.touch(&long, Ttl::MAX).await?, "a touch by the longest ttl must work");
+        ensure_expires_in(&live(&cx.store, &long).await?, Ttl::MAX, begun.elapsed() + TICK)?;
+    }
+
+    /// An expired record that nothing has purged is absent for read, touch, delete, rename and conditional write.
+    async fn an_expired_record_is_absent(cx) {
+        let key = cx.key();
+        let version = create(&cx.store, &key, "x").await?;
+        cx.store.touch(&key, millis(1)).await?;
+        sleep(Duration::from_millis(1) + TICK).await;
+        ensure_absent(&cx.store, &key).await?;
+        ensure_eq!(cx.store.touch(&key, hour()).await?, false, "touch: an expired record is absent");
+        for touched in cx.store.touch_many(&[TouchItem { key, ttl: hour() }]).await {
+            ensure_eq!(touched?, false, "touch_many: an expired record is absent");
+        }
+        let outcome = cx.store.write(&key, write("late"), When::Version(version)).await?;
+        ensure_eq!(outcome, WriteOutcome::Conflict(None), "write: an expired record is absent");
+        let outcome = cx.store.rename(&key, &cx.key(), write("late"), version).await?;
+        ensure_eq!(outcome, RenameOutcome::Conflict(None), "rename: an expired record is absent");
+        for expected in [Expected::Version(version), Expected::Any] {
+            let outcome = cx.store.delete(&key, expected).await?;
+            ensure_eq!(outcome, DeleteOutcome::Absent, "delete: an expired record is absent");
+        }
+        ensure_absent(&cx.store, &key).await?;
+    }
+
+    /// A touch does not revive an expired record, and what it left behind stays dead.
+    async fn a_touch_revives_nothing(cx) {
+        let key = cx.key();
+        expired(&cx.store, &key).await?;
+        ensure_eq!(cx.store.touch(&key, hour()).await?, false, "an expired record is absent");
+        ensure_absent(&cx.store, &key).await?;
+    }
+
+    /// A write with `Absent` takes the place of an expired record, as if nothing had ever been there.
+    async fn absent_replaces_an_expired_record(cx) {
+        let key = cx.key();
+        let mut brief = owned("brief", "alice");
+        brief.ttl = millis(1);
+        put(&cx.store, &key, brief, When::Absent).await?;
+        sleep(Duration::from_millis(1) + TICK).await;
+        let version = create(&cx.store, &key, "anew").await?;
+        let record = ensure_live(&cx.store, &key, "anew", version).await?;
+        ensure_eq!(record.owner, None, "a new record must not inherit the owner of an expired one");
+        ensure!(record.expires_in > Duration::from_secs(3_000), "a new record must not inherit an expiry");
+    }
+
+    /// The version of an expired record does not win against the record that took its place.
+    async fn an_expired_version_does_not_fit_a_new_record(cx) {
+        let key = cx.key();
+        let old = create(&cx.store, &key, "old").await?;
+        cx.store.touch(&key, millis(1)).await?;
+        sleep(Duration::from_millis(1) + TICK).await;
+        let new = create(&cx.store, &key, "new").await?;
+        let outcome = cx.store.write(&key, write("late"), When::Version(old)).await?;
+        ensure!(matches!(outcome, WriteOutcome::Conflict(Some(_))), "the version of before won: {outcome:?}");
+        ensure_live(&cx.store, &key, "new", new).await?;
+    }
+
+    /// A write with `Any` over an expired record makes a new one, without the old owner.
+    async fn any_inherits_nothing_from_an_expired_record(cx) {
+        let key = cx.key();
+        let mut brief = owned("brief", "alice");
+        brief.ttl = millis(1);
+        put(&cx.store, &key, brief, When::Absent).await?;
+        sleep(Duration::from_millis(1) + TICK).await;
+        put(&cx.store, &key, write("anew"), When::Any).await?;
+        ensure_eq!(live(&cx.store, &key).await?.owner, None, "a new record inherited an owner");
+    }
+
+    /// A write renews the ttl, and a shorter ttl takes effect as a longer one does.
+    async fn a_write_renews_the_ttl(cx) {
+        let key = cx.key();
+        let (_, latest) = put_expiring(&cx.store, &key, millis(150)).await?;
+        let version = live(&cx.store, &key).await?.version;
+        let begun = Instant::now();
+        let version = put(&cx.store, &key, write("renewed"), When::Version(version)).await?;
+        sleep_until((latest + TICK).into()).await;
+        let record = ensure_live(&cx.store, &key, "renewed", version).await?;
+        ensure_expires_in(&record, hour(), begun.elapsed() + TICK)?;
+        let span = put_expiring(&cx.store, &key, millis(60)).await?;
+        follow(&cx.store, &key, span).await?;
+    }
+
+    /// `expires_in` is what is left of the ttl, in reads, batched reads and conflicts.
+    async fn what_is_left_is_reported(cx) {
+        let key = cx.key();
+        let ttl = millis(20_000);
+        let begun = Instant::now();
+        put_expiring(&cx.store, &key, ttl).await?;
+        sleep(Duration::from_millis(60)).await;
+        let mut records = vec![live(&cx.store, &key).await?];
+        for found in cx.store.read_many(&[key]).await {
+            records.extend(found?);
+        }
+        if let WriteOutcome::Conflict(found) = cx.store.write(&key, write("x"), When::Absent).await? {
+            records.extend(found);
+        }
+        ensure_eq!(records.len(), 3, "the record is live, so each of the three must return it");
+        for record in records {
+            ensure_expires_in(&record, ttl, begun.elapsed() + TICK)?;
+            let most = ttl.as_duration() - Duration::from_millis(60) + TICK;
+            ensure!(record.expires_in <= most, "expires_in is {:?} after 60 ms", record.expires_in);
+        }
+    }
+
+    /// Touches that race the expiry either keep the record alive or come too late; it never comes back.
+    async fn no_touch_comes_after_the_end(cx) {
+        for round in 0..cx.rounds(30) {
+            let key = cx.key();
+            let (_, latest) = put_expiring(&cx.store, &key, millis(10)).await?;
+            sleep_until((latest - Duration::from_millis(2)).into()).await;
+            let (a, b) = (cx.store.clone(), cx.store.clone());
+            let (first, second) = race(
+                round,
+                async move { a.touch(&key, hour()).await },
+                async move { (b.read(&key).await, b.touch(&key, hour()).await) },
+            )
+            .await?;
+            let (seen, second) = (second.0?, second.1?);
+            let alive = cx.store.read(&key).await?.is_some();
+            ensure_eq!(alive, first? || second, "the record lives on exactly if a touch came in time");
+            ensure!(!second || seen.is_some(), "a record that was gone for a reader was revived by its touch");
+        }
+    }
+
+    /// An expired session is not in its owner's list or count, and deleting by owner does not count it.
+    #[needs(Owners)]
+    async fn the_index_leaves_expired_sessions_out(cx) {
+        let (live_key, brief_key) = (cx.key(), cx.key());
+        put(&cx.store, &live_key, owned("live", "alice"), When::Absent).await?;
+        let mut brief = owned("brief", "alice");
+        brief.ttl = millis(1);
+        put(&cx.store, &brief_key, brief, When::Absent).await?;
+        sleep(Duration::from_millis(1) + TICK).await;
+        let (owners, alice) = (cx.owners()?, owner("alice"));
+        ensure_eq!(owners.list(&alice).await?, vec![live_key], "the list must hold the live session alone");
+        ensure_eq!(owners.count(&alice).await?, 1, "the count must leave the expired session out");
+        ensure_eq!(owners.delete_all(&alice, None).await?, 1, "one live session was ended");
+    }
+
+    /// Counting and paging leave expired records out, before any purge.
+    #[needs(Maintenance)]
+    async fn listings_leave_expired_records_out(cx) {
+        let key = cx.key();
+        create(&cx.store, &key, "live").await?;
+        for _ in 0..5 {
+            expired(&cx.store, &cx.key()).await?;
+        }
+        let maintenance = cx.maintenance()?;
+        ensure_eq!(maintenance.count().await?, 1, "only one record is live");
+        let mut cursor = None;
+        loop {
+            let page = maintenance.page(cursor, 10).await?;
+            ensure!(page.records.iter().all(|(found, _)| *found == key), "an expired record was listed");
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+use std::time::{Duration, Instant};
+
+use session_core::{TouchItem, When, WriteOutcome};
+
+use crate::{
+    case::cases,
+    context::TICK,
+    failure::ensure_eq,
+    race::race,
+    steps::{
+        all, create, ensure_absent, ensure_expires_in, ensure_live, hour, increment, live, millis, owned, owner, put,
+        write,
+    },
+};
+
+cases! {
+    promise Touch;
+
+    /// A touch moves the expiry, and leaves data, version and owner as they are.
+    async fn a_touch_moves_the_expiry_and_nothing_else(cx) {
+        let key = cx.key();
+        let mut brief = owned("mine", "alice");
+        brief.ttl = millis(5_000);
+        let version = put(&cx.store, &key, brief, When::Absent).await?;
+        for ttl in [hour(), millis(90_000), millis(7_200_000)] {
+            let begun = Instant::now();
+            ensure_eq!(cx.store.touch(&key, ttl).await?, true, "the record is live");
+            let record = ensure_live(&cx.store, &key, "mine", version).await?;
+            ensure_eq!(record.owner, Some(owner("alice")), "a touch changed the owner");
+            ensure_expires_in(&record, ttl, begun.elapsed() + TICK)?;
+        }
+    }
+
+    /// A touch with a shorter ttl ends the record that much sooner.
+    async fn a_touch_can_shorten(cx) {
+        let key = cx.key();
+        create(&cx.store, &key, "x").await?;
+        ensure_eq!(cx.store.touch(&key, millis(20)).await?, true, "the record is live");
+        tokio::time::sleep(Duration::from_millis(20) + TICK).await;
+        ensure_absent(&cx.store, &key).await?;
+    }
+
+    /// A record that is touched again and again outlives its first ttl.
+    async fn touches_keep_a_record_alive(cx) {
+        let key = cx.key();
+        let mut brief = write("kept");
+        brief.ttl = millis(400);
+        let version = put(&cx.store, &key, brief, When::Absent).await?;
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(1_000) {
+            ensure_eq!(cx.store.touch(&key, millis(400)).await?, true, "it was touched well before its end");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        ensure_live(&cx.store, &key, "kept", version).await?;
+    }
+
+    /// Touching what is absent says so, and creates nothing.
+    async fn what_is_absent_stays_absent(cx) {
+        let key = cx.key();
+        ensure_eq!(cx.store.touch(&key, hour()).await?, false, "nothing was ever there");
+        for touched in cx.store.touch_many(&[TouchItem { key, ttl: hour() }]).await {
+            ensure_eq!(touched?, false, "nothing was ever there");
+        }
+        ensure_absent(&cx.store, &key).await?;
+        create(&cx.store, &key, "x").await?;
+    }
+
+    /// The version of before a touch still wins after it.
+    async fn a_touch_does_not_cost_a_writer_its_version(cx) {
+        let key = cx.key();
+        let version = create(&cx.store, &key, "first").await?;
+        cx.store.touch(&key, millis(90_000)).await?;
+        put(&cx.store, &key, write("second"), When::Version(version)).await?;
+    }
+
+    /// A write that races a touch is never lost, and never refused because of it.
+    async fn a_touch_races_a_write(cx) {
+        for round in 0..cx.rounds(300) {
+            let key = cx.key();
+            let version = create(&cx.store, &key, "first").await?;
+            let (toucher, writer) = (cx.store.clone(), cx.store.clone());
+            let second = write("second");
+            let written = second.version;
+            let (touched, outcome) = race(
+                round,
+                async move { toucher.touch(&key, hour()).await },
+                async move { writer.write(&key, second, When::Version(version)).await },
+            )
+            .await?;
+            ensure_eq!(touched?, true, "the record was live all along");
+            ensure_eq!(outcome?, WriteOutcome::Written, "a touch must not make a writer's version stale");
+            ensure_live(&cx.store, &key, "second", written).await?;
+        }
+    }
+
+    /// Increments are not lost while others touch the same record all the time.
+    async fn touches_lose_no_increment(cx) {
+        let key = cx.key();
+        let each = cx.rounds(20);
+        create(&cx.store, &key, "0").await?;
+        let tasks = (0..16).map(|n| {
+            let store = cx.store.clone();
+            async move {
+                for _ in 0..each {
+                    if n % 2 == 0 {
+                        increment(&*store, &key).await?;
+                    } else {
+                        ensure_eq!(store.touch(&key, hour()).await?, true, "the record was live all along");
+                    }
+                }
+                Ok(())
+            }
+        });
+        for done in all::<crate::failure::Checked, _>(tasks).await? {
+            done?;
+        }
+        ensure_eq!(live(&cx.store, &key).await?.data, (8 * each).to_string().as_bytes(), "increments were lost");
+    }
+}

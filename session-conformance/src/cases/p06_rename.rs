@@ -1,0 +1,205 @@
+use std::time::Instant;
+
+use session_core::{
+    DeleteOutcome, Expected, OwnerChange, RenameOutcome, SessionId, Version, When, WriteOutcome,
+};
+
+use crate::{
+    case::cases,
+    context::TICK,
+    failure::{ensure, ensure_eq, ensure_let},
+    race::{poll_then_drop, race},
+    steps::{
+        all, create, ensure_absent, ensure_expires_in, ensure_live, hour, live, millis, owned, owner, put, write,
+    },
+};
+
+cases! {
+    promise Rename;
+
+    /// A rename ends the old record and makes the new one what the write says, with its ttl and the old owner.
+    async fn content_moves_to_the_new_key(cx) {
+        let (old, new) = cx.pair();
+        let mut brief = owned("before", "alice");
+        brief.ttl = millis(60_000);
+        let version = put(&cx.store, &old, brief, When::Absent).await?;
+        let login = write("after");
+        let written = login.version;
+        let begun = Instant::now();
+        let outcome = cx.store.rename(&old, &new, login, version).await?;
+        ensure_eq!(outcome, RenameOutcome::Renamed, "the old record had the expected version");
+        ensure_absent(&cx.store, &old).await?;
+        let record = ensure_live(&cx.store, &new, "after", written).await?;
+        ensure_eq!(record.owner, Some(owner("alice")), "a rename that keeps the owner lost it");
+        ensure_expires_in(&record, hour(), begun.elapsed() + TICK)?;
+    }
+
+    /// A rename sets, keeps and clears the owner as a write does.
+    async fn the_owner_is_set_kept_and_cleared(cx) {
+        let id = SessionId::generate();
+        let mut key = id.key();
+        let mut version = create(&cx.store, &key, "anonymous").await?;
+        let alice = Some(owner("alice"));
+        for (change, expected) in [
+            (OwnerChange::Keep, None),
+            (OwnerChange::Set(owner("alice")), alice.clone()),
+            (OwnerChange::Keep, alice),
+            (OwnerChange::Set(owner("bob")), Some(owner("bob"))),
+            (OwnerChange::Clear, None),
+        ] {
+            let next = id.rotate().key();
+            let login = write("x").owner(change.clone());
+            let written = login.version;
+            let outcome = cx.store.rename(&key, &next, login, version).await?;
+            ensure_eq!(outcome, RenameOutcome::Renamed, "the old record had the expected version");
+            ensure_eq!(live(&cx.store, &next).await?.owner, expected, "the owner after {change:?}");
+            (key, version) = (next, written);
+        }
+    }
+
+    /// A rename with a stale version changes nothing, and carries the record that is live.
+    async fn a_stale_version_changes_nothing(cx) {
+        let (old, new) = cx.pair();
+        let first = create(&cx.store, &old, "first").await?;
+        let second = put(&cx.store, &old, write("second"), When::Version(first)).await?;
+        for stale in [first, Version::random()] {
+            let outcome = cx.store.rename(&old, &new, write("late"), stale).await?;
+            ensure_let!(RenameOutcome::Conflict(Some(record)) = outcome, "the record has another version");
+            ensure_eq!(record.version, second, "the conflict must carry the live record");
+            ensure_absent(&cx.store, &new).await?;
+        }
+        ensure_live(&cx.store, &old, "second", second).await?;
+    }
+
+    /// Renaming what is absent creates nothing.
+    async fn renaming_nothing_creates_nothing(cx) {
+        let (old, new) = cx.pair();
+        let outcome = cx.store.rename(&old, &new, write("x"), Version::random()).await?;
+        ensure_eq!(outcome, RenameOutcome::Conflict(None), "nothing was ever there");
+        ensure_absent(&cx.store, &old).await?;
+        ensure_absent(&cx.store, &new).await?;
+    }
+
+    /// A rename to a key that is taken changes neither record.
+    async fn a_taken_key_is_left_alone(cx) {
+        let (old, new) = cx.pair();
+        let version = create(&cx.store, &old, "mine").await?;
+        let theirs = create(&cx.store, &new, "theirs").await?;
+        let outcome = cx.store.rename(&old, &new, write("x"), version).await?;
+        ensure_eq!(outcome, RenameOutcome::Occupied, "the new key is taken");
+        ensure_live(&cx.store, &old, "mine", version).await?;
+        ensure_live(&cx.store, &new, "theirs", theirs).await?;
+    }
+
+    /// An expired record under the new key is no obstacle.
+    async fn an_expired_record_does_not_take_the_key(cx) {
+        let (old, new) = cx.pair();
+        let version = create(&cx.store, &old, "mine").await?;
+        create(&cx.store, &new, "theirs").await?;
+        cx.store.touch(&new, millis(1)).await?;
+        tokio::time::sleep(millis(1).as_duration() + TICK).await;
+        let outcome = cx.store.rename(&old, &new, write("x"), version).await?;
+        ensure_eq!(outcome, RenameOutcome::Renamed, "what was under the new key has expired");
+        ensure_absent(&cx.store, &old).await?;
+    }
+
+    /// A rename works between any two keys, also of different shards.
+    async fn shards_do_not_matter(cx) {
+        for _ in 0..cx.rounds(20) {
+            let (old, new) = (cx.key(), cx.key());
+            let version = put(&cx.store, &old, owned("before", "alice"), When::Absent).await?;
+            let login = write("after");
+            let written = login.version;
+            let outcome = cx.store.rename(&old, &new, login, version).await?;
+            ensure_eq!(outcome, RenameOutcome::Renamed, "the old record had the expected version");
+            ensure_absent(&cx.store, &old).await?;
+            let record = ensure_live(&cx.store, &new, "after", written).await?;
+            ensure_eq!(record.owner, Some(owner("alice")), "the owner must come along");
+        }
+    }
+
+    /// Of 16 concurrent renames of one record, one wins, and nothing is left of the others.
+    async fn one_of_many_renames_wins(cx) {
+        for _ in 0..cx.rounds(20) {
+            let id = SessionId::generate();
+            let old = id.key();
+            let version = create(&cx.store, &old, "before").await?;
+            let news: Vec<_> = (0..16).map(|_| id.rotate().key()).collect();
+            let renames = news.clone().into_iter().map(|new| {
+                let store = cx.store.clone();
+                async move { store.rename(&old, &new, write("after"), version).await }
+            });
+            let mut won = 0;
+            for (outcome, new) in all(renames).await?.into_iter().zip(&news) {
+                if outcome? == RenameOutcome::Renamed {
+                    won += 1;
+                    live(&cx.store, new).await?;
+                } else {
+                    ensure_absent(&cx.store, new).await?;
+                }
+            }
+            ensure_eq!(won, 1, "one of 16 renames must win");
+            ensure_absent(&cx.store, &old).await?;
+        }
+    }
+
+    /// A rename that races a conditional write: one wins, and nothing of the other is left.
+    async fn a_rename_races_a_write(cx) {
+        for round in 0..cx.rounds(300) {
+            let (old, new) = cx.pair();
+            let version = create(&cx.store, &old, "before").await?;
+            let (renamer, writer) = (cx.store.clone(), cx.store.clone());
+            let (renamed, written) = race(
+                round,
+                async move { renamer.rename(&old, &new, write("rotated"), version).await },
+                async move { writer.write(&old, write("saved"), When::Version(version)).await },
+            )
+            .await?;
+            match (renamed?, written?) {
+                (RenameOutcome::Renamed, WriteOutcome::Conflict(None)) => {
+                    ensure_absent(&cx.store, &old).await?;
+                    live(&cx.store, &new).await?;
+                }
+                (RenameOutcome::Conflict(Some(_)), WriteOutcome::Written) => {
+                    ensure_absent(&cx.store, &new).await?;
+                    live(&cx.store, &old).await?;
+                }
+                both => ensure!(false, "exactly one of the two must win: {both:?}"),
+            }
+        }
+    }
+
+    /// A rename dropped at any point loses no session: the old record is whole, or it is gone for the new one.
+    async fn a_dropped_rename_loses_nothing(cx) {
+        for polls in 0..cx.rounds(24) {
+            let (old, new) = cx.pair();
+            let version = create(&cx.store, &old, "before").await?;
+            let login = write("after");
+            let written = login.version;
+            let _ = poll_then_drop(polls, cx.store.rename(&old, &new, login, version)).await;
+            // What was dropped may still be carried out; a conditional delete of our own settles it.
+            let before = cx.store.read(&old).await?;
+            let ended = cx.store.delete(&old, Expected::Version(version)).await?;
+            match (before, ended) {
+                (Some(record), DeleteOutcome::Deleted) => {
+                    ensure_eq!(record.data, b"before"[..], "the old record must be whole");
+                }
+                (_, DeleteOutcome::Absent) => {
+                    ensure_live(&cx.store, &new, "after", written).await?;
+                }
+                (before, ended) => ensure!(false, "after {polls} polls: {before:?}, then {ended:?}"),
+            }
+        }
+    }
+
+    /// A rename that failed can be followed by one that works, with the record that the failure carried.
+    async fn a_failed_rename_can_be_followed_by_another(cx) {
+        let (old, new) = cx.pair();
+        let first = create(&cx.store, &old, "first").await?;
+        put(&cx.store, &old, write("second"), When::Version(first)).await?;
+        let outcome = cx.store.rename(&old, &new, write("login"), first).await?;
+        ensure_let!(RenameOutcome::Conflict(Some(record)) = outcome, "the record has another version");
+        let outcome = cx.store.rename(&old, &new, write("login"), record.version).await?;
+        ensure_eq!(outcome, RenameOutcome::Renamed, "this is the version that was just reported");
+    }
+}

@@ -1,0 +1,107 @@
+use session_core::{Bytes, ErrorKind, Version, When, WriteItem, WriteOutcome};
+
+use crate::{
+    case::cases,
+    failure::ensure_eq,
+    steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, put, write},
+};
+
+/// Bytes without a pattern that an engine could compress or take for text, different for each seed.
+fn noise(len: usize, seed: u64) -> Bytes {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    (0..len)
+        .map(|_| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.to_le_bytes()[3]
+        })
+        .collect()
+}
+
+cases! {
+    promise Bytes;
+
+    /// Every byte value comes back, alone, doubled, and in a row of all.
+    async fn every_byte_value_comes_back(cx) {
+        let row: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
+        let mut values = vec![Bytes::from(row)];
+        for byte in 0..=255_u8 {
+            values.push(Bytes::from(vec![byte]));
+            values.push(Bytes::from(vec![byte, byte]));
+        }
+        let items: Vec<_> = values
+            .iter()
+            .map(|data| WriteItem { key: cx.key(), write: write(data.clone()), when: When::Absent })
+            .collect();
+        for outcome in cx.store.write_many(&items).await {
+            ensure_eq!(outcome?, WriteOutcome::Written, "the keys were free");
+        }
+        let keys: Vec<_> = items.iter().map(|item| item.key).collect();
+        for (found, data) in cx.store.read_many(&keys).await.into_iter().zip(&values) {
+            ensure_eq!(found?.map(|record| record.data).as_ref(), Some(data), "the bytes must come back");
+        }
+        for (key, data) in keys.iter().zip(&values).take(40) {
+            ensure_eq!(live(&cx.store, key).await?.data, data, "the bytes must come back");
+        }
+    }
+
+    /// Values that an engine or a codec could take for something else come back as they are.
+    async fn lookalikes_come_back(cx) {
+        for data in [
+            "", " ", "\0", "a\0b", "\0\0\0\0", "nil", "null", "NULL", "0", "-1", "1e9", "{}", "{\"a\":1}", "'; DROP TABLE s;--",
+            "\\x00", "\\", "\r\n", "$5\r\n", "é", "\u{feff}bom", "%s%n", "\u{1F36A}",
+        ] {
+            let key = cx.key();
+            let version = create(&cx.store, &key, data).await?;
+            ensure_live(&cx.store, &key, data, version).await?;
+            let carried = ensure_conflict(cx.store.write(&key, write("x"), When::Absent).await?)?;
+            ensure_eq!(carried.map(|record| record.data), Some(Bytes::from(data)), "the conflict carries other bytes");
+        }
+    }
+
+    /// Every length comes back, around the powers of two and up to the configured maximum.
+    async fn every_length_comes_back(cx) {
+        let max = cx.store.max_data_len();
+        let powers = (0..=20).map(|power| 1_usize << power).flat_map(|size| [size - 1, size, size + 1]);
+        let lengths: std::collections::BTreeSet<usize> = powers.chain([max - 1, max]).filter(|len| *len <= max).collect();
+        for len in lengths {
+            let (key, data) = (cx.key(), noise(len, 7));
+            put(&cx.store, &key, write(data.clone()), When::Absent).await?;
+            let record = live(&cx.store, &key).await?;
+            ensure_eq!(record.data.len(), len, "the length of what comes back");
+            ensure_eq!(record.data == data, true, "{len} bytes came back changed");
+        }
+    }
+
+    /// A value can grow and shrink by replacement, to nothing and to the maximum.
+    async fn a_value_can_grow_and_shrink(cx) {
+        let (key, max) = (cx.key(), cx.store.max_data_len());
+        let mut when = When::Absent;
+        for (seed, len) in [0, 1, max, 5, 70_000, 0, 300].into_iter().enumerate() {
+            let data = noise(len.min(max), seed as u64);
+            when = When::Version(put(&cx.store, &key, write(data.clone()), when).await?);
+            ensure_eq!(live(&cx.store, &key).await?.data == data, true, "{len} bytes came back changed");
+        }
+    }
+
+    /// More than the maximum is `TooLarge`, whatever the condition, and changes nothing.
+    async fn too_much_is_refused(cx) {
+        let (key, free, max) = (cx.key(), cx.key(), cx.store.max_data_len());
+        let kind = ErrorKind::TooLarge { len: max + 1, max };
+        let version = create(&cx.store, &key, "before").await?;
+        for when in [When::Version(version), When::Any, When::Absent, When::Version(Version::random())] {
+            ensure_error(cx.store.write(&key, write(noise(max + 1, 1)), when).await, kind)?;
+        }
+        for when in [When::Any, When::Absent] {
+            ensure_error(cx.store.write(&free, write(noise(max + 1, 2)), when).await, kind)?;
+        }
+        ensure_error(cx.store.rename(&key, &free, write(noise(max + 1, 3)), version).await, kind)?;
+        let item = WriteItem { key, write: write(noise(max + 1, 4)), when: When::Any };
+        for outcome in cx.store.write_many(&[item]).await {
+            ensure_error(outcome, kind)?;
+        }
+        ensure_live(&cx.store, &key, "before", version).await?;
+        ensure_absent(&cx.store, &free).await?;
+    }
+}

@@ -1,0 +1,178 @@
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use session_core::{Expected, Maintenance, Record, SessionKey, When, WriteItem};
+
+use crate::{
+    case::cases,
+    context::TICK,
+    failure::{Checked, ensure, ensure_eq},
+    race::race,
+    steps::{all, create, ensure_live, hour, live, millis, owned, owner, put, write},
+};
+
+async fn listing(maintenance: &dyn Maintenance, limit: usize) -> Checked<HashMap<SessionKey, Record>> {
+    let mut found = HashMap::new();
+    let mut cursor = None;
+    for _ in 0..100_000 {
+        let page = maintenance.page(cursor, limit).await?;
+        found.extend(page.records);
+        cursor = page.next;
+        if cursor.is_none() {
+            return Ok(found);
+        }
+    }
+    Err(crate::failure::Failure::new("the listing does not end"))
+}
+
+cases! {
+    promise Maintenance;
+
+    /// Paging meets every record, with its content, whatever the size of the pages; counting agrees.
+    #[needs(Maintenance)]
+    async fn paging_meets_every_record(cx) {
+        let mut items: Vec<_> = (0..300)
+            .map(|n| WriteItem { key: cx.key(), write: write(format!("session {n}")), when: When::Absent })
+            .collect();
+        items[7].write = owned("of alice", "alice");
+        for outcome in cx.store.write_many(&items).await {
+            let _ = outcome?;
+        }
+        let maintenance = cx.maintenance()?;
+        ensure_eq!(maintenance.count().await?, 300, "the count of live records");
+        for limit in [1_000, 37, 1, 0] {
+            let found = listing(maintenance, limit).await?;
+            ensure_eq!(found.len(), 300, "the records met with pages of {limit}");
+            for item in &items {
+                let record = found.get(&item.key);
+                ensure_eq!(record.map(|record| &record.data), Some(&item.write.data), "what the listing shows");
+                ensure_eq!(record.map(|record| record.version), Some(item.write.version), "what the listing shows");
+            }
+            let shown = found.get(&items[7].key).and_then(|record| record.owner.clone());
+            ensure_eq!(shown, Some(owner("alice")), "the owner that the listing shows");
+        }
+    }
+
+    /// An empty store has an empty listing that ends.
+    #[needs(Maintenance)]
+    async fn nothing_is_listed_where_nothing_is(cx) {
+        let maintenance = cx.maintenance()?;
+        ensure_eq!(maintenance.count().await?, 0, "the store is empty");
+        ensure_eq!(listing(maintenance, 10).await?.len(), 0, "the store is empty");
+        ensure_eq!(maintenance.purge_expired(10).await?, 0, "there is nothing to purge");
+    }
+
+    /// Paging meets every record that stays, while others come and go.
+    #[needs(Maintenance)]
+    async fn paging_meets_what_stays_while_others_come_and_go(cx) {
+        let staying: Vec<_> =
+            (0..200).map(|_| WriteItem { key: cx.key(), write: write("stays"), when: When::Absent }).collect();
+        for outcome in cx.store.write_many(&staying).await {
+            let _ = outcome?;
+        }
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let churn = (0..4).map(|_| {
+            let (store, stopped) = (cx.store.clone(), stopped.clone());
+            async move {
+                while !*stopped.borrow() {
+                    let keys: Vec<_> = (0..8).map(|_| session_core::SessionId::generate().key()).collect();
+                    for key in &keys {
+                        create(&*store, key, "passes").await?;
+                    }
+                    for key in &keys {
+                        let _ = store.delete(key, Expected::Any).await?;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            }
+        });
+        let churn = tokio::spawn(all::<Checked, _>(churn.collect::<Vec<_>>()));
+        let maintenance = cx.maintenance()?;
+        for _ in 0..cx.rounds(5) {
+            let found = listing(maintenance, 16).await?;
+            let missing = staying.iter().filter(|item| !found.contains_key(&item.key)).count();
+            ensure_eq!(missing, 0, "records that were live throughout were not met");
+        }
+        let _ = stop.send(true);
+        for done in churn.await?? {
+            done?;
+        }
+    }
+
+    /// A purge frees expired records and spares the live, however often it runs.
+    #[needs(Maintenance)]
+    async fn a_purge_spares_the_live(cx) {
+        let (mut kept, mut brief) = (Vec::new(), Vec::new());
+        for n in 0..100 {
+            let key = cx.key();
+            kept.push((key, create(&cx.store, &key, "kept").await?));
+            let key = cx.key();
+            let mut soon = write("brief");
+            soon.ttl = millis(1 + n % 10);
+            put(&cx.store, &key, soon, When::Absent).await?;
+            brief.push(key);
+        }
+        tokio::time::sleep(Duration::from_millis(10) + TICK).await;
+        let maintenance = cx.maintenance()?;
+        for limit in [0, 7, 1_000] {
+            let _ = maintenance.purge_expired(limit).await?;
+        }
+        for (key, version) in &kept {
+            ensure_live(&cx.store, key, "kept", *version).await?;
+        }
+        ensure_eq!(maintenance.count().await?, 100, "the live records are counted");
+    }
+
+    /// A record that was touched, written or created anew after its first ttl would have ended is not purged.
+    #[needs(Maintenance)]
+    async fn a_purge_spares_what_was_renewed(cx) {
+        let (touched, written, anew) = (cx.key(), cx.key(), cx.key());
+        for key in [&touched, &written, &anew] {
+            let mut brief = write("brief");
+            brief.ttl = millis(60);
+            put(&cx.store, key, brief, When::Absent).await?;
+        }
+        let begun = Instant::now();
+        cx.store.touch(&touched, hour()).await?;
+        put(&cx.store, &written, write("renewed"), When::Any).await?;
+        let _ = cx.store.delete(&anew, Expected::Any).await?;
+        create(&cx.store, &anew, "anew").await?;
+        tokio::time::sleep(Duration::from_millis(65).saturating_sub(begun.elapsed()) + TICK).await;
+        for _ in 0..3 {
+            let _ = cx.maintenance()?.purge_expired(1_000).await?;
+        }
+        for key in [&touched, &written, &anew] {
+            live(&cx.store, key).await?;
+        }
+    }
+
+    /// A purge that races the re-creation of an expired record never removes the new one.
+    #[needs(Maintenance)]
+    async fn a_purge_races_a_new_record(cx) {
+        for round in 0..cx.rounds(100) {
+            let key = cx.key();
+            let mut brief = write("brief");
+            brief.ttl = millis(1);
+            put(&cx.store, &key, brief, When::Absent).await?;
+            tokio::time::sleep(Duration::from_millis(1) + TICK).await;
+            let (creator, purger) = (cx.store.clone(), cx.store.clone());
+            let (created, purged) = race(
+                round,
+                async move { creator.write(&key, write("anew"), When::Absent).await },
+                async move {
+                    match purger.maintenance() {
+                        Some(maintenance) => maintenance.purge_expired(1_000).await,
+                        None => Ok(0),
+                    }
+                },
+            )
+            .await?;
+            ensure!(created?.is_written(), "an expired record is absent");
+            purged?;
+            ensure_eq!(live(&cx.store, &key).await?.data, b"anew"[..], "the purge removed a live record");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+use std::{fmt, panic::Location};
+
+use session_core::Error;
+use tokio::task::JoinError;
+
+/// What a case found, and where in the case it did.
+pub(crate) struct Failure {
+    message: String,
+    location: &'static Location<'static>,
+}
+
+/// What a case, or a part of one, comes to.
+pub(crate) type Checked<T = ()> = Result<T, Failure>;
+
+impl Failure {
+    #[track_caller]
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), location: Location::caller() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n    (found at {}:{})", self.message, self.location.file(), self.location.line())
+    }
+}
+
+impl fmt::Debug for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Error> for Failure {
+    #[track_caller]
+    fn from(error: Error) -> Self {
+        Self::new(format!("an operation that should have succeeded failed: {error}"))
+    }
+}
+
+impl From<JoinError> for Failure {
+    #[track_caller]
+    fn from(error: JoinError) -> Self {
+        Self::new(format!("an operation panicked: {error}"))
+    }
+}
+
+/// Fails the case with a message unless the condition holds.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err($crate::failure::Failure::new(format!($($message)+)));
+        }
+    };
+}
+
+/// Fails the case unless both are equal; the message says what should have been.
+macro_rules! ensure_eq {
+    ($found:expr, $expected:expr, $($message:tt)+) => {
+        match (&$found, &$expected) {
+            (found, expected) => {
+                if *found != *expected {
+                    return Err($crate::failure::Failure::new(format!(
+                        "{}\n    expected: {expected:?}\n       found: {found:?}",
+                        format_args!($($message)+)
+                    )));
+                }
+            }
+        }
+    };
+}
+
+/// Fails the case unless the value has this shape; gives what the pattern binds.
+macro_rules! ensure_let {
+    ($pattern:pat = $found:expr, $($message:tt)+) => {
+        let found = $found;
+        let $pattern = found else {
+            return Err($crate::failure::Failure::new(format!(
+                "{}\n    expected: {}\n       found: {found:?}",
+                format_args!($($message)+),
+                stringify!($pattern)
+            )));
+        };
+    };
+}
+
+pub(crate) use {ensure, ensure_eq, ensure_let};

@@ -1,0 +1,25 @@
+use std::fmt;
+
+/// Where one case keeps its records: a key prefix, a table name, a collection name.
+///
+/// A lower-case letter followed by 15 lower-case letters and digits, drawn at random, so that cases in any number of
+/// processes can share a server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Namespace(String);
+
+impl Namespace {
+    pub(crate) fn random() -> Self {
+        Self(format!("t{:015x}", rand::random::<u64>() >> 4))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

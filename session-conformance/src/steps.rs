@@ -1,0 +1,151 @@
+//! What many cases do or check, in one call each.
+
+use std::{future::Future, time::Duration};
+
+use futures_util::future::join_all;
+use session_core::{
+    Bytes, Error, ErrorKind, Owner, OwnerChange, Record, SessionKey, SessionStore, Ttl, Version, When, Write,
+    WriteOutcome,
+};
+
+use crate::failure::{Checked, Failure, ensure, ensure_eq, ensure_let};
+
+/// A ttl that no case outlives.
+pub(crate) fn hour() -> Ttl {
+    Ttl::new(Duration::from_secs(3600)).expect("an hour is a ttl")
+}
+
+pub(crate) fn millis(millis: u64) -> Ttl {
+    Ttl::new(Duration::from_millis(millis)).expect("the cases use ttls within the range")
+}
+
+pub(crate) fn owner(text: &str) -> Owner {
+    Owner::new(text).expect("the cases use valid owners")
+}
+
+/// A write that outlives the case.
+pub(crate) fn write(data: impl Into<Bytes>) -> Write {
+    Write::new(data, hour())
+}
+
+/// A write that outlives the case and sets this owner.
+pub(crate) fn owned(data: impl Into<Bytes>, text: &str) -> Write {
+    write(data).owner(OwnerChange::Set(owner(text)))
+}
+
+/// Does a write that must take effect, and returns its version.
+pub(crate) async fn put(
+    store: &dyn SessionStore,
+    key: &SessionKey,
+    write: Write,
+    when: When,
+) -> Checked<Version> {
+    let version = write.version;
+    ensure_eq!(
+        store.write(key, write, when).await?,
+        WriteOutcome::Written,
+        "a write whose condition ({when:?}) holds must take effect"
+    );
+    Ok(version)
+}
+
+/// Creates a record that outlives the case, and returns its version.
+pub(crate) async fn create(store: &dyn SessionStore, key: &SessionKey, data: &str) -> Checked<Version> {
+    put(store, key, write(data.to_owned()), When::Absent).await
+}
+
+/// The record under a key that must be live.
+pub(crate) async fn live(store: &dyn SessionStore, key: &SessionKey) -> Checked<Record> {
+    store.read(key).await?.ok_or_else(|| Failure::new("a record that should be live is not there"))
+}
+
+/// Checks that a record is live with this data and version.
+pub(crate) async fn ensure_live(
+    store: &dyn SessionStore,
+    key: &SessionKey,
+    data: &str,
+    version: Version,
+) -> Checked<Record> {
+    let record = live(store, key).await?;
+    ensure_eq!(record.data, data.as_bytes(), "the record has other data than it should");
+    ensure_eq!(record.version, version, "the record has another version than it should");
+    Ok(record)
+}
+
+/// Checks that nothing is live under a key, by a single and a batched read.
+pub(crate) async fn ensure_absent(store: &dyn SessionStore, key: &SessionKey) -> Checked {
+    ensure_eq!(store.read(key).await?, None, "nothing should be live under this key (read)");
+    for result in store.read_many(&[*key]).await {
+        ensure_eq!(result?, None, "nothing should be live under this key (read_many)");
+    }
+    Ok(())
+}
+
+/// Checks that a write met a conflict, and returns the record it carries.
+pub(crate) fn ensure_conflict(outcome: WriteOutcome) -> Checked<Option<Record>> {
+    ensure_let!(
+        WriteOutcome::Conflict(current) = outcome,
+        "a write whose condition does not hold must be a conflict"
+    );
+    Ok(current)
+}
+
+/// Checks that an operation failed in this way.
+pub(crate) fn ensure_error<T: std::fmt::Debug>(result: Result<T, Error>, kind: ErrorKind) -> Checked {
+    ensure_let!(Err(error) = result, "this should have failed as {kind:?}");
+    ensure_eq!(error.kind(), kind, "the error should be of another kind ({error})");
+    Ok(())
+}
+
+/// Reads, changes and conditionally writes until no conflict is left: what an application does with a record.
+pub(crate) async fn modify(
+    store: &dyn SessionStore,
+    key: &SessionKey,
+    change: impl Fn(&[u8]) -> Vec<u8>,
+) -> Checked<Version> {
+    let mut current = live(store, key).await?;
+    loop {
+        let next = write(change(&current.data));
+        let version = next.version;
+        match store.write(key, next, When::Version(current.version)).await? {
+            WriteOutcome::Written => return Ok(version),
+            WriteOutcome::Conflict(Some(record)) => current = record,
+            WriteOutcome::Conflict(None) => return Err(Failure::new("a record that nobody deleted is gone")),
+        }
+    }
+}
+
+/// Adds one to the decimal number that the record holds.
+pub(crate) async fn increment(store: &dyn SessionStore, key: &SessionKey) -> Checked<Version> {
+    modify(store, key, |data| {
+        let number: u64 = std::str::from_utf8(data).ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+        (number + 1).to_string().into_bytes()
+    })
+    .await
+}
+
+/// Runs futures as tasks of their own, all at once, and returns what they give, in their order.
+pub(crate) async fn all<T, F>(futures: impl IntoIterator<Item = F>) -> Checked<Vec<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = futures.into_iter().map(tokio::spawn).collect();
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in join_all(tasks).await {
+        results.push(task?);
+    }
+    Ok(results)
+}
+
+/// Checks that `expires_in` is at most `ttl`, and at least `ttl` less what has passed.
+pub(crate) fn ensure_expires_in(record: &Record, ttl: Ttl, passed: Duration) -> Checked {
+    let (most, least) = (ttl.as_duration(), ttl.as_duration().saturating_sub(passed));
+    let tick = crate::context::TICK;
+    ensure!(
+        record.expires_in <= most + tick && record.expires_in + tick >= least,
+        "the record should expire in {least:?} to {most:?}, but says {:?}",
+        record.expires_in
+    );
+    Ok(())
+}

@@ -1,0 +1,190 @@
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use futures_util::future::BoxFuture;
+use session_core::{SessionKey, SessionStore};
+
+use crate::{Ability, Breakable, Fault, Namespace};
+
+pub(crate) type Opened<T> = Result<T, Unavailable>;
+type Open<T> = Arc<dyn Fn(Namespace) -> BoxFuture<'static, Opened<T>> + Send + Sync>;
+type Second = Arc<
+    dyn Fn(Namespace, Arc<dyn SessionStore>) -> BoxFuture<'static, Opened<Arc<dyn SessionStore>>>
+        + Send
+        + Sync,
+>;
+type Plant = Arc<dyn Fn(Namespace, SessionKey, Foreign) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// A store to run the suite on: a name, how to open it, and what can be done to it.
+///
+/// ```
+/// use session_conformance::{Ability, Target, Unavailable};
+/// use session_core::SessionStore;
+/// use std::sync::Arc;
+/// # async fn connect(url: &str, table: &str) -> session_core::Result<Arc<dyn SessionStore>> { unimplemented!() }
+///
+/// let target = Target::new("mine", |namespace| async move {
+///     let url = std::env::var("MINE_URL").map_err(|_| Unavailable::because("MINE_URL is not set"))?;
+///     connect(&url, namespace.as_str()).await.map_err(Unavailable::because)
+/// })
+/// .without(Ability::Watch, "the engine has no notifications");
+/// ```
+#[derive(Clone)]
+pub struct Target {
+    pub(crate) name: String,
+    pub(crate) required_as: String,
+    pub(crate) open: Open<Arc<dyn SessionStore>>,
+    pub(crate) second: Option<Second>,
+    pub(crate) plant: Option<Plant>,
+    pub(crate) breakable: Option<Open<Breakable>>,
+    pub(crate) staleness: Duration,
+    faults: Vec<Fault>,
+    without: Vec<(Ability, String)>,
+}
+
+/// Why a target cannot be opened here: its cases are then *ignored*, with this reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable(pub(crate) String);
+
+impl Unavailable {
+    /// Such a reason: what is missing, and how to get it.
+    pub fn because(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+/// What a case plants under a key of ours, for promise 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Foreign {
+    /// A value of another type than the store's own, if the engine has types; else bytes that resemble nothing of ours.
+    WrongType,
+    /// A record of the store's own, cut off in the middle.
+    Truncated,
+    /// A record that claims a format that this release does not know.
+    NewerFormat,
+}
+
+impl Target {
+    /// A target that is called `name` in the list of cases and opened by `open`.
+    ///
+    /// `open` is called at least once per case, each time with another namespace, and gives an empty store. Calls overlap, in any
+    /// number of runtimes and processes: launch servers once per process and keep connections to one call.
+    pub fn new<O, F>(name: impl Into<String>, open: O) -> Self
+    where
+        O: Fn(Namespace) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Arc<dyn SessionStore>, Unavailable>> + Send + 'static,
+    {
+        let name = name.into();
+        Self {
+            required_as: name.clone(),
+            name,
+            open: Arc::new(move |namespace| Box::pin(open(namespace))),
+            second: None,
+            plant: None,
+            breakable: None,
+            staleness: Duration::ZERO,
+            faults: Vec::new(),
+            without: Vec::new(),
+        }
+    }
+
+    /// A store inside this process: each call of `open` is a namespace, and a clone of the `Arc` is another handle.
+    pub fn in_process<S: SessionStore + 'static>(
+        name: impl Into<String>,
+        open: impl Fn() -> S + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(name, move |_| {
+            let store: Arc<dyn SessionStore> = Arc::new(open());
+            async move { Ok(store) }
+        })
+        .second_handle(|_, first| async move { Ok(first) })
+    }
+
+    /// The word in `SESSION_REQUIRE` that turns "unavailable" into a failure. The name, unless set here.
+    #[must_use]
+    pub fn required_as(mut self, word: impl Into<String>) -> Self {
+        self.required_as = word.into();
+        self
+    }
+
+    /// How to open another handle on the records of a namespace, if possible on a node of its own (another connection pool,
+    /// another cache), given the first handle.
+    #[must_use]
+    pub fn second_handle<O, F>(mut self, open: O) -> Self
+    where
+        O: Fn(Namespace, Arc<dyn SessionStore>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Arc<dyn SessionStore>, Unavailable>> + Send + 'static,
+    {
+        self.second = Some(Arc::new(move |namespace, first| Box::pin(open(namespace, first))));
+        self
+    }
+
+    /// How to put bytes that are no record of this release under a key, behind the store's back.
+    #[must_use]
+    pub fn foreign_bytes<P, F>(mut self, plant: P) -> Self
+    where
+        P: Fn(Namespace, SessionKey, Foreign) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.plant = Some(Arc::new(move |namespace, key, foreign| Box::pin(plant(namespace, key, foreign))));
+        self
+    }
+
+    /// How to open a store whose server can be broken in these ways without harming other cases.
+    #[must_use]
+    pub fn faults<O, F>(mut self, faults: &[Fault], open: O) -> Self
+    where
+        O: Fn(Namespace) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Breakable, Unavailable>> + Send + 'static,
+    {
+        self.faults = faults.to_vec();
+        self.breakable = Some(Arc::new(move |namespace| Box::pin(open(namespace))));
+        self
+    }
+
+    /// How stale a *read through another handle* may be. Zero, unless the store is a cache or reads from a replica.
+    #[must_use]
+    pub fn staleness(mut self, bound: Duration) -> Self {
+        self.staleness = bound;
+        self
+    }
+
+    /// Declares that the store lacks an ability, and why. Its cases are printed as not proven.
+    #[must_use]
+    pub fn without(mut self, ability: Ability, reason: impl Into<String>) -> Self {
+        self.without.push((ability, reason.into()));
+        self
+    }
+
+    /// The name given to [`new`](Self::new).
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Why this target cannot show what needs `ability`, or `None` if it can.
+    pub(crate) fn lacks(&self, ability: Ability) -> Option<String> {
+        if let Some((_, reason)) = self.without.iter().find(|(without, _)| *without == ability) {
+            return Some(format!("{}: {reason}", ability.missing()));
+        }
+        let has = match ability {
+            Ability::SecondHandle => self.second.is_some(),
+            Ability::ForeignBytes => self.plant.is_some(),
+            Ability::Freeze | Ability::Kill | Ability::LoseReplies => {
+                self.faults.iter().any(|fault| fault.ability() == ability)
+            }
+            Ability::Owners | Ability::Maintenance | Ability::Watch => true,
+        };
+        (!has).then(|| ability.missing().to_owned())
+    }
+}
+
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target")
+            .field("name", &self.name)
+            .field("staleness", &self.staleness)
+            .field("faults", &self.faults)
+            .field("without", &self.without)
+            .finish_non_exhaustive()
+    }
+}

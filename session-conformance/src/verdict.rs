@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use tokio::{runtime, time};
+
+use crate::{Case, Context, Namespace, Target, context::soak_factor, target::Unavailable};
+
+/// How long one case may take before the store is said to hang, unless `SESSION_SOAK` stretches it.
+const CASE_LIMIT: Duration = Duration::from_secs(120);
+
+/// What running one case on one target came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The target does what the case asks for.
+    Kept,
+    /// It does not. The text names the promise, what was expected and what was found.
+    Broken(String),
+    /// The target lacks a hook or an ability that the case needs: the reason.
+    NotProven(String),
+    /// The target could not be opened here: the reason.
+    Unavailable(String),
+}
+
+impl Case {
+    /// Runs the case in a runtime of its own, on a namespace of its own. Blocks the thread.
+    ///
+    /// # Panics
+    /// If the operating system refuses the threads of a runtime.
+    pub fn check(&self, target: &Target) -> Verdict {
+        if let Some(reason) = self.not_proven_by(target) {
+            return Verdict::NotProven(reason);
+        }
+        let runtime = runtime::Builder::new_multi_thread()
+            .worker_threads(4)
+            .enable_all()
+            .build()
+            .expect("the operating system gives the threads of a runtime");
+        let verdict = runtime.block_on(self.run_on(target));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        verdict
+    }
+
+    async fn run_on(&self, target: &Target) -> Verdict {
+        let limit = CASE_LIMIT * soak_factor();
+        let case = async {
+            let namespace = Namespace::random();
+            let store = match (target.open)(namespace.clone()).await {
+                Ok(store) => store,
+                Err(Unavailable(reason)) => return Verdict::Unavailable(reason),
+            };
+            let context = Context::new(target.clone(), namespace, store.clone());
+            let found = tokio::spawn((self.run)(context)).await;
+            let verdict = match found {
+                Ok(Ok(())) => Verdict::Kept,
+                Ok(Err(failure)) => self.broken(&failure),
+                Err(stopped) => self.broken(&match stopped.try_into_panic() {
+                    Ok(payload) => format!("it panicked: {}", panic_message(&*payload)),
+                    Err(error) => error.to_string(),
+                }),
+            };
+            // A case that broke its own server has no use for a clean end, and a case that failed has said so already.
+            let _ = store.close().await;
+            verdict
+        };
+        time::timeout(limit, case)
+            .await
+            .unwrap_or_else(|_| self.broken(&format!("it was not done after {limit:?}: something hangs")))
+    }
+
+    fn broken(&self, found: &dyn std::fmt::Display) -> Verdict {
+        let promise = self.promise();
+        Verdict::Broken(format!(
+            "promise {} ({}) is broken: {}\n    {found}",
+            promise.number(),
+            promise.title(),
+            self.shows()
+        ))
+    }
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> &str {
+    payload
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| payload.downcast_ref::<&str>().copied())
+        .unwrap_or("(no message)")
+}

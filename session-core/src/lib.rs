@@ -1,0 +1,40 @@
+#![doc = include_str!("../README.md")]
+
+mod batch;
+mod condition;
+mod error;
+pub mod implementing;
+mod maintenance;
+mod operation;
+mod outcome;
+mod owner;
+mod owner_index;
+mod record;
+mod rename;
+mod session_id;
+mod session_key;
+mod shared;
+mod store;
+mod ttl;
+mod version;
+mod watch;
+mod write;
+
+pub use async_trait::async_trait;
+pub use batch::{DeleteItem, TouchItem, WriteItem};
+pub use bytes::Bytes;
+pub use condition::{Expected, When};
+pub use error::{Error, ErrorKind, Result};
+pub use maintenance::{Cursor, Maintenance, Page};
+pub use operation::Operation;
+pub use outcome::{DeleteOutcome, RenameOutcome, WriteOutcome};
+pub use owner::Owner;
+pub use owner_index::OwnerIndex;
+pub use record::Record;
+pub use session_id::SessionId;
+pub use session_key::SessionKey;
+pub use store::{DEFAULT_MAX_DATA_LEN, SessionStore};
+pub use ttl::Ttl;
+pub use version::Version;
+pub use watch::{Event, EventStream, Watch};
+pub use write::{OwnerChange, Write};

@@ -1,0 +1,62 @@
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::{Record, Result, SessionKey};
+
+/// What operators need: look through all records, count them, and free the space of expired ones.
+///
+/// # Contract
+/// This is promise 16 of [`SessionStore`](crate::SessionStore#16-maintenance).
+#[async_trait]
+pub trait Maintenance: Send + Sync {
+    /// The next live records after `cursor`, or the first ones; `limit` is about how many.
+    ///
+    /// Following [`Page::next`] until it is `None` meets every record that is live throughout, under a key that does not
+    /// change, at least once. Some may come twice. A page may be empty and still have a successor. `limit` is a
+    /// wish: pages can be shorter or a little longer, and zero means one.
+    ///
+    /// # Errors
+    /// As [`SessionStore::read`](crate::SessionStore::read); records that cannot be decoded are left out.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a cursor that this store did not make.
+    async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page>;
+
+    /// How many records are live. Exact when nothing changes meanwhile.
+    ///
+    /// # Errors
+    /// As [`SessionStore::read`](crate::SessionStore::read).
+    async fn count(&self) -> Result<u64>;
+
+    /// Frees the space of up to about `limit` expired records now, and returns of how many.
+    ///
+    /// Nobody has to call this: a store does it by itself, or its engine does. Never touches a live record. The cost follows what
+    /// is freed, not what is stored.
+    ///
+    /// # Errors
+    /// As [`SessionStore::delete`](crate::SessionStore::delete).
+    async fn purge_expired(&self, limit: usize) -> Result<u64>;
+}
+
+/// Some live records, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The records with their keys.
+    pub records: Vec<(SessionKey, Record)>,
+    /// Give this to the next call; `None` at the end.
+    pub next: Option<Cursor>,
+}
+
+/// A place in the listing of one store, meaningful to that store alone. It may be kept and used later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cursor(Bytes);
+
+impl Cursor {
+    /// A cursor that holds whatever the store needs to go on.
+    pub fn new(place: impl Into<Bytes>) -> Self {
+        Self(place.into())
+    }
+
+    /// What the store put in.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}

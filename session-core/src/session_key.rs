@@ -1,0 +1,103 @@
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use sha2::{Digest, Sha256};
+
+use crate::{Error, ErrorKind, Operation};
+
+/// What a store files a session under: one shard byte and the SHA-256 of the [`SessionId`](crate::SessionId).
+///
+/// A key opens nothing: the id cannot be computed from it. It may therefore stand in logs, errors and
+/// listings, and a store may print it in any form.
+///
+/// The digest is uniform, so any of its bytes will do as a hash or to pick a partition.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionKey([u8; Self::LEN]);
+
+impl SessionKey {
+    /// The length of a key in bytes.
+    pub const LEN: usize = 33;
+
+    pub(crate) fn from_id_bytes(id: &[u8; 21]) -> Self {
+        let mut bytes = [0; Self::LEN];
+        bytes[0] = id[0];
+        bytes[1..].copy_from_slice(&Sha256::digest(id));
+        Self(bytes)
+    }
+
+    /// A key from the bytes that [`as_bytes`](Self::as_bytes) gave, for a store that reads its own listing.
+    pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
+        Self(bytes)
+    }
+
+    /// The shard byte, then the 32 bytes of the digest.
+    pub const fn as_bytes(&self) -> &[u8; Self::LEN] {
+        &self.0
+    }
+
+    /// The shard byte: the same for all the ids that one session has had.
+    pub const fn shard(&self) -> u8 {
+        self.0[0]
+    }
+
+    /// Eight bytes of the digest: a hash that needs no further mixing, for maps inside a process.
+    pub const fn hash64(&self) -> u64 {
+        let [_, a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
+impl TryFrom<&[u8]> for SessionKey {
+    type Error = Error;
+
+    /// # Errors
+    /// [`ErrorKind::Corrupt`] if there are not exactly 33 bytes.
+    fn try_from(bytes: &[u8]) -> Result<Self, Error> {
+        bytes.try_into().map(Self).map_err(|_| {
+            Error::new(ErrorKind::Corrupt, Operation::Validate).because(format!(
+                "a key has {} bytes, and this has {}",
+                Self::LEN,
+                bytes.len()
+            ))
+        })
+    }
+}
+
+impl fmt::Display for SessionKey {
+    /// The whole key in hexadecimal digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    /// Enough of the key to tell it from others in a log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionKey({}..)", HEXLOWER.encode(&self.0[..8]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::SessionId;
+
+    #[test]
+    fn is_the_shard_byte_and_the_digest_of_the_id() {
+        // `head -c 21 /dev/zero | sha256sum`
+        let key = "A".repeat(28).parse::<SessionId>().expect("an id of zeros").key();
+        let digest = &key.to_string()[2..];
+        assert_eq!(key.shard(), 0);
+        assert_eq!(digest, "c90232586b801f9558a76f2f963eccd831d9fe6775e4c8f1446b2331aa2132f2");
+    }
+
+    #[test]
+    fn comes_back_from_its_bytes_and_from_no_others() {
+        let key = SessionId::generate().key();
+        assert_eq!(SessionKey::try_from(&key.as_bytes()[..]).expect("its own bytes"), key);
+        for len in [0, 32, 34] {
+            let error = SessionKey::try_from(&vec![7; len][..]).expect_err("a wrong length");
+            assert_eq!(error.kind(), ErrorKind::Corrupt);
+        }
+    }
+}

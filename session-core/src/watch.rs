@@ -1,0 +1,52 @@
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use futures_core::Stream;
+
+use crate::{Result, SessionKey, Version};
+
+/// Hearing of changes that any node makes: what keeps caches honest.
+///
+/// # Contract
+/// This is promise 14 of [`SessionStore`](crate::SessionStore#14-watch).
+#[async_trait]
+pub trait Watch: Send + Sync {
+    /// Starts listening. Every change that takes effect after this has returned is reported.
+    ///
+    /// The stream ends when the store is closed. Dropping it stops listening.
+    ///
+    /// # Errors
+    /// As [`SessionStore::read`](crate::SessionStore::read).
+    async fn subscribe(&self) -> Result<EventStream>;
+}
+
+/// What [`Watch::subscribe`] returns.
+pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
+
+/// Something that may have happened in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// The record may have been written, renamed to this key, or touched.
+    Changed {
+        /// The record's key.
+        key: SessionKey,
+        /// The version it then had, where the engine tells: by it, a writer knows its own change.
+        version: Option<Version>,
+    },
+    /// The record may have been deleted, or renamed away from this key.
+    Deleted {
+        /// The record's key.
+        key: SessionKey,
+    },
+    /// The record may have expired. Can come late: when the space is freed.
+    Expired {
+        /// The record's key.
+        key: SessionKey,
+    },
+    /// The stream lost its source: from here on, changes may go unreported until a [`Missed`](Event::Missed).
+    Interrupted,
+    /// Any number of changes before this event may have gone unreported; from here on, all are reported again.
+    /// Comes after an interruption, and when the listener was too slow.
+    Missed,
+}
