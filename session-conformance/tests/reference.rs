@@ -1,1 +1,11 @@
-fn main() {}
+//! The suite passes on a store that keeps every promise and shows every ability.
+
+use std::process::ExitCode;
+
+use session_conformance::Suite;
+
+mod reference_store;
+
+fn main() -> ExitCode {
+    Suite::new().target(reference_store::target(None)).main()
+}

@@ -134,14 +134,8 @@ cases! {
         }
     }
 
-    /// Random sequences of all operations give, at each step, what the contract says.
+    /// Random sequences of all operations, owners and batches among them, give at each step what the contract says.
     async fn any_sequence_agrees_with_the_model(cx) {
-        agrees_with_model(cx.store.clone(), cx.rounds(100), false).await?;
-    }
-
-    /// Random sequences of all operations, with owners, give, at each step, what the contract says.
-    #[needs(Owners)]
-    async fn any_sequence_with_owners_agrees_with_the_model(cx) {
-        agrees_with_model(cx.store.clone(), cx.rounds(100), true).await?;
+        agrees_with_model(cx.store.clone(), cx.rounds(150)).await?;
     }
 }

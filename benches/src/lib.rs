@@ -1,0 +1,14 @@
+//! What the benchmarks of this workspace share: arguments, keys to draw, rounds to run, a table to print.
+//!
+//! Every benchmark runs its candidates *interleaved* in one process ([`rounds::interleave`]): each round runs
+//! all of them, each time beginning with another one, so that a slow minute of the machine hits all alike.
+//! What is reported is the median of the rounds together with their quartiles ([`summary::Summary`]); two
+//! candidates whose quartiles overlap are equally fast as far as the run can tell.
+
+pub mod args;
+pub mod keys;
+pub mod memory;
+pub mod parallel;
+pub mod rounds;
+pub mod summary;
+pub mod table;

@@ -1,0 +1,16 @@
+//! How much memory this process holds.
+
+/// The bytes of this process that are in physical memory (its resident set), from `/proc/self/statm`.
+///
+/// Unlike a counting allocator this slows no allocation down, and it includes what the allocator wastes. It
+/// counts whole pages and is only meaningful as a difference over many megabytes in a process that did
+/// nothing else before, because freed memory is reused.
+///
+/// # Panics
+///
+/// Where there is no `/proc/self/statm`.
+pub fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("Linux has /proc/self/statm");
+    let pages = statm.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    pages.expect("the second field is a number of pages") * rustix::param::page_size() as u64
+}

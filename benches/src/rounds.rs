@@ -1,0 +1,37 @@
+//! Interleaved rounds.
+
+use crate::summary::Summary;
+
+/// Calls `measure` once for every candidate in each of `rounds` rounds, and summarises each candidate's results
+/// in the order of `candidates`. Every round begins with the next candidate, so that none is always measured
+/// behind the same other one.
+///
+/// # Panics
+///
+/// When `rounds` is zero.
+pub fn interleave<C>(rounds: usize, candidates: &[C], mut measure: impl FnMut(&C) -> f64) -> Vec<Summary> {
+    let mut results = vec![Vec::with_capacity(rounds); candidates.len()];
+    for round in 0..rounds {
+        for turn in 0..candidates.len() {
+            let index = (round + turn) % candidates.len();
+            results[index].push(measure(&candidates[index]));
+        }
+    }
+    results.into_iter().map(Summary::of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::interleave;
+
+    #[test]
+    fn rotates_who_begins() {
+        let mut order = String::new();
+        let results = interleave(3, &['a', 'b', 'c'], |&candidate| {
+            order.push(candidate);
+            f64::from(u32::from(candidate))
+        });
+        assert_eq!(order, "abcbcacab");
+        assert_eq!(results.iter().map(|result| result.median).collect::<Vec<_>>(), [97.0, 98.0, 99.0]);
+    }
+}

@@ -1,0 +1,55 @@
+//! What is kept of a candidate's rounds.
+
+/// The median of some measurements and how far they spread.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Summary {
+    /// The lowest measurement.
+    pub lowest: f64,
+    /// A quarter of the measurements is at most this.
+    pub lower_quartile: f64,
+    /// The middle measurement.
+    pub median: f64,
+    /// A quarter of the measurements is at least this.
+    pub upper_quartile: f64,
+    /// The highest measurement.
+    pub highest: f64,
+}
+
+impl Summary {
+    /// Summarises `measurements`, in any order.
+    ///
+    /// # Panics
+    ///
+    /// When there are none.
+    pub fn of(mut measurements: Vec<f64>) -> Self {
+        assert!(!measurements.is_empty(), "nothing was measured");
+        measurements.sort_by(f64::total_cmp);
+        let last = measurements.len() - 1;
+        // An even number has two middles; the nearer to the lower end is a measurement, their mean is not.
+        let quarter = |quarters| measurements[last * quarters / 4];
+        Self {
+            lowest: quarter(0),
+            lower_quartile: quarter(1),
+            median: quarter(2),
+            upper_quartile: quarter(3),
+            highest: quarter(4),
+        }
+    }
+
+    /// The quartiles as a table shows them.
+    pub fn quartiles(&self) -> String {
+        format!("{:.0}..{:.0}", self.lower_quartile, self.upper_quartile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Summary;
+
+    #[test]
+    fn sorts_and_finds_the_quarters() {
+        let expected =
+            Summary { lowest: 1.0, lower_quartile: 2.0, median: 3.0, upper_quartile: 4.0, highest: 5.0 };
+        assert_eq!(Summary::of(vec![5.0, 1.0, 4.0, 2.0, 3.0]), expected);
+    }
+}

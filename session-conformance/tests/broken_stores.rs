@@ -1,0 +1,153 @@
+//! The suite is tested by breaking: each store below has one flaw, and the case named beside it must say so.
+//!
+//! A flaw that passes is a hole in the suite.
+
+use session_conformance::{Case, Verdict, cases};
+
+mod reference_store;
+
+use reference_store::Flaw;
+
+fn case(name: &str) -> &'static Case {
+    cases().find(|case| case.name() == name).unwrap_or_else(|| panic!("there is no case {name}"))
+}
+
+/// A test for each flaw: the store that has it is caught by this case, which names the promise that is broken.
+macro_rules! broken {
+    ($($test:ident: $flaw:ident is caught by $case:literal;)+) => {
+        $(
+            #[test]
+            fn $test() {
+                let case = case($case);
+                match case.check(&reference_store::target(Some(Flaw::$flaw))) {
+                    Verdict::Broken(found) => {
+                        let named = format!("promise {} ({}) is broken", case.promise().number(), case.promise().title());
+                        assert!(found.starts_with(&named), "it does not name the promise: {found}");
+                        assert!(!found.contains("hangs"), "it was caught only by hanging: {found}");
+                        println!("{found}");
+                    }
+                    other => panic!("{:?} was not caught by {}: {other:?}", Flaw::$flaw, $case),
+                }
+            }
+        )+
+
+        /// Every flaw that the reference store knows is in the list above.
+        #[test]
+        fn no_flaw_is_forgotten() {
+            let listed = [$(Flaw::$flaw),+];
+            for flaw in Flaw::ALL {
+                assert!(listed.contains(flaw), "{flaw:?} is tested by nothing");
+            }
+        }
+    };
+}
+
+broken! {
+    check_then_write: CheckThenWrite is caught by "p01_conditional_write::concurrent_increments_are_not_lost";
+    absent_overwrites: AbsentOverwrites is caught by "p01_conditional_write::absent_creates_once";
+    conflict_without_record: ConflictWithoutRecord is caught by "p01_conditional_write::a_conflict_carries_the_record";
+    conflict_without_owner: ConflictWithoutOwner is caught by "p01_conditional_write::a_conflict_carries_the_record";
+    conflict_carries_an_old_record: ConflictCarriesAnOldRecord is caught by "p01_conditional_write::a_conflict_is_enough_to_go_on";
+    conflict_renews: ConflictRenews is caught by "p01_conditional_write::a_stale_version_changes_nothing";
+    conflict_sets_owner: ConflictSetsOwner is caught by "p01_conditional_write::a_stale_version_changes_nothing";
+    version_is_the_data: VersionIsTheData is caught by "p01_conditional_write::equal_bytes_are_not_the_same_version";
+    any_version_wins: AnyVersionWins is caught by "p01_conditional_write::one_of_many_version_writers_wins";
+
+    write_revives: WriteRevives is caught by "p02_deleted_stays_deleted::a_late_write_revives_nothing";
+    touch_revives: TouchRevives is caught by "p02_deleted_stays_deleted::a_late_touch_revives_nothing";
+    rename_revives: RenameRevives is caught by "p02_deleted_stays_deleted::a_late_rename_revives_nothing";
+    batch_revives: BatchRevives is caught by "p02_deleted_stays_deleted::a_late_batch_revives_nothing";
+    version_outlives_deletion: VersionOutlivesDeletion is caught by "p02_deleted_stays_deleted::an_old_version_does_not_fit_a_new_record";
+    rename_forgets_to_check: RenameForgetsToCheck is caught by "p02_deleted_stays_deleted::a_delete_races_a_rename";
+    delete_ignores_version: DeleteIgnoresVersion is caught by "p02_deleted_stays_deleted::a_conditional_delete_ends_only_its_version";
+    delete_always_succeeds: DeleteAlwaysSucceeds is caught by "p02_deleted_stays_deleted::deleting_nothing_says_so";
+    delete_in_two_steps: DeleteInTwoSteps is caught by "p02_deleted_stays_deleted::one_of_many_deletes_ends_the_record";
+    touch_rewrites_zombie: TouchRewrites is caught by "p02_deleted_stays_deleted::a_delete_races_a_touch";
+    check_then_write_zombie: CheckThenWrite is caught by "p02_deleted_stays_deleted::a_delete_races_a_write";
+    check_then_write_history: CheckThenWrite is caught by "p01_conditional_write::concurrent_histories_are_linearizable";
+
+    caches_reads: CachesReads is caught by "p03_read_your_writes::another_handle_sees_the_changes";
+    judges_by_cache: JudgesByCache is caught by "p03_read_your_writes::conditions_are_never_judged_by_stale_data";
+    model_finds_batch_bugs: BatchKeepsTheLast is caught by "p03_read_your_writes::any_sequence_agrees_with_the_model";
+
+    ttl_in_seconds: TtlInSeconds is caught by "p04_expiry::visible_for_its_ttl_and_no_longer";
+    ttl_cut_to_seconds: TtlCutToSeconds is caught by "p04_expiry::visible_for_its_ttl_and_no_longer";
+    off_by_one_tick: OffByOneTick is caught by "p04_expiry::visible_for_its_ttl_and_no_longer";
+    touch_revives_expired: TouchRevivesExpired is caught by "p04_expiry::a_touch_revives_nothing";
+    expired_blocks_absent: ExpiredBlocksAbsent is caught by "p04_expiry::absent_replaces_an_expired_record";
+    expired_takes_writes: ExpiredTakesWrites is caught by "p04_expiry::an_expired_record_is_absent";
+    expired_owner_inherited: ExpiredOwnerInherited is caught by "p04_expiry::any_inherits_nothing_from_an_expired_record";
+    index_lists_expired: IndexListsExpired is caught by "p04_expiry::the_index_leaves_expired_sessions_out";
+    counts_expired: CountsExpired is caught by "p04_expiry::listings_leave_expired_records_out";
+    write_keeps_ttl: WriteKeepsTtl is caught by "p04_expiry::a_write_renews_the_ttl";
+    ttl_overflows: TtlOverflows is caught by "p04_expiry::the_ends_of_the_range_work";
+    reports_whole_ttl: ReportsWholeTtl is caught by "p04_expiry::what_is_left_is_reported";
+
+    touch_changes_version: TouchChangesVersion is caught by "p05_touch::a_touch_does_not_cost_a_writer_its_version";
+    touch_rewrites: TouchRewrites is caught by "p05_touch::a_touch_races_a_write";
+    touch_only_prolongs: TouchOnlyProlongs is caught by "p05_touch::a_touch_can_shorten";
+    touch_creates: TouchCreates is caught by "p05_touch::what_is_absent_stays_absent";
+    touch_drops_owner: TouchDropsOwner is caught by "p05_touch::a_touch_moves_the_expiry_and_nothing_else";
+
+    rename_keeps_old: RenameKeepsOld is caught by "p06_rename::content_moves_to_the_new_key";
+    rename_drops_owner: RenameDropsOwner is caught by "p06_rename::the_owner_is_set_kept_and_cleared";
+    rename_leaves_new: RenameLeavesNew is caught by "p06_rename::a_stale_version_changes_nothing";
+    rename_overwrites: RenameOverwrites is caught by "p06_rename::a_taken_key_is_left_alone";
+    rename_deletes_first: RenameDeletesFirst is caught by "p06_rename::a_dropped_rename_loses_nothing";
+
+    cuts_at_nul: CutsAtNul is caught by "p07_bytes::every_byte_value_comes_back";
+    data_is_text: DataIsText is caught by "p07_bytes::every_byte_value_comes_back";
+    cuts_long_data: CutsLongData is caught by "p07_bytes::every_length_comes_back";
+    cuts_what_is_too_large: CutsWhatIsTooLarge is caught by "p07_bytes::too_much_is_refused";
+    too_large_deletes: TooLargeDeletes is caught by "p07_bytes::too_much_is_refused";
+
+    index_misses_renamed: IndexMissesRenamed is caught by "p08_owner_index::a_renamed_session_is_listed_once";
+    index_keeps_cleared: IndexKeepsCleared is caught by "p08_owner_index::the_index_follows_the_owner";
+    owners_fold_case: OwnersFoldCase is caught by "p08_owner_index::owners_that_look_alike_are_different";
+    owners_ignore_trailing_spaces: OwnersIgnoreTrailingSpaces is caught by "p08_owner_index::owners_that_look_alike_are_different";
+    owner_delete_misses_renamed: OwnerDeleteMissesRenamed is caught by "p08_owner_index::deleting_by_owner_races_renames";
+    owner_delete_spares_none: OwnerDeleteSparesNone is caught by "p08_owner_index::all_but_one_can_be_deleted";
+    index_is_capped: IndexIsCapped is caught by "p08_owner_index::ten_thousand_sessions_of_one_owner";
+
+    batch_sorts_results: BatchSortsResults is caught by "p09_batches::reads_answer_in_order";
+    batch_drops_duplicates: BatchDropsDuplicates is caught by "p09_batches::reads_answer_in_order";
+    batch_blames_the_first: BatchBlamesTheFirst is caught by "p09_batches::one_bad_item_fails_alone";
+    batch_fails_as_one: BatchFailsAsOne is caught by "p09_batches::one_bad_item_fails_alone";
+    batch_keeps_the_last: BatchKeepsTheLast is caught by "p09_batches::writes_of_one_key_take_their_turns";
+    batch_reads_back: BatchReadsBack is caught by "p09_batches::writes_of_one_key_take_their_turns";
+    batch_touches_alike: BatchTouchesAlike is caught by "p09_batches::touches_answer_in_order";
+    batch_delete_ignores_version: BatchDeleteIgnoresVersion is caught by "p09_batches::deletes_answer_in_order";
+
+    read_ignores_namespace: ReadIgnoresNamespace is caught by "p10_isolation::one_key_in_two_namespaces_is_two_records";
+    count_ignores_namespace: CountIgnoresNamespace is caught by "p10_isolation::maintenance_is_kept_apart";
+    index_ignores_namespace: IndexIgnoresNamespace is caught by "p10_isolation::owners_are_kept_apart";
+
+    write_tears: WriteTears is caught by "p11_cancellation::a_dropped_write_is_whole_or_absent";
+    delete_tears: DeleteTears is caught by "p11_cancellation::dropped_calls_harm_nothing";
+
+    outage_is_empty: OutageIsEmpty is caught by "p12_outage::a_frozen_server_is_unavailable";
+    no_deadline: NoDeadline is caught by "p12_outage::a_frozen_server_is_unavailable";
+    never_recovers: NeverRecovers is caught by "p12_outage::a_dead_server_is_unavailable";
+    outage_is_internal: OutageIsInternal is caught by "p12_outage::a_dead_server_is_unavailable";
+
+    redelivery_conflicts: RedeliveryConflicts is caught by "p13_unknown_outcome::a_redelivered_write_knows_itself";
+    retry_meets_itself: RetryMeetsItself is caught by "p13_unknown_outcome::a_lost_reply_is_never_taken_for_a_failure";
+    retry_counts_twice: RetryMeetsItself is caught by "p13_unknown_outcome::no_increment_counts_twice";
+    lost_reply_means_failed: LostReplyMeansFailed is caught by "p13_unknown_outcome::a_lost_reply_is_never_taken_for_a_failure";
+
+    watch_drops_silently: WatchDropsSilently is caught by "p14_watch::a_slow_listener_is_told";
+    watch_misses_touches: WatchMissesTouches is caught by "p14_watch::each_change_is_heard";
+    watch_misses_owner_deletes: WatchMissesOwnerDeletes is caught by "p14_watch::a_deletion_by_owner_is_heard";
+    watch_hears_first_of_batch: WatchHearsFirstOfBatch is caught by "p14_watch::each_item_of_a_batch_is_heard";
+    watch_misses_old_key: WatchMissesOldKey is caught by "p14_watch::a_rename_is_heard_for_both_keys";
+    watch_misses_expiry: WatchMissesExpiry is caught by "p14_watch::an_expiry_is_heard";
+
+    foreign_is_empty: ForeignIsEmpty is caught by "p15_foreign_bytes::a_read_says_what_it_found";
+    foreign_is_overwritten: ForeignIsOverwritten is caught by "p15_foreign_bytes::conditional_writes_leave_it_alone";
+    foreign_fails_batch: ForeignFailsBatch is caught by "p15_foreign_bytes::the_rest_of_a_batch_is_unharmed";
+
+    pages_by_position: PagesByPosition is caught by "p16_maintenance::paging_meets_what_stays_while_others_come_and_go";
+    page_drops_last: PageDropsLast is caught by "p16_maintenance::paging_meets_every_record";
+    purge_forgets_renewal: PurgeForgetsRenewal is caught by "p16_maintenance::a_purge_spares_what_was_renewed";
+    purge_in_two_steps: PurgeInTwoSteps is caught by "p16_maintenance::a_purge_races_a_new_record";
+}

@@ -1,0 +1,226 @@
+/// Declares the flaws and the list of them in one place.
+macro_rules! flaws {
+    ($(#[$about:meta])+ pub enum Flaw { $($(#[$what:meta])+ $flaw:ident,)+ }) => {
+        $(#[$about])+
+        pub enum Flaw { $($(#[$what])+ $flaw,)+ }
+
+        impl Flaw {
+            /// All of them.
+            #[allow(dead_code, reason = "the test of the unbroken store has no use for it")]
+            pub const ALL: &[Self] = &[$(Self::$flaw),+];
+        }
+    };
+}
+
+flaws! {
+/// One thing that a broken store does wrong. Each is a mistake that real stores make, or that somebody who writes one
+/// could make; without a flaw, the reference store keeps every promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    // 1. Conditional write
+    /// Checks the version, and then writes, in two steps.
+    CheckThenWrite,
+    /// Writes with `Absent` as if it were `Any`.
+    AbsentOverwrites,
+    /// Reports a conflict without the record.
+    ConflictWithoutRecord,
+    /// Leaves the owner out of the record that a conflict carries.
+    ConflictWithoutOwner,
+    /// Reports the record that was seen before the condition was checked by another.
+    ConflictCarriesAnOldRecord,
+    /// Renews the ttl although the condition failed.
+    ConflictRenews,
+    /// Moves the owner although the condition failed.
+    ConflictSetsOwner,
+    /// Takes records with equal data for the same version.
+    VersionIsTheData,
+    /// Ignores which version a writer has seen, as long as something is there.
+    AnyVersionWins,
+
+    // 2. Deleted stays deleted
+    /// A conditional write creates the record if it is gone.
+    WriteRevives,
+    /// A touch brings back what was deleted.
+    TouchRevives,
+    /// A rename of what was deleted creates the new record.
+    RenameRevives,
+    /// Batched writes do not mind that the record is gone.
+    BatchRevives,
+    /// Remembers the versions of deleted records, and accepts them for the next.
+    VersionOutlivesDeletion,
+    /// A rename does not look whether the old record is still there when it ends.
+    RenameForgetsToCheck,
+    /// A delete ends the record whatever version was expected.
+    DeleteIgnoresVersion,
+    /// A delete always claims to have ended something.
+    DeleteAlwaysSucceeds,
+    /// A delete looks first and deletes later, so that several claim the same record.
+    DeleteInTwoSteps,
+
+    // 3. Read your writes
+    /// Each handle caches what it reads, for good.
+    CachesReads,
+    /// Conditions are judged by what this handle has cached.
+    JudgesByCache,
+
+    // 4. Expiry
+    /// The ttl is rounded up to seconds.
+    TtlInSeconds,
+    /// The ttl is cut to seconds.
+    TtlCutToSeconds,
+    /// The expiry is compared in coarse ticks, and is off by one.
+    OffByOneTick,
+    /// A touch finds expired records, too.
+    TouchRevivesExpired,
+    /// An expired record stops an `Absent` write.
+    ExpiredBlocksAbsent,
+    /// An expired record still takes a conditional write.
+    ExpiredTakesWrites,
+    /// The owner of an expired record passes on to the next.
+    ExpiredOwnerInherited,
+    /// The index lists expired sessions.
+    IndexListsExpired,
+    /// Expired records are counted.
+    CountsExpired,
+    /// A write does not renew the ttl.
+    WriteKeepsTtl,
+    /// Long ttls are cut to what fits 32 bits of milliseconds.
+    TtlOverflows,
+    /// Reports the whole ttl instead of what is left.
+    ReportsWholeTtl,
+
+    // 5. Touch
+    /// A touch counts as a new version.
+    TouchChangesVersion,
+    /// A touch reads the record and writes it back, in two steps.
+    TouchRewrites,
+    /// A touch never shortens.
+    TouchOnlyProlongs,
+    /// A touch creates an empty record.
+    TouchCreates,
+    /// A touch drops the owner.
+    TouchDropsOwner,
+
+    // 6. Rename
+    /// The old record stays.
+    RenameKeepsOld,
+    /// The owner does not come along.
+    RenameDropsOwner,
+    /// The new record stays although the old one had changed.
+    RenameLeavesNew,
+    /// Whatever is under the new key is overwritten.
+    RenameOverwrites,
+    /// The old record is deleted first, the new one created later.
+    RenameDeletesFirst,
+
+    // 7. Bytes
+    /// Data ends at the first NUL.
+    CutsAtNul,
+    /// Data is taken for UTF-8.
+    DataIsText,
+    /// Data ends at 65,535 bytes.
+    CutsLongData,
+    /// Too much is cut instead of refused.
+    CutsWhatIsTooLarge,
+    /// What is refused for its size ends the record.
+    TooLargeDeletes,
+
+    // 8. Owner index
+    /// A renamed session is not in the index.
+    IndexMissesRenamed,
+    /// A cleared owner stays in the index.
+    IndexKeepsCleared,
+    /// Owners are compared without regard to case.
+    OwnersFoldCase,
+    /// Owners are compared without trailing spaces.
+    OwnersIgnoreTrailingSpaces,
+    /// Deleting by owner looks at the index once and misses what moves on.
+    OwnerDeleteMissesRenamed,
+    /// Deleting all but one deletes all.
+    OwnerDeleteSparesNone,
+    /// The index holds at most 1,000 sessions of an owner.
+    IndexIsCapped,
+
+    // 9. Batches
+    /// Results come in the order of the keys.
+    BatchSortsResults,
+    /// Repeated keys are read once and answered once.
+    BatchDropsDuplicates,
+    /// When one item fails, its error goes to the first item.
+    BatchBlamesTheFirst,
+    /// When one item fails, all fail.
+    BatchFailsAsOne,
+    /// Of several writes of one key, only the last is carried out.
+    BatchKeepsTheLast,
+    /// Who has won is found out afterwards, by what is there then.
+    BatchReadsBack,
+    /// Batched touches all take the first one's ttl.
+    BatchTouchesAlike,
+    /// Batched deletes ignore versions.
+    BatchDeleteIgnoresVersion,
+
+    // 10. Isolation
+    /// Reads do not mind the namespace.
+    ReadIgnoresNamespace,
+    /// Counting does not mind the namespace.
+    CountIgnoresNamespace,
+    /// The owner index does not mind the namespace.
+    IndexIgnoresNamespace,
+
+    // 11. Cancellation
+    /// A write sets the data first, and the version a moment later.
+    WriteTears,
+    /// A dropped delete leaves an empty record.
+    DeleteTears,
+
+    // 12. Outage
+    /// An outage is an empty answer.
+    OutageIsEmpty,
+    /// There is no deadline.
+    NoDeadline,
+    /// After an outage, the connection stays broken.
+    NeverRecovers,
+    /// An outage is reported as a defect.
+    OutageIsInternal,
+
+    // 13. Unknown outcome
+    /// A write that is delivered again does not know itself.
+    RedeliveryConflicts,
+    /// After a lost reply, the write is tried again, and meets itself as a conflict.
+    RetryMeetsItself,
+    /// After a lost reply, the error says that nothing was changed.
+    LostReplyMeansFailed,
+
+    // 14. Watch
+    /// Events that do not fit the queue are dropped silently.
+    WatchDropsSilently,
+    /// Touches are not heard.
+    WatchMissesTouches,
+    /// Deletions by owner are not heard.
+    WatchMissesOwnerDeletes,
+    /// Of a batch, only the first item is heard.
+    WatchHearsFirstOfBatch,
+    /// A rename is heard for the new key only.
+    WatchMissesOldKey,
+    /// Expiry is not heard.
+    WatchMissesExpiry,
+
+    // 15. Foreign bytes
+    /// Foreign bytes are an empty answer.
+    ForeignIsEmpty,
+    /// `Absent` writes overwrite foreign bytes.
+    ForeignIsOverwritten,
+    /// One item with foreign bytes fails the whole batch.
+    ForeignFailsBatch,
+
+    // 16. Maintenance
+    /// Pages go by position, so that what comes and goes shifts what stays.
+    PagesByPosition,
+    /// The last record of a page is left out.
+    PageDropsLast,
+    /// The purge goes by the first expiry of a record, and does not look again.
+    PurgeForgetsRenewal,
+    /// The purge looks first and deletes later.
+    PurgeInTwoSteps,
+}
+}

@@ -1,0 +1,543 @@
+//! A store that keeps every promise, shows every ability, and can be given any one flaw.
+//!
+//! Its "server" is a map in this process behind a switch that breaks it, so that also the outage cases of the suite are
+//! shown to pass on a right store and to fail on wrong ones.
+
+mod extras;
+mod flaw;
+mod server;
+mod space;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+pub use flaw::Flaw;
+use server::{DEADLINE, Server};
+use session_conformance::{Breakable, Fault, Foreign, Target};
+use session_core::*;
+use space::{Slot, Space, Stored};
+use tokio::task::yield_now;
+
+#[derive(Debug)]
+struct World {
+    spaces: Mutex<BTreeMap<String, Space>>,
+    flaw: Option<Flaw>,
+}
+
+/// One handle, which is one node: it has its own cache, where a flaw makes it use one.
+#[derive(Debug)]
+pub struct ReferenceStore {
+    world: Arc<World>,
+    namespace: String,
+    server: Arc<Server>,
+    cache: Mutex<HashMap<SessionKey, Option<Record>>>,
+}
+
+/// The reference store with this flaw, or with none, as a target with all hooks.
+pub fn target(flaw: Option<Flaw>) -> Target {
+    let world = Arc::new(World { spaces: Mutex::default(), flaw });
+    let server = Arc::new(Server::new(flaw));
+    let open = move |world: &Arc<World>, namespace: &str, server: &Arc<Server>| -> Arc<dyn SessionStore> {
+        lock(&world.spaces).entry(namespace.to_owned()).or_insert_with(|| Space::new(flaw));
+        Arc::new(ReferenceStore {
+            world: world.clone(),
+            namespace: namespace.to_owned(),
+            server: server.clone(),
+            cache: Mutex::default(),
+        })
+    };
+    let (for_first, for_second, for_broken, for_plant) = (world.clone(), world.clone(), world.clone(), world);
+    let (first_server, second_server) = (server.clone(), server);
+    Target::new("reference", move |namespace| {
+        let store = open(&for_first, namespace.as_str(), &first_server);
+        async move { Ok(store) }
+    })
+    .second_handle(move |namespace, _| {
+        let store = open(&for_second, namespace.as_str(), &second_server);
+        async move { Ok(store) }
+    })
+    .foreign_bytes(move |namespace, key, foreign: Foreign| {
+        if let Some(space) = lock(&for_plant.spaces).get_mut(namespace.as_str()) {
+            space.slots.insert(key, Slot::Foreign(foreign));
+        }
+        async {}
+    })
+    .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| {
+        let control = Arc::new(Server::new(flaw));
+        let store = open(&for_broken, namespace.as_str(), &control);
+        async move { Ok(Breakable { store, control, deadline: DEADLINE, recovery: Duration::from_millis(100) }) }
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Gives every other task a turn, some times over: the gap in "check, then act".
+async fn gap() {
+    for _ in 0..4 {
+        yield_now().await;
+    }
+}
+
+impl ReferenceStore {
+    fn has(&self, flaw: Flaw) -> bool {
+        self.world.flaw == Some(flaw)
+    }
+
+    /// One round trip: a request, what the server does with the records in one step, and the reply.
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        change: bool,
+        work: impl FnOnce(&mut Space, Instant) -> T,
+    ) -> Result<T> {
+        self.server.request(operation).await?;
+        let result = {
+            let mut spaces = lock(&self.world.spaces);
+            let space = spaces.get_mut(&self.namespace).expect("opening made the space");
+            work(space, Instant::now())
+        };
+        self.server.reply(operation, change).await?;
+        Ok(result)
+    }
+
+    fn write_now(
+        &self,
+        space: &mut Space,
+        now: Instant,
+        key: &SessionKey,
+        mut write: Write,
+        when: When,
+    ) -> Result<WriteOutcome> {
+        let max = self.max_data_len();
+        if write.data.len() > max {
+            if self.has(Flaw::TooLargeDeletes) {
+                space.remove(key);
+            }
+            if !self.has(Flaw::CutsWhatIsTooLarge) {
+                return Err(Error::too_large(Operation::Write, write.data.len(), max));
+            }
+            write.data.truncate(max);
+        }
+        match self.world.flaw {
+            Some(Flaw::CutsAtNul) => write.data.truncate(write.data.iter().position(|byte| *byte == 0).unwrap_or(max)),
+            Some(Flaw::CutsLongData) => write.data.truncate(65_535),
+            Some(Flaw::DataIsText) => write.data = String::from_utf8_lossy(&write.data).into_owned().into(),
+            _ => {}
+        }
+        let found = match space.find(key, now, Operation::Write) {
+            Err(_) if self.has(Flaw::ForeignIsOverwritten) && when == When::Absent => None,
+            found => found?.cloned(),
+        };
+        let expired = match space.slots.get(key) {
+            Some(Slot::Ours(stored)) if found.is_none() => Some(stored.clone()),
+            _ => None,
+        };
+        let current = found.as_ref().map(|stored| stored.version);
+        if current == Some(write.version) && !self.has(Flaw::RedeliveryConflicts) {
+            return Ok(WriteOutcome::Written);
+        }
+        if !self.holds(space, key, when, found.as_ref(), expired.as_ref()) {
+            return Ok(self.conflict(space, now, key, &write, found));
+        }
+        let inherited = found.as_ref().and_then(|stored| stored.owner.clone());
+        let inherited = if self.has(Flaw::ExpiredOwnerInherited) {
+            inherited.or(expired.and_then(|stored| stored.owner))
+        } else {
+            inherited
+        };
+        self.keep(space, now, key, write, found.as_ref(), inherited);
+        Ok(WriteOutcome::Written)
+    }
+
+    fn holds(
+        &self,
+        space: &Space,
+        key: &SessionKey,
+        when: When,
+        found: Option<&Stored>,
+        expired: Option<&Stored>,
+    ) -> bool {
+        let buried = || space.graveyard.get(key).map(|stored| stored.version);
+        match when {
+            When::Any => true,
+            When::Absent => match self.world.flaw {
+                Some(Flaw::AbsentOverwrites) => true,
+                Some(Flaw::ExpiredBlocksAbsent) => found.is_none() && expired.is_none(),
+                _ => found.is_none(),
+            },
+            When::Version(expected) => {
+                let cached = || lock(&self.cache).get(key).cloned().flatten().map(|record| record.version);
+                found.is_some_and(|stored| stored.version == expected)
+                    || match self.world.flaw {
+                        Some(Flaw::AnyVersionWins) => found.is_some(),
+                        Some(Flaw::VersionIsTheData) => found.is_some_and(|stored| stored.same_data.contains(&expected)),
+                        Some(Flaw::WriteRevives) => found.is_none() && buried() == Some(expected),
+                        Some(Flaw::VersionOutlivesDeletion) => found.is_some() && buried() == Some(expected),
+                        Some(Flaw::ExpiredTakesWrites) => expired.is_some_and(|stored| stored.version == expected),
+                        Some(Flaw::JudgesByCache) => cached() == Some(expected),
+                        _ => false,
+                    }
+            }
+        }
+    }
+
+    fn conflict(
+        &self,
+        space: &mut Space,
+        now: Instant,
+        key: &SessionKey,
+        write: &Write,
+        found: Option<Stored>,
+    ) -> WriteOutcome {
+        let Some(mut stored) = found else { return WriteOutcome::Conflict(None) };
+        let mut record = space.record(&stored, now);
+        match self.world.flaw {
+            Some(Flaw::ConflictWithoutRecord) => return WriteOutcome::Conflict(None),
+            Some(Flaw::ConflictWithoutOwner) => record.owner = None,
+            Some(Flaw::ConflictCarriesAnOldRecord) => record.version = Version::random(),
+            Some(Flaw::ConflictRenews) => stored.expires_at = now + write.ttl.as_duration(),
+            Some(Flaw::ConflictSetsOwner) => stored.owner = write.owner.clone().apply(stored.owner),
+            _ => {}
+        }
+        space.slots.insert(*key, Slot::Ours(stored));
+        WriteOutcome::Conflict(Some(record))
+    }
+
+    fn keep(
+        &self,
+        space: &mut Space,
+        now: Instant,
+        key: &SessionKey,
+        write: Write,
+        found: Option<&Stored>,
+        inherited: Option<Owner>,
+    ) {
+        let lifetime = space.lifetime(write.ttl.as_duration());
+        let expires_at = now + lifetime;
+        let mut stored = Stored {
+            data: write.data,
+            version: write.version,
+            owner: write.owner.clone().apply(inherited),
+            expires_at,
+            ttl: lifetime,
+            first_expiry: expires_at,
+            same_data: Vec::new(),
+            former_owners: Vec::new(),
+            indexed: true,
+        };
+        if let Some(before) = found {
+            stored.first_expiry = before.first_expiry;
+            if before.data == stored.data {
+                stored.same_data = before.same_data.clone();
+                stored.same_data.push(before.version);
+            }
+            if self.has(Flaw::WriteKeepsTtl) {
+                stored.expires_at = before.expires_at;
+            }
+            if self.has(Flaw::IndexKeepsCleared) && write.owner == OwnerChange::Clear {
+                stored.former_owners.extend(before.owner.clone());
+            }
+        }
+        space.tell(Event::Changed { key: *key, version: Some(stored.version) });
+        space.slots.insert(*key, Slot::Ours(stored));
+    }
+
+    fn touch_now(&self, space: &mut Space, now: Instant, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        let live = space.find(key, now, Operation::Touch)?.is_some();
+        let lifetime = space.lifetime(ttl.as_duration());
+        if !live && self.has(Flaw::TouchRevives) {
+            if let Some(stored) = space.graveyard.remove(key) {
+                space.slots.insert(*key, Slot::Ours(stored));
+                return Ok(false);
+            }
+        }
+        if !live && self.has(Flaw::TouchCreates) {
+            self.keep(space, now, key, Write::new("", ttl), None, None);
+            return Ok(false);
+        }
+        if !live && !self.has(Flaw::TouchRevivesExpired) {
+            return Ok(false);
+        }
+        let Some(Slot::Ours(stored)) = space.slots.get_mut(key) else { return Ok(false) };
+        let until = now + lifetime;
+        stored.expires_at = match self.world.flaw {
+            Some(Flaw::TouchOnlyProlongs) => until.max(stored.expires_at),
+            _ => until,
+        };
+        stored.ttl = lifetime;
+        match self.world.flaw {
+            Some(Flaw::TouchChangesVersion) => stored.version = Version::random(),
+            Some(Flaw::TouchDropsOwner) => stored.owner = None,
+            _ => {}
+        }
+        let version = stored.version;
+        if !self.has(Flaw::WatchMissesTouches) {
+            space.tell(Event::Changed { key: *key, version: Some(version) });
+        }
+        Ok(true)
+    }
+
+    fn delete_now(&self, space: &mut Space, now: Instant, item: DeleteItem) -> Result<DeleteOutcome> {
+        let DeleteItem { key, expected } = item;
+        let found = match space.find(&key, now, Operation::Delete) {
+            Ok(found) => found.map(|stored| stored.version),
+            Err(_) if expected == Expected::Any => {
+                space.slots.remove(&key);
+                return Ok(DeleteOutcome::Deleted);
+            }
+            Err(error) => return Err(error),
+        };
+        match found {
+            None if self.has(Flaw::DeleteAlwaysSucceeds) => Ok(DeleteOutcome::Deleted),
+            None => Ok(DeleteOutcome::Absent),
+            Some(version) if !expected.matches(version) && !self.has(Flaw::DeleteIgnoresVersion) => {
+                Ok(DeleteOutcome::Conflict)
+            }
+            Some(_) => {
+                space.remove(&key);
+                space.tell(Event::Deleted { key });
+                Ok(DeleteOutcome::Deleted)
+            }
+        }
+    }
+
+    fn rename_now(
+        &self,
+        space: &mut Space,
+        now: Instant,
+        (old, new): (&SessionKey, &SessionKey),
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        if write.data.len() > self.max_data_len() {
+            return Err(Error::too_large(Operation::Rename, write.data.len(), self.max_data_len()));
+        }
+        let found = space.find(old, now, Operation::Rename)?.cloned();
+        let mut buried = None;
+        if self.has(Flaw::RenameRevives) && found.is_none() {
+            buried = space.graveyard.get(old).cloned();
+        }
+        let Some(stored) = found.clone().or(buried) else { return Ok(RenameOutcome::Conflict(None)) };
+        if stored.version != expected {
+            if self.has(Flaw::RenameLeavesNew) {
+                self.keep(space, now, new, write, None, None);
+            }
+            return Ok(RenameOutcome::Conflict(Some(space.record(&stored, now))));
+        }
+        if space.find(new, now, Operation::Rename)?.is_some() && !self.has(Flaw::RenameOverwrites) {
+            return Ok(RenameOutcome::Occupied);
+        }
+        let inherited = if self.has(Flaw::RenameDropsOwner) { None } else { stored.owner };
+        self.keep(space, now, new, write, None, inherited);
+        if self.has(Flaw::IndexMissesRenamed) {
+            if let Some(Slot::Ours(stored)) = space.slots.get_mut(new) {
+                stored.indexed = false;
+            }
+        }
+        if !self.has(Flaw::RenameKeepsOld) {
+            space.remove(old);
+        }
+        if !self.has(Flaw::WatchMissesOldKey) {
+            space.tell(Event::Deleted { key: *old });
+        }
+        Ok(RenameOutcome::Renamed)
+    }
+
+    /// A rename as a series of steps, with something wrong in it.
+    async fn rename_in_steps(
+        &self,
+        (old, new): (&SessionKey, &SessionKey),
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        let found = self.read(old).await?;
+        match found {
+            Some(record) if record.version == expected => {}
+            other => return Ok(RenameOutcome::Conflict(other)),
+        }
+        if self.has(Flaw::RenameDeletesFirst) {
+            let _ = self.delete(old, Expected::Any).await?;
+            gap().await;
+            let _ = self.write(new, write, When::Any).await?;
+            return Ok(RenameOutcome::Renamed);
+        }
+        let _ = self.write(new, write, When::Any).await?;
+        gap().await;
+        let _ = self.delete(old, Expected::Any).await?;
+        Ok(RenameOutcome::Renamed)
+    }
+
+    fn judged_alone(&self, when: When) -> bool {
+        match when {
+            When::Any => false,
+            When::Absent | When::Version(_) => self.has(Flaw::CheckThenWrite),
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for ReferenceStore {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        if self.has(Flaw::CachesReads) {
+            if let Some(cached) = lock(&self.cache).get(key) {
+                return Ok(cached.clone());
+            }
+        }
+        let found = self
+            .call(Operation::Read, false, |space, now| {
+                space.find(key, now, Operation::Read).map(|found| found.map(|stored| space.record(stored, now)))
+            })
+            .await;
+        let mut found = match found {
+            Err(_) if self.has(Flaw::OutageIsEmpty) => return Ok(None),
+            found => found??,
+        };
+        if found.is_none() && self.has(Flaw::ReadIgnoresNamespace) {
+            let now = Instant::now();
+            let spaces = lock(&self.world.spaces);
+            found = spaces.values().find_map(|space| match space.find(key, now, Operation::Read) {
+                Ok(Some(stored)) => Some(space.record(stored, now)),
+                _ => None,
+            });
+        }
+        lock(&self.cache).insert(*key, found.clone());
+        Ok(found)
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        lock(&self.cache).retain(|cached, _| cached != key || self.has(Flaw::JudgesByCache));
+        if self.judged_alone(when) {
+            let current = self.read(key).await?;
+            let holds = match when {
+                When::Absent => current.is_none(),
+                When::Version(expected) => current.as_ref().is_some_and(|record| record.version == expected),
+                When::Any => true,
+            };
+            if !holds {
+                return Ok(WriteOutcome::Conflict(current));
+            }
+            gap().await;
+            return self.call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, When::Any)).await?;
+        }
+        if self.has(Flaw::WriteTears) {
+            let data = write.data.clone();
+            self.call(Operation::Write, true, |space, _| match space.slots.get_mut(key) {
+                Some(Slot::Ours(stored)) if when == When::Version(stored.version) => stored.data = data,
+                _ => {}
+            })
+            .await?;
+            gap().await;
+        }
+        let again = write.clone();
+        let outcome =
+            self.call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, when)).await;
+        match outcome {
+            Err(error) if error.may_have_applied() && self.has(Flaw::RetryMeetsItself) => {
+                let mut spaces = lock(&self.world.spaces);
+                let space = spaces.get_mut(&self.namespace).expect("opening made the space");
+                let found = space.find(key, Instant::now(), Operation::Write)?.cloned();
+                Ok(self.conflict(space, Instant::now(), key, &again, found))
+            }
+            outcome => outcome?,
+        }
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        if self.has(Flaw::TouchRewrites) {
+            let Some(record) = self.read(key).await? else { return Ok(false) };
+            gap().await;
+            let rewritten = Write { data: record.data, version: record.version, ttl, owner: OwnerChange::Keep };
+            let _ = self
+                .call(Operation::Touch, true, |space, now| {
+                    space.slots.remove(key);
+                    self.write_now(space, now, key, rewritten, When::Any)
+                })
+                .await?;
+            return Ok(true);
+        }
+        self.call(Operation::Touch, true, |space, now| self.touch_now(space, now, key, ttl)).await?
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        lock(&self.cache).remove(key);
+        let item = DeleteItem { key: *key, expected };
+        if self.has(Flaw::DeleteInTwoSteps) && expected == Expected::Any {
+            if self.read(key).await?.is_none() {
+                return Ok(DeleteOutcome::Absent);
+            }
+            gap().await;
+            let _ = self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
+            return Ok(DeleteOutcome::Deleted);
+        }
+        if self.has(Flaw::DeleteTears) {
+            self.call(Operation::Delete, true, |space, _| {
+                if let Some(Slot::Ours(stored)) = space.slots.get_mut(key) {
+                    stored.version = Version::random();
+                }
+            })
+            .await?;
+            gap().await;
+            let item = DeleteItem { key: *key, expected: Expected::Any };
+            return self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
+        }
+        self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        if self.has(Flaw::RenameDeletesFirst) || self.has(Flaw::RenameForgetsToCheck) {
+            return self.rename_in_steps((old, new), write, expected).await;
+        }
+        lock(&self.cache).remove(old);
+        lock(&self.cache).remove(new);
+        self.call(Operation::Rename, true, |space, now| self.rename_now(space, now, (old, new), write, expected)).await?
+    }
+
+    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        self.read_batch(keys).await
+    }
+
+    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        self.write_batch(items).await
+    }
+
+    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        let mut results = Vec::new();
+        for item in items {
+            let ttl = if self.has(Flaw::BatchTouchesAlike) { items[0].ttl } else { item.ttl };
+            results.push(self.touch(&item.key, ttl).await);
+        }
+        results
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        let mut results = Vec::new();
+        for item in items {
+            let expected = if self.has(Flaw::BatchDeleteIgnoresVersion) { Expected::Any } else { item.expected };
+            results.push(self.delete(&item.key, expected).await);
+        }
+        results
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        Some(self)
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        Some(self)
+    }
+}

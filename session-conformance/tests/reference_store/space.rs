@@ -1,0 +1,112 @@
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use session_conformance::Foreign;
+use session_core::{Bytes, Error, ErrorKind, Event, Operation, Owner, Record, Result, SessionKey, Version};
+use tokio::sync::broadcast;
+
+use super::Flaw;
+
+/// The records of one namespace, as the server has them.
+#[derive(Debug)]
+pub(super) struct Space {
+    pub(super) slots: BTreeMap<SessionKey, Slot>,
+    /// What was deleted, for the flaws that bring it back.
+    pub(super) graveyard: BTreeMap<SessionKey, Stored>,
+    pub(super) events: broadcast::Sender<Event>,
+    pub(super) flaw: Option<Flaw>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Slot {
+    Ours(Stored),
+    Foreign(Foreign),
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) data: Bytes,
+    pub(super) version: Version,
+    pub(super) owner: Option<Owner>,
+    pub(super) expires_at: Instant,
+    pub(super) ttl: Duration,
+    /// What a purge that does not look again would go by.
+    pub(super) first_expiry: Instant,
+    /// Earlier versions with the same data, for the flaw that cannot tell them apart.
+    pub(super) same_data: Vec<Version>,
+    /// Owners under which a flawed index still has this record.
+    pub(super) former_owners: Vec<Owner>,
+    /// Whether a flawed index knows this record.
+    pub(super) indexed: bool,
+}
+
+impl Space {
+    pub(super) fn new(flaw: Option<Flaw>) -> Self {
+        Self { slots: BTreeMap::new(), graveyard: BTreeMap::new(), events: broadcast::channel(1_024).0, flaw }
+    }
+
+    pub(super) fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
+    }
+
+    pub(super) fn is_live(&self, stored: &Stored, now: Instant) -> bool {
+        if self.has(Flaw::OffByOneTick) {
+            const TICK: Duration = Duration::from_millis(20);
+            return now <= stored.expires_at + TICK;
+        }
+        now < stored.expires_at
+    }
+
+    /// The record under a key, if it is live; an error if what is there is not ours.
+    pub(super) fn find(&self, key: &SessionKey, now: Instant, operation: Operation) -> Result<Option<&Stored>> {
+        match self.slots.get(key) {
+            None => Ok(None),
+            Some(Slot::Foreign(_)) if self.has(Flaw::ForeignIsEmpty) => Ok(None),
+            Some(Slot::Foreign(Foreign::NewerFormat)) => Err(Error::new(ErrorKind::Unsupported, operation)),
+            Some(Slot::Foreign(_)) => Err(Error::new(ErrorKind::Corrupt, operation)),
+            Some(Slot::Ours(stored)) => Ok(self.is_live(stored, now).then_some(stored)),
+        }
+    }
+
+    pub(super) fn record(&self, stored: &Stored, now: Instant) -> Record {
+        let left = stored.expires_at.saturating_duration_since(now);
+        Record {
+            data: stored.data.clone(),
+            version: stored.version,
+            expires_in: if self.has(Flaw::ReportsWholeTtl) { stored.ttl } else { left },
+            owner: stored.owner.clone(),
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: &SessionKey) {
+        if let Some(Slot::Ours(stored)) = self.slots.remove(key) {
+            self.graveyard.insert(*key, stored);
+        }
+    }
+
+    pub(super) fn tell(&self, event: Event) {
+        // Nobody listening is no failure.
+        let _ = self.events.send(event);
+    }
+
+    /// How long a record lives that asked for `ttl`.
+    pub(super) fn lifetime(&self, ttl: Duration) -> Duration {
+        match self.flaw {
+            Some(Flaw::TtlInSeconds) => Duration::from_secs(ttl.as_millis().div_ceil(1_000) as u64),
+            Some(Flaw::TtlCutToSeconds) => Duration::from_secs(ttl.as_secs()),
+            Some(Flaw::TtlOverflows) => Duration::from_millis(u64::from(ttl.as_millis() as u32)),
+            _ => ttl,
+        }
+    }
+
+    pub(super) fn belongs(&self, stored: &Stored, owner: &Owner) -> bool {
+        let same = |candidate: &Owner| match self.flaw {
+            Some(Flaw::OwnersFoldCase) => candidate.as_str().eq_ignore_ascii_case(owner.as_str()),
+            Some(Flaw::OwnersIgnoreTrailingSpaces) => candidate.as_str().trim_end() == owner.as_str().trim_end(),
+            _ => candidate == owner,
+        };
+        stored.indexed && (stored.owner.as_ref().is_some_and(same) || stored.former_owners.iter().any(same))
+    }
+}

@@ -1,0 +1,112 @@
+//! A child process which does not outlive its handle.
+
+use std::io;
+use std::process::{Child, ExitStatus};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use tokio::time::{sleep, timeout};
+
+/// How often a change that the kernel does not announce is looked for.
+const POLL: Duration = Duration::from_millis(2);
+/// How long a process may take to obey. A server that writes a large file on its way out needs seconds, not
+/// minutes.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running or finished child process. Dropping it kills and reaps the process.
+///
+/// Everything that signals or reaps holds the lock, so that a signal can only reach our own child: until it
+/// is reaped, the kernel gives its id to nobody else.
+#[derive(Debug)]
+pub(crate) struct Process {
+    child: Mutex<Child>,
+}
+
+impl Process {
+    pub(crate) fn new(child: Child) -> Self {
+        Self { child: Mutex::new(child) }
+    }
+
+    /// The process id, also of a process that has finished.
+    pub(crate) fn id(&self) -> u32 {
+        self.child().id()
+    }
+
+    /// How it ended, if it has.
+    pub(crate) fn exited(&self) -> io::Result<Option<ExitStatus>> {
+        self.child().try_wait()
+    }
+
+    /// Sends a signal, or fails with `NotFound` when the process has ended.
+    pub(crate) fn signal(&self, signal: Signal) -> io::Result<()> {
+        let mut child = self.child();
+        if child.try_wait()?.is_some() {
+            return Err(not_running());
+        }
+        Ok(kill_process(Pid::from_child(&child), signal)?)
+    }
+
+    /// Stops the process from executing anything. Returns once all of its threads stand still.
+    pub(crate) async fn freeze(&self) -> io::Result<()> {
+        self.signal(Signal::STOP)?;
+        patiently(async {
+            while !self.is_frozen()? {
+                sleep(POLL).await;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    fn is_frozen(&self) -> io::Result<bool> {
+        let child = self.child();
+        // `NOWAIT` leaves both the stop and the exit to be seen again, by the next freeze and by `try_wait`.
+        let options =
+            WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        match waitid(WaitId::Pid(Pid::from_child(&child)), options)? {
+            Some(status) if status.stopped() => Ok(true),
+            Some(_) => Err(not_running()),
+            None => Ok(false),
+        }
+    }
+
+    /// Waits for the end, however long it takes.
+    pub(crate) async fn ended(&self) -> io::Result<ExitStatus> {
+        loop {
+            if let Some(status) = self.exited()? {
+                return Ok(status);
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Waits for an end that must be near.
+    pub(crate) async fn wait(&self) -> io::Result<ExitStatus> {
+        patiently(self.ended()).await
+    }
+
+    fn child(&self) -> MutexGuard<'_, Child> {
+        self.child.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let mut child = self.child();
+        // `Child::kill` does nothing to a process that was reaped before; SIGKILL also ends one that is
+        // frozen. Neither call can fail in a way that leaves something to do.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+async fn patiently<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(PATIENCE, work).await.unwrap_or_else(|_| {
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("the server did not obey within {PATIENCE:?}")))
+    })
+}
+
+fn not_running() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "the server is not running")
+}

@@ -1,0 +1,193 @@
+//! A TCP proxy that misbehaves on demand.
+
+mod connection;
+mod controls;
+mod pump;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
+
+use crate::ports::free_addr;
+use connection::Connection;
+pub use controls::ConnectionId;
+use controls::Controls;
+
+/// How many ports are tried before giving up.
+const PORTS: usize = 10;
+/// The pause after a failed accept, which means that the process is out of file descriptors.
+const BREATH: Duration = Duration::from_millis(10);
+/// Longer than any test; keeps the sum with the current time in range.
+const LONGEST_DELAY: Duration = Duration::from_hours(24);
+
+/// A TCP proxy in front of one server: the network in between, which can fail in its own ways.
+///
+/// Every control works at any time and at once, also on live connections: a byte which is sent after the call
+/// has returned is treated by the new rule. The controls are independent of each other; without any, bytes
+/// pass in both directions, half-closed connections included. A client whose server cannot be reached is
+/// reset.
+///
+/// Dropping it closes the port and resets all connections. It runs on the runtime on which it was started.
+///
+/// ```
+/// # async fn example(server: std::net::SocketAddr) -> std::io::Result<()> {
+/// use session_servers::Proxy;
+///
+/// let proxy = Proxy::start(server).await?;
+/// // ... connect a client to proxy.addr(), send a write, then lose its reply:
+/// proxy.swallow_replies(true);
+/// proxy.swallowed().await; // the server has executed the write
+/// proxy.cut_all();
+/// proxy.swallow_replies(false);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Proxy {
+    addr: SocketAddr,
+    upstream: SocketAddr,
+    controls: Arc<watch::Sender<Controls>>,
+    /// The task that owns the listener, while there is one.
+    accepting: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Proxy {
+    /// Starts a proxy to `upstream` on a free port. Nothing needs to listen on `upstream` yet.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
+        let mut attempt = 1;
+        let (addr, listener) = loop {
+            let addr = free_addr()?;
+            match TcpListener::bind(addr).await {
+                Ok(listener) => break (addr, listener),
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse && attempt < PORTS => attempt += 1,
+                Err(error) => return Err(error),
+            }
+        };
+        let controls = Arc::new(watch::Sender::new(Controls::default()));
+        let accepting = tokio::spawn(accept(listener, upstream, Arc::clone(&controls)));
+        Ok(Self { addr, upstream, controls, accepting: Mutex::new(Some(accepting)) })
+    }
+
+    /// Where clients connect to; never changes.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The live connections, in the order in which they were opened. One is listed as soon as the proxy has
+    /// accepted it, which can be shortly after the client's `connect` returned, but is before any byte
+    /// passes.
+    #[must_use]
+    pub fn connections(&self) -> Vec<ConnectionId> {
+        self.controls.borrow().live().collect()
+    }
+
+    /// Delays every byte by this much in each direction, so that a round trip takes twice as long. The order
+    /// is kept, and the throughput too, up to four megabytes on their way. Zero ends it, also for bytes that
+    /// are being delayed.
+    pub fn delay(&self, each_way: Duration) {
+        self.controls.send_modify(|controls| controls.delay = each_way.min(LONGEST_DELAY));
+    }
+
+    /// Holds everything back, the end of a stream too. Connections stay open and new ones are accepted, like
+    /// those of a server which hangs.
+    pub fn freeze(&self) {
+        self.controls.send_modify(|controls| controls.frozen = true);
+    }
+
+    /// Ends [`freeze`](Self::freeze) and lets through what was held back. Connections that were frozen one by
+    /// one stay so.
+    pub fn thaw(&self) {
+        self.controls.send_modify(|controls| controls.frozen = false);
+    }
+
+    /// Like [`freeze`](Self::freeze), for one connection. Returns whether it is live.
+    pub fn freeze_connection(&self, id: ConnectionId) -> bool {
+        self.change(|controls| controls.set_frozen(id, true))
+    }
+
+    /// Ends [`freeze_connection`](Self::freeze_connection). Returns whether it is live.
+    pub fn thaw_connection(&self, id: ConnectionId) -> bool {
+        self.change(|controls| controls.set_frozen(id, false))
+    }
+
+    /// Resets a connection on both sides; bytes on their way are lost. Returns whether it was live.
+    pub fn cut(&self, id: ConnectionId) -> bool {
+        self.change(|controls| controls.close(id))
+    }
+
+    /// Resets all connections. New ones are accepted; see [`refuse_new`](Self::refuse_new).
+    pub fn cut_all(&self) {
+        self.controls.send_modify(Controls::close_all);
+    }
+
+    /// Closes the port, so that the kernel refuses new connections; or opens the same port again. Live
+    /// connections go on. When this returns it is done.
+    ///
+    /// # Errors
+    ///
+    /// When the port cannot be opened again. Closing it cannot fail.
+    pub async fn refuse_new(&self, refuse: bool) -> io::Result<()> {
+        let mut accepting = self.accepting.lock().await;
+        if !refuse && accepting.is_none() {
+            let listener = TcpListener::bind(self.addr).await?;
+            *accepting = Some(tokio::spawn(accept(listener, self.upstream, Arc::clone(&self.controls))));
+        } else if refuse && let Some(task) = accepting.take() {
+            task.abort();
+            // The listener is closed when the task is gone, not when it is told to go.
+            let _ = task.await;
+        }
+        Ok(())
+    }
+
+    /// Reads what the server sends and throws it away: requests are executed, their replies vanish. The end
+    /// of the server's stream is not a reply and still passes.
+    ///
+    /// Turning it off resets the connections on which something was thrown away, because their clients would
+    /// take the next reply for the missing one.
+    pub fn swallow_replies(&self, swallow: bool) {
+        self.controls.send_modify(|controls| controls.set_swallowing(swallow));
+    }
+
+    /// Waits until part of a reply has been thrown away since [`swallow_replies`](Self::swallow_replies) was
+    /// last turned on: the server has answered a request, and the client does not know.
+    pub async fn swallowed(&self) {
+        // Cannot fail: the sender is ours.
+        let _ = self.controls.subscribe().wait_for(Controls::has_swallowed).await;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Controls) -> bool) -> bool {
+        self.controls.send_if_modified(change)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        if let Some(task) = self.accepting.get_mut().take() {
+            task.abort();
+        }
+        self.controls.send_modify(Controls::end);
+    }
+}
+
+async fn accept(listener: TcpListener, upstream: SocketAddr, controls: Arc<watch::Sender<Controls>>) {
+    loop {
+        match listener.accept().await {
+            Ok((client, _)) => {
+                if let Some(connection) = Connection::open(Arc::clone(&controls)) {
+                    tokio::spawn(connection.run(client, upstream));
+                }
+            }
+            Err(_) => tokio::time::sleep(BREATH).await,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! One client, one connection to the server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::controls::{ConnectionId, Controls};
+use super::pump::{Direction, Pump};
+
+/// A connection that is listed, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Connection {
+    id: ConnectionId,
+    controls: Arc<watch::Sender<Controls>>,
+}
+
+impl Connection {
+    /// Lists a new connection, unless the proxy has ended.
+    pub(super) fn open(controls: Arc<watch::Sender<Controls>>) -> Option<Self> {
+        let mut id = None;
+        controls.send_modify(|controls| id = controls.open());
+        Some(Self { id: id?, controls })
+    }
+
+    /// Serves it until both sides have finished, one of them has failed, or it is cut.
+    pub(super) async fn run(self, mut client: TcpStream, upstream: SocketAddr) {
+        let mut connecting = pin!(TcpStream::connect(upstream));
+        let Some(connected) = self.unless_cut(&mut connecting).await else {
+            reset(client);
+            // The server may have accepted already, and must see a reset too, not an orderly end.
+            if let Ok(server) = connecting.await {
+                reset(server);
+            }
+            return;
+        };
+        let Ok(mut server) = connected else { return reset(client) };
+        if !matches!(self.unless_cut(self.relay(&mut client, &mut server)).await, Some(Ok(()))) {
+            reset(client);
+            reset(server);
+        }
+    }
+
+    async fn relay(&self, client: &mut TcpStream, server: &mut TcpStream) -> io::Result<()> {
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let (from_client, to_client) = client.split();
+        let (from_server, to_server) = server.split();
+        let requests = Pump::new(self.id, Direction::Request, &self.controls);
+        let replies = Pump::new(self.id, Direction::Reply, &self.controls);
+        tokio::try_join!(requests.run(from_client, to_server), replies.run(from_server, to_client))?;
+        Ok(())
+    }
+
+    async fn unless_cut<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut changes = self.controls.subscribe();
+        tokio::select! {
+            biased;
+            _ = changes.wait_for(|controls| !controls.is_live(self.id)) => None,
+            result = work => Some(result),
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.controls.send_if_modified(|controls| controls.close(self.id));
+    }
+}
+
+/// Closes with a reset. A socket for which that cannot be asked any more is closed anyway.
+fn reset(stream: TcpStream) {
+    let _ = stream.set_zero_linger();
+    drop(stream);
+}

@@ -1,0 +1,112 @@
+//! What the proxy is told to do, and its live connections.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// Names one connection of one proxy. Later connections have greater ids; none is used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// The one state that all tasks of a proxy watch. A connection is live for as long as it has an entry here,
+/// and its task ends it as soon as it has none.
+#[derive(Debug, Default)]
+pub(super) struct Controls {
+    pub(super) delay: Duration,
+    pub(super) frozen: bool,
+    replies: Replies,
+    ended: bool,
+    opened: u64,
+    connections: BTreeMap<ConnectionId, Condition>,
+}
+
+/// What becomes of the server's answers.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Replies {
+    #[default]
+    Pass,
+    /// They are to vanish; none has come yet.
+    Vanish,
+    /// They vanish, and some have.
+    Vanished,
+}
+
+#[derive(Debug, Default)]
+struct Condition {
+    frozen: bool,
+    /// A reply is missing: what the server sends next is not what the client waits for.
+    out_of_step: bool,
+}
+
+impl Controls {
+    /// Adds a connection, unless the proxy has ended: its accepting task can be one step behind.
+    pub(super) fn open(&mut self) -> Option<ConnectionId> {
+        if self.ended {
+            return None;
+        }
+        self.opened += 1;
+        let id = ConnectionId(self.opened);
+        self.connections.insert(id, Condition::default());
+        Some(id)
+    }
+
+    pub(super) fn live(&self) -> impl Iterator<Item = ConnectionId> {
+        self.connections.keys().copied()
+    }
+
+    pub(super) fn is_live(&self, id: ConnectionId) -> bool {
+        self.connections.contains_key(&id)
+    }
+
+    pub(super) fn is_frozen(&self, id: ConnectionId) -> bool {
+        self.frozen || self.connections.get(&id).is_some_and(|condition| condition.frozen)
+    }
+
+    pub(super) fn set_frozen(&mut self, id: ConnectionId, frozen: bool) -> bool {
+        let condition = self.connections.get_mut(&id);
+        condition.map(|condition| condition.frozen = frozen).is_some()
+    }
+
+    pub(super) fn close(&mut self, id: ConnectionId) -> bool {
+        self.connections.remove(&id).is_some()
+    }
+
+    pub(super) fn close_all(&mut self) {
+        self.connections.clear();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.close_all();
+    }
+
+    pub(super) fn set_swallowing(&mut self, swallow: bool) {
+        self.replies = if swallow { Replies::Vanish } else { Replies::Pass };
+        if !swallow {
+            self.connections.retain(|_, condition| !condition.out_of_step);
+        }
+    }
+
+    /// Whether a piece of a reply on this connection is to vanish. One step with the bookkeeping, so that no
+    /// connection can lose bytes and be overlooked when swallowing ends.
+    pub(super) fn swallow(&mut self, id: ConnectionId) -> bool {
+        if self.replies == Replies::Pass {
+            return false;
+        }
+        self.replies = Replies::Vanished;
+        if let Some(condition) = self.connections.get_mut(&id) {
+            condition.out_of_step = true;
+        }
+        true
+    }
+
+    pub(super) fn has_swallowed(&self) -> bool {
+        self.replies == Replies::Vanished
+    }
+}

@@ -1,0 +1,75 @@
+//! One run of a server's program, from its start until it serves.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+
+use crate::directory::Directory;
+use crate::launcher::Launch;
+use crate::ports::is_taken;
+use crate::process::Process;
+use crate::{Engine, LaunchError};
+
+/// How long a server may take to come up; generous, because a loaded machine is not a failure.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long one question may take.
+const QUESTION: Duration = Duration::from_secs(5);
+/// The pause between two questions.
+const POLL: Duration = Duration::from_millis(5);
+
+/// Starts the program and waits until it serves at `addr`. The process does not outlive a failure.
+pub(crate) async fn run<E: Engine>(
+    engine: &E,
+    program: &Path,
+    directory: &Directory,
+    addr: SocketAddr,
+) -> Result<Process, LaunchError> {
+    let data = directory.data();
+    let launch = Launch {
+        program: program.to_owned(),
+        args: engine.command_line(&data, addr),
+        directory: data,
+        log: directory.open_log().map_err(LaunchError::io("open a log file"))?,
+    };
+    let process = launch.start().await.map_err(LaunchError::io("start a process"))?;
+    until_ready(engine, addr, &process, directory).await?;
+    Ok(process)
+}
+
+async fn until_ready<E: Engine>(
+    engine: &E,
+    addr: SocketAddr,
+    process: &Process,
+    directory: &Directory,
+) -> Result<(), LaunchError> {
+    let program = || engine.program().name().to_owned();
+    let failed = |reason| LaunchError::Failed { program: program(), reason, log: directory.log_tail() };
+    let taken = || LaunchError::PortTaken { program: program(), addr };
+    let mut obstacle = String::new();
+    tokio::select! {
+        biased;
+        status = process.ended() => {
+            let status = status.map_err(LaunchError::io("look after the server"))?;
+            Err(if is_taken(addr) { taken() } else { failed(format!("it ended early, {status}")) })
+        }
+        pid = whoever_serves(engine, addr, &mut obstacle) => {
+            // A stranger who was quicker. Ours may not have noticed yet.
+            if pid == process.id() { Ok(()) } else { Err(taken()) }
+        }
+        () = sleep(PATIENCE) => Err(failed(format!("not ready after {PATIENCE:?}, {obstacle}"))),
+    }
+}
+
+/// Asks until somebody answers. Leaves in `obstacle` why the last question had no answer.
+async fn whoever_serves<E: Engine>(engine: &E, addr: SocketAddr, obstacle: &mut String) -> u32 {
+    loop {
+        *obstacle = match timeout(QUESTION, engine.serving_pid(addr)).await {
+            Ok(Ok(pid)) => return pid,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer for {QUESTION:?}"),
+        };
+        sleep(POLL).await;
+    }
+}
