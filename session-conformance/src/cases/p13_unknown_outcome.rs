@@ -1,4 +1,8 @@
-use session_core::{DeleteOutcome, Expected, RenameOutcome, When, WriteItem, WriteOutcome};
+use std::time::Duration;
+
+use session_core::{
+    DeleteOutcome, Expected, Record, RenameOutcome, SessionKey, SessionStore, When, WriteItem, WriteOutcome,
+};
 
 use crate::{
     Fault,
@@ -6,6 +10,33 @@ use crate::{
     failure::{Checked, Failure, ensure, ensure_eq},
     steps::{all, create, ensure_absent, ensure_conflict, ensure_live, live, put, write},
 };
+
+fn number(record: &Record) -> u64 {
+    String::from_utf8_lossy(&record.data).parse().unwrap_or(0)
+}
+
+/// Increments from a record seen before, trying again with what each conflict carries, as long as an outcome is certain. Returns
+/// how many increments were reported as written, and how many as perhaps.
+async fn increment_blindly(store: &dyn SessionStore, key: &SessionKey, mut seen: Record) -> Checked<(u64, u64)> {
+    for _ in 0..3 {
+        let next = write((number(&seen) + 1).to_string());
+        match store.write(key, next, When::Version(seen.version)).await {
+            Ok(WriteOutcome::Written) => return Ok((1, 0)),
+            Ok(WriteOutcome::Conflict(Some(current))) => seen = current,
+            Ok(WriteOutcome::Conflict(None)) => return Err(Failure::new("a record that nobody deleted is gone")),
+            Err(error) if error.may_have_applied() => return Ok((0, 1)),
+            Err(error) if error.is_transient() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok((0, 0))
+}
+
+async fn await_service(store: &dyn SessionStore) {
+    while store.ping().await.is_err() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
 
 cases! {
     promise UnknownOutcome;
@@ -63,47 +94,28 @@ cases! {
         ensure_live(&cx.store, &key, "once", item.write.version).await?;
     }
 
-    /// While replies are lost, an increment is either counted and reported as "may have been applied", or exact.
+    /// Increments whose replies are lost, re-run on conflict as an application does, never count twice.
     #[needs(LoseReplies)]
     async fn no_increment_counts_twice(cx) {
         let broken = cx.breakable().await?;
         let key = cx.key();
         create(&broken.store, &key, "0").await?;
-        let tasks = (0..8).map(|_| {
-            let (store, rounds) = (broken.store.clone(), cx.rounds(12));
-            async move {
-                let (mut sure, mut unsure) = (0_u64, 0_u64);
-                for _ in 0..rounds {
-                    let record = match store.read(&key).await {
-                        Ok(found) => found.ok_or_else(|| Failure::new("a record that nobody deleted is gone"))?,
-                        Err(error) if error.is_transient() => continue,
-                        Err(error) => return Err(error.into()),
-                    };
-                    let number: u64 = String::from_utf8_lossy(&record.data).parse().unwrap_or(0);
-                    let next = write((number + 1).to_string());
-                    match store.write(&key, next, When::Version(record.version)).await {
-                        Ok(outcome) => sure += u64::from(outcome.is_written()),
-                        Err(error) if error.may_have_applied() => unsure += 1,
-                        Err(error) if error.is_transient() => {}
-                        Err(error) => return Err(error.into()),
-                    }
-                }
-                Ok((sure, unsure))
-            }
-        });
-        let tasks = tokio::spawn(all::<Checked<(u64, u64)>, _>(tasks.collect::<Vec<_>>()));
-        for _ in 0..3 {
-            tokio::time::sleep(broken.deadline / 4).await;
-            broken.control.inject(Fault::LoseReplies).await;
-            tokio::time::sleep(broken.deadline / 2).await;
-            broken.control.heal(Fault::LoseReplies).await;
-        }
         let (mut sure, mut unsure) = (0, 0);
-        for done in tasks.await?? {
-            let (task_sure, task_unsure) = done?;
-            (sure, unsure) = (sure + task_sure, unsure + task_unsure);
+        for _ in 0..cx.rounds(3) {
+            let seen = live(&broken.store, &key).await?;
+            broken.control.inject(Fault::LoseReplies).await;
+            let tasks = (0..4).map(|_| {
+                let (store, seen) = (broken.store.clone(), seen.clone());
+                async move { increment_blindly(&*store, &key, seen).await }
+            });
+            for done in all::<Checked<(u64, u64)>, _>(tasks).await? {
+                let (task_sure, task_unsure) = done?;
+                (sure, unsure) = (sure + task_sure, unsure + task_unsure);
+            }
+            broken.control.heal(Fault::LoseReplies).await;
+            await_service(&*broken.store).await;
         }
-        let counted: u64 = String::from_utf8_lossy(&live(&broken.store, &key).await?.data).parse().unwrap_or(0);
+        let counted = number(&live(&broken.store, &key).await?);
         ensure!(
             (sure..=sure + unsure).contains(&counted),
             "the counter holds {counted}, but {sure} increments were reported as written and {unsure} as perhaps"
@@ -124,9 +136,7 @@ cases! {
         let created = store.write(&fresh, create_fresh, When::Absent).await;
         let renamed = store.rename(&old, &new, write("renamed"), renamed_from).await;
         broken.control.heal(Fault::LoseReplies).await;
-        while store.ping().await.is_err() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
+        await_service(&**store).await;
         let applied = live(store, &key).await?.version == replace.version;
         match replaced {
             Ok(outcome) => ensure_eq!(outcome.is_written(), applied, "what was reported and what is there"),
