@@ -1,1 +1,18 @@
-//! x
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod clock;
+mod events;
+mod expiry_queue;
+mod inner;
+mod limits;
+mod maintenance;
+mod owner_index;
+mod owner_keys;
+mod purger;
+mod shard;
+mod slot;
+mod store;
+
+pub use builder::{MemoryStoreBuilder, WhenFull};
+pub use store::MemoryStore;

@@ -1,0 +1,290 @@
+use std::{iter, mem};
+
+use crossbeam_utils::CachePadded;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use session_core::{
+    DeleteOutcome, Error, ErrorKind, Event, Expected, Operation, Record, RenameOutcome, Result, SessionKey, Ttl,
+    Version, When, Write, WriteOutcome,
+};
+
+use crate::{
+    builder::{MemoryStoreBuilder, WhenFull},
+    clock::Clock,
+    events::Events,
+    limits::Limits,
+    purger::Wake,
+    shard::Shard,
+    slot::Slot,
+};
+
+/// One shard for each value of a key's shard byte: a rotation keeps that byte, so old and new record share a lock.
+const SHARDS: usize = 256;
+
+/// What all handles on one store share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    pub(crate) clock: Clock,
+    pub(crate) events: Events,
+    pub(crate) max_data_len: usize,
+    limits: Limits,
+    when_full: WhenFull,
+    /// Held in common by who moves a record from one shard to another, and alone by who must not miss one that moves.
+    pub(crate) moves: RwLock<()>,
+    pub(crate) purger: Wake,
+}
+
+/// What was taken out of a shard, to be dropped when its lock is free: giving memory back takes longer than the change.
+type Garbage = Option<Slot>;
+
+impl Inner {
+    pub(crate) fn new(settings: &MemoryStoreBuilder) -> Self {
+        Self {
+            shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
+            clock: Clock::start(),
+            events: Events::new(settings.watch_capacity),
+            max_data_len: settings.max_data_len,
+            limits: Limits::new(settings.max_sessions, settings.max_bytes),
+            when_full: settings.when_full,
+            moves: RwLock::default(),
+            purger: Wake::default(),
+        }
+    }
+
+    pub(crate) fn shards(&self) -> impl Iterator<Item = &Mutex<Shard>> {
+        self.shards.iter().map(|shard| &**shard)
+    }
+
+    fn shard(&self, key: &SessionKey) -> &Mutex<Shard> {
+        &self.shards[usize::from(key.shard())]
+    }
+
+    pub(crate) fn read(&self, key: &SessionKey) -> Option<Record> {
+        let shard = self.shard(key).lock();
+        let now = self.clock.now();
+        shard.live(key, now).map(|slot| slot.record(now))
+    }
+
+    pub(crate) fn touch(&self, key: &SessionKey, ttl: Ttl) -> bool {
+        let version = {
+            let mut shard = self.shard(key).lock();
+            let now = self.clock.now();
+            if !shard.touch(key, now.after(ttl), now) {
+                return false;
+            }
+            shard.get(key).map(|slot| slot.version)
+        };
+        self.events.tell(Event::Changed { key: *key, version });
+        true
+    }
+
+    pub(crate) fn delete(&self, key: &SessionKey, expected: Expected) -> DeleteOutcome {
+        let garbage = {
+            let mut shard = self.shard(key).lock();
+            let now = self.clock.now();
+            match shard.live(key, now) {
+                None => return DeleteOutcome::Absent,
+                Some(slot) if !expected.matches(slot.version) => return DeleteOutcome::Conflict,
+                Some(_) => shard.remove(key),
+            }
+        };
+        garbage.into_iter().for_each(|slot| self.discard(slot));
+        self.events.tell(Event::Deleted { key: *key });
+        DeleteOutcome::Deleted
+    }
+
+    pub(crate) fn write(&self, key: &SessionKey, mut write: Write, when: When) -> Result<WriteOutcome> {
+        self.check_len(&write, Operation::Write)?;
+        let version = write.version;
+        loop {
+            match self.try_write(key, write, when) {
+                Ok((outcome, garbage)) => {
+                    drop(garbage);
+                    if outcome.is_written() {
+                        self.events.tell(Event::Changed { key: *key, version: Some(version) });
+                    }
+                    return Ok(outcome);
+                }
+                Err(refused) => {
+                    self.make_room(key, Operation::Write)?;
+                    write = refused;
+                }
+            }
+        }
+    }
+
+    /// Gives the write back if there is no room for it.
+    fn try_write(&self, key: &SessionKey, mut write: Write, when: When) -> Result<(WriteOutcome, Garbage), Write> {
+        let mut shard = self.shard(key).lock();
+        let now = self.clock.now();
+        let current = shard.live(key, now);
+        let version = current.map(|slot| slot.version);
+        if version == Some(write.version) {
+            return Ok((WriteOutcome::Written, None));
+        }
+        let holds = match when {
+            When::Absent => version.is_none(),
+            When::Version(expected) => version == Some(expected),
+            When::Any => true,
+        };
+        if !holds {
+            return Ok((WriteOutcome::Conflict(current.map(|slot| slot.record(now))), None));
+        }
+        let inherited = current.and_then(|slot| slot.owner.clone());
+        if !self.limits.admit(shard.get(key), &write) {
+            return Err(write);
+        }
+        let owner = mem::take(&mut write.owner).apply(inherited);
+        Ok((WriteOutcome::Written, shard.put(key, write, owner, now)))
+    }
+
+    pub(crate) fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        mut write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.check_len(&write, Operation::Rename)?;
+        let version = write.version;
+        loop {
+            match self.try_rename(old, new, write, expected) {
+                Ok((outcome, garbage)) => {
+                    drop(garbage);
+                    if outcome == RenameOutcome::Renamed {
+                        self.events.tell(Event::Changed { key: *new, version: Some(version) });
+                        self.events.tell(Event::Deleted { key: *old });
+                    }
+                    return Ok(outcome);
+                }
+                Err(refused) => {
+                    self.make_room(new, Operation::Rename)?;
+                    write = refused;
+                }
+            }
+        }
+    }
+
+    /// Gives the write back if there is no room for it.
+    fn try_rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        mut write: Write,
+        expected: Version,
+    ) -> Result<(RenameOutcome, [Garbage; 2]), Write> {
+        const NONE: [Garbage; 2] = [None, None];
+        let _moving = (old.shard() != new.shard()).then(|| self.moves.read());
+        let mut shards = self.lock_both(old, new);
+        let now = self.clock.now();
+        let occupied = shards.of(new).live(new, now).is_some();
+        let current = match shards.of(old).live(old, now) {
+            Some(slot) if slot.version == expected && occupied => return Ok((RenameOutcome::Occupied, NONE)),
+            Some(slot) if slot.version == expected => slot,
+            other => return Ok((RenameOutcome::Conflict(other.map(|slot| slot.record(now))), NONE)),
+        };
+        // The new record takes the old one's place, so that a login works in a full store, too.
+        if !self.limits.admit(Some(current), &write) {
+            return Err(write);
+        }
+        let owner = mem::take(&mut write.owner).apply(current.owner.clone());
+        let expired = shards.of(new).put(new, write, owner, now);
+        if let Some(slot) = &expired {
+            self.limits.release(slot);
+        }
+        Ok((RenameOutcome::Renamed, [expired, shards.of(old).remove(old)]))
+    }
+
+    /// Locks the shards of two keys, in the order of the shards, so that two renames cannot wait for each other.
+    fn lock_both(&self, old: &SessionKey, new: &SessionKey) -> Both<'_> {
+        if old.shard() == new.shard() {
+            return Both { first: self.shard(old).lock(), second: None, second_is: 0 };
+        }
+        let (low, high) = if old.shard() < new.shard() { (old, new) } else { (new, old) };
+        let first = self.shard(low).lock();
+        Both { first, second: Some(self.shard(high).lock()), second_is: high.shard() }
+    }
+
+    fn check_len(&self, write: &Write, operation: Operation) -> Result<()> {
+        if write.data.len() > self.max_data_len {
+            return Err(Error::too_large(operation, write.data.len(), self.max_data_len));
+        }
+        Ok(())
+    }
+
+    /// Drops a record that was removed, and its weight, while no lock is held.
+    pub(crate) fn discard(&self, slot: Slot) {
+        self.limits.release(&slot);
+    }
+
+    /// Frees what has expired, or else what the settings allow to be evicted; fails if there is nothing.
+    fn make_room(&self, key: &SessionKey, operation: Operation) -> Result<()> {
+        if self.purge(usize::MAX) > 0 {
+            return Ok(());
+        }
+        if self.when_full == WhenFull::EvictFirstToExpire && self.evict(key) {
+            return Ok(());
+        }
+        let limits = self.limits.describe();
+        Err(Error::new(ErrorKind::Full, operation)
+            .because(format!("the limit is {limits}; raise it, shorten the ttl, or allow eviction")))
+    }
+
+    /// Ends the session that expires first in the key's shard, or in the next one that has any.
+    fn evict(&self, key: &SessionKey) -> bool {
+        let start = usize::from(key.shard());
+        let evicted = self.shards[start..].iter().chain(&self.shards[..start]).find_map(|shard| {
+            // The lock is free again when the statement ends.
+            shard.lock().remove_first_to_expire()
+        });
+        let Some(slot) = evicted else { return false };
+        let key = slot.key;
+        self.discard(slot);
+        self.events.tell(Event::Deleted { key });
+        true
+    }
+
+    /// Frees up to `limit` expired records, a few under each lock. Returns how many.
+    pub(crate) fn purge(&self, limit: usize) -> usize {
+        let mut freed = 0;
+        for shard in self.shards() {
+            while freed < limit {
+                let some = Self::take_expired(&mut shard.lock(), &self.clock, PURGED_PER_LOCK.min(limit - freed));
+                if some.is_empty() {
+                    break;
+                }
+                freed += some.len();
+                for slot in some {
+                    let key = slot.key;
+                    self.discard(slot);
+                    self.events.tell(Event::Expired { key });
+                }
+            }
+        }
+        freed
+    }
+
+    fn take_expired(shard: &mut Shard, clock: &Clock, limit: usize) -> Vec<Slot> {
+        let now = clock.now();
+        iter::from_fn(|| shard.remove_expired(now)).take(limit).collect()
+    }
+}
+
+/// How many records a purge frees before it lets others have the lock.
+const PURGED_PER_LOCK: usize = 64;
+
+/// The locked shards of two keys, which may be one shard.
+struct Both<'a> {
+    first: MutexGuard<'a, Shard>,
+    second: Option<MutexGuard<'a, Shard>>,
+    second_is: u8,
+}
+
+impl Both<'_> {
+    fn of(&mut self, key: &SessionKey) -> &mut Shard {
+        match &mut self.second {
+            Some(second) if self.second_is == key.shard() => second,
+            _ => &mut self.first,
+        }
+    }
+}

@@ -1,0 +1,140 @@
+use hashbrown::HashTable;
+use session_core::{Owner, SessionKey, Write};
+
+use crate::{clock::Moment, expiry_queue::ExpiryQueue, owner_keys::OwnerKeys, slot::Slot};
+
+/// A part of the store under one lock: records, their expiry and their owners, which therefore always agree.
+#[derive(Debug, Default)]
+pub(crate) struct Shard {
+    slots: HashTable<Slot>,
+    queue: ExpiryQueue,
+    owners: OwnerKeys,
+}
+
+impl Shard {
+    /// The record under a key, live or not.
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<&Slot> {
+        self.slots.find(key.hash64(), |slot| slot.key == *key)
+    }
+
+    pub(crate) fn live(&self, key: &SessionKey, now: Moment) -> Option<&Slot> {
+        self.get(key).filter(|slot| slot.is_live(now))
+    }
+
+    /// How many records are stored, live or not.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter()
+    }
+
+    pub(crate) fn owned_by(&self, owner: &Owner, now: Moment) -> impl Iterator<Item = &SessionKey> {
+        self.owners.of(owner).filter(move |key| self.live(key, now).is_some())
+    }
+
+    /// Makes the record under `key` what `write` says, with this owner. Returns what was replaced, to be dropped without the lock.
+    pub(crate) fn put(&mut self, key: &SessionKey, write: Write, owner: Option<Owner>, now: Moment) -> Option<Slot> {
+        let expires_at = now.after(write.ttl);
+        let hash = key.hash64();
+        let mut next =
+            Slot { key: *key, data: write.data, version: write.version, owner, expires_at, reminder: expires_at };
+        let Some(slot) = self.slots.find_mut(hash, |slot| slot.key == *key) else {
+            if let Some(owner) = &next.owner {
+                self.owners.add(owner, *key);
+            }
+            self.queue.remind(expires_at, hash);
+            self.slots.insert_unique(hash, next, |slot| slot.key.hash64());
+            return None;
+        };
+        if slot.owner != next.owner {
+            if let Some(before) = &slot.owner {
+                self.owners.remove(before, key);
+            }
+            if let Some(owner) = &next.owner {
+                self.owners.add(owner, *key);
+            }
+        }
+        next.reminder = slot.reminder;
+        let replaced = std::mem::replace(slot, next);
+        Self::expire_at(slot, expires_at, &mut self.queue);
+        Some(replaced)
+    }
+
+    /// Moves the expiry of a live record.
+    pub(crate) fn touch(&mut self, key: &SessionKey, until: Moment, now: Moment) -> bool {
+        let slot = self.slots.find_mut(key.hash64(), |slot| slot.key == *key);
+        match slot.filter(|slot| slot.is_live(now)) {
+            None => false,
+            Some(slot) => {
+                Self::expire_at(slot, until, &mut self.queue);
+                true
+            }
+        }
+    }
+
+    fn expire_at(slot: &mut Slot, until: Moment, queue: &mut ExpiryQueue) {
+        slot.expires_at = until;
+        if until < slot.reminder {
+            slot.reminder = until;
+            queue.remind(until, slot.key.hash64());
+        }
+    }
+
+    /// Removes the record under a key, live or not, to be dropped without the lock.
+    pub(crate) fn remove(&mut self, key: &SessionKey) -> Option<Slot> {
+        let entry = self.slots.find_entry(key.hash64(), |slot| slot.key == *key).ok()?;
+        let (slot, _) = entry.remove();
+        self.forget(&slot);
+        if self.queue.is_mostly_stale(self.slots.len()) {
+            let slots = &self.slots;
+            self.queue.retain(|at, hash| slots.find(hash, |slot| is_reminded(slot, at, hash)).is_some());
+        }
+        Some(slot)
+    }
+
+    /// Removes one record that has expired.
+    pub(crate) fn remove_expired(&mut self, now: Moment) -> Option<Slot> {
+        while let Some((at, hash)) = self.queue.pop_due(now) {
+            if let Some(slot) = self.follow_up(at, hash, |slot| !slot.is_live(now)) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Removes the record that is closest to its end.
+    pub(crate) fn remove_first_to_expire(&mut self) -> Option<Slot> {
+        while let Some((at, hash)) = self.queue.pop() {
+            if let Some(slot) = self.follow_up(at, hash, |slot| slot.expires_at <= at) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Looks at the record that a reminder was for: removes it if it is due, or has it looked at later.
+    fn follow_up(&mut self, at: Moment, hash: u64, is_due: impl Fn(&Slot) -> bool) -> Option<Slot> {
+        let mut entry = self.slots.find_entry(hash, |slot| is_reminded(slot, at, hash)).ok()?;
+        if is_due(entry.get()) {
+            let (slot, _) = entry.remove();
+            self.forget(&slot);
+            return Some(slot);
+        }
+        let slot = entry.get_mut();
+        slot.reminder = slot.expires_at;
+        self.queue.remind(slot.expires_at, hash);
+        None
+    }
+
+    fn forget(&mut self, slot: &Slot) {
+        if let Some(owner) = &slot.owner {
+            self.owners.remove(owner, &slot.key);
+        }
+    }
+}
+
+fn is_reminded(slot: &Slot, at: Moment, hash: u64) -> bool {
+    slot.key.hash64() == hash && slot.reminder == at
+}

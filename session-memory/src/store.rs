@@ -1,0 +1,128 @@
+use std::sync::Arc;
+
+use session_core::{
+    DeleteItem, DeleteOutcome, EventStream, Expected, Maintenance, OwnerIndex, Record, RenameOutcome, Result,
+    SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome, async_trait,
+};
+
+use crate::{MemoryStoreBuilder, inner::Inner};
+
+/// Sessions in the memory of this process.
+///
+/// This is the truth, not a cache: a session stays until it is deleted or expires, and is gone when the process ends. Clones are
+/// handles on the same sessions. Keeps all promises of [`SessionStore`], the outage ones trivially, and has an owner
+/// index, maintenance and watch.
+///
+/// # Cost
+/// No operation waits for anything but a lock that is held for well under a microsecond, so all futures are ready at their first poll, on any
+/// runtime or none. There are 256 locks, one for each value of a key's shard byte; `rename` is atomic, and so is every
+/// owner's part of a shard. Finding, counting and ending the sessions of an owner takes each lock once.
+///
+/// ```
+/// use std::time::Duration;
+/// use session_core::{SessionId, SessionStore, Ttl, When, Write};
+/// use session_memory::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> session_core::Result<()> {
+/// let store = MemoryStore::new();
+/// let key = SessionId::generate().key();
+/// let write = Write::new("theme=dark", Ttl::new(Duration::from_secs(1800))?);
+/// assert!(store.write(&key, write, When::Absent).await?.is_written());
+/// assert_eq!(store.read(&key).await?.expect("it is live").data, "theme=dark");
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct MemoryStore {
+    pub(crate) inner: Arc<Inner>,
+}
+
+impl MemoryStore {
+    /// An empty store without limits.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
+    /// Settings for a store: limits, and what happens when they are reached.
+    pub fn builder() -> MemoryStoreBuilder {
+        MemoryStoreBuilder::default()
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        Ok(self.inner.read(key))
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        self.inner.write(key, write, when)
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        Ok(self.inner.touch(key, ttl))
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        Ok(self.inner.delete(key, expected))
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.inner.rename(old, new, write, expected)
+    }
+
+    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        keys.iter().map(|key| Ok(self.inner.read(key))).collect()
+    }
+
+    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        items.iter().map(|item| self.inner.write(&item.key, item.write.clone(), item.when)).collect()
+    }
+
+    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        items.iter().map(|item| Ok(self.inner.touch(&item.key, item.ttl))).collect()
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        items.iter().map(|item| Ok(self.inner.delete(&item.key, item.expected))).collect()
+    }
+
+    async fn ping(&self) -> Result<()> {
+        Ok(())
+    }
+
+    fn max_data_len(&self) -> usize {
+        self.inner.max_data_len
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        Some(self)
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Watch for MemoryStore {
+    async fn subscribe(&self) -> Result<EventStream> {
+        Ok(self.inner.events.subscribe())
+    }
+}
