@@ -30,6 +30,7 @@ pub(crate) fn soak_factor() -> u32 {
     *FACTOR
 }
 
+#[allow(clippy::unused_self, reason = "a case asks its context for everything that is its own")]
 impl Context {
     pub(crate) fn new(target: Target, namespace: Namespace, store: Arc<dyn SessionStore>) -> Self {
         Self { target, namespace, store }

@@ -120,10 +120,10 @@ fn can_be_ordered(history: &[Done]) -> bool {
         for (at, done) in waiting().take_while(|(_, done)| done.began < first_end) {
             let mut next = register.clone();
             let way = (ordered | 1 << at, next.apply(&done.call) == done.answer, next);
-            if let (ordered, true, register) = way {
-                if known.insert((ordered, register.live)) {
-                    ways.push((ordered, register));
-                }
+            if let (ordered, true, register) = way
+                && known.insert((ordered, register.live))
+            {
+                ways.push((ordered, register));
             }
         }
     }

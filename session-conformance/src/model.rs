@@ -11,8 +11,8 @@ use proptest::{
     test_runner::{Config, TestError, TestRunner},
 };
 use session_core::{
-    Bytes, DeleteItem, DeleteOutcome, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionKey,
-    SessionStore, TouchItem, Version, When, Write, WriteItem, WriteOutcome,
+    Bytes, DeleteItem, DeleteOutcome, Expected, Owner, OwnerChange, Record, RenameOutcome, SessionId,
+    SessionKey, SessionStore, TouchItem, Version, When, Write, WriteItem, WriteOutcome,
 };
 use tokio::{runtime::Handle, task::spawn_blocking, time::sleep};
 
@@ -123,11 +123,18 @@ pub(crate) async fn agrees_with_model(store: Arc<dyn SessionStore>, sequences: u
     }
 }
 
-#[derive(Clone)]
-struct Modelled {
+/// What a live record is, but for its expiry.
+#[derive(Clone, Debug, PartialEq)]
+struct Content {
     data: Bytes,
     version: Version,
     owner: Option<Owner>,
+}
+
+impl From<Record> for Content {
+    fn from(record: Record) -> Self {
+        Self { data: record.data, version: record.version, owner: record.owner }
+    }
 }
 
 /// One sequence, on keys and owners of its own, and what the contract says is there.
@@ -135,7 +142,7 @@ struct Run<'a> {
     store: &'a dyn SessionStore,
     keys: [SessionKey; KEYS],
     owners: [Owner; 2],
-    live: BTreeMap<SessionKey, Modelled>,
+    live: BTreeMap<SessionKey, Content>,
     past: BTreeMap<SessionKey, Version>,
 }
 
@@ -170,7 +177,7 @@ impl<'a> Run<'a> {
                 let found = self.store.read_many(&keys).await;
                 ensure_eq!(found.len(), keys.len(), "one result for each key");
                 for (key, found) in keys.iter().zip(found) {
-                    self.compare(*key, found?.map(|record| (record.data, record.version, record.owner)))?;
+                    self.compare(*key, found?.map(Content::from).as_ref())?;
                 }
             }
             Step::Write(planned) => {
@@ -278,7 +285,7 @@ impl<'a> Run<'a> {
 
     /// The live version, or one that was live before, or one that never was.
     fn version(&self, key: SessionKey, guess: Guess) -> Version {
-        let current = self.live.get(&key).map(|modelled| modelled.version);
+        let current = self.live.get(&key).map(|content| content.version);
         let wanted = if matches!(guess, Guess::Stale) { None } else { current };
         wanted.or_else(|| self.past.get(&key).copied()).unwrap_or_else(Version::random)
     }
@@ -286,39 +293,38 @@ impl<'a> Run<'a> {
     fn of(&self, owner: &Owner) -> BTreeSet<SessionKey> {
         self.live
             .iter()
-            .filter(|(_, modelled)| modelled.owner.as_ref() == Some(owner))
+            .filter(|(_, content)| content.owner.as_ref() == Some(owner))
             .map(|(key, _)| *key)
             .collect()
     }
 
-    fn forget(&mut self, key: SessionKey) -> Option<Modelled> {
+    fn forget(&mut self, key: SessionKey) -> Option<Content> {
         let gone = self.live.remove(&key)?;
         self.past.insert(key, gone.version);
         Some(gone)
     }
 
     fn keep(&mut self, key: SessionKey, write: Write, inherited: Option<Owner>) {
-        let modelled =
-            Modelled { data: write.data, version: write.version, owner: write.owner.apply(inherited) };
-        if let Some(replaced) = self.live.insert(key, modelled) {
+        let content =
+            Content { data: write.data, version: write.version, owner: write.owner.apply(inherited) };
+        if let Some(replaced) = self.live.insert(key, content) {
             self.past.insert(key, replaced.version);
         }
     }
 
     async fn check_read(&self, key: SessionKey) -> Checked {
         let found = self.store.read(&key).await?;
-        self.compare(key, found.map(|record| (record.data, record.version, record.owner)))
+        self.compare(key, found.map(Content::from).as_ref())
     }
 
-    fn compare(&self, key: SessionKey, found: Option<(Bytes, Version, Option<Owner>)>) -> Checked {
-        let expected = self.live.get(&key).cloned().map(|live| (live.data, live.version, live.owner));
-        ensure_eq!(found, expected, "what is live under {key:?}");
+    fn compare(&self, key: SessionKey, found: Option<&Content>) -> Checked {
+        ensure_eq!(found, self.live.get(&key), "what is live under {key:?}");
         Ok(())
     }
 
     fn check_write(&mut self, item: WriteItem, outcome: WriteOutcome) -> Checked {
         let current = self.live.get(&item.key).cloned();
-        let version = current.as_ref().map(|modelled| modelled.version);
+        let version = current.as_ref().map(|content| content.version);
         let holds = match item.when {
             When::Any => true,
             When::Absent => version.is_none(),
@@ -327,7 +333,7 @@ impl<'a> Run<'a> {
         match outcome {
             WriteOutcome::Written => {
                 ensure!(holds, "a write with {:?} took effect on {version:?}", item.when);
-                self.keep(item.key, item.write, current.and_then(|modelled| modelled.owner));
+                self.keep(item.key, item.write, current.and_then(|content| content.owner));
             }
             WriteOutcome::Conflict(carried) => {
                 ensure!(!holds, "a write with {:?} met a conflict with {version:?}", item.when);
@@ -344,7 +350,7 @@ impl<'a> Run<'a> {
     fn check_delete(&mut self, item: DeleteItem, outcome: DeleteOutcome) -> Checked {
         let expected = match self.live.get(&item.key) {
             None => DeleteOutcome::Absent,
-            Some(modelled) if !item.expected.matches(modelled.version) => DeleteOutcome::Conflict,
+            Some(content) if !item.expected.matches(content.version) => DeleteOutcome::Conflict,
             Some(_) => DeleteOutcome::Deleted,
         };
         ensure_eq!(outcome, expected, "the outcome of a delete of {:?}", item.expected);
@@ -359,12 +365,12 @@ impl<'a> Run<'a> {
         let seen = self.version(old, guess);
         let login = self.content(3, owner);
         let outcome = self.store.rename(&old, &new, login.clone(), seen).await?;
-        let current = self.live.get(&old).map(|modelled| modelled.version);
+        let current = self.live.get(&old).map(|content| content.version);
         match outcome {
             RenameOutcome::Renamed => {
                 ensure!(current == Some(seen), "a rename of {seen:?} took effect on {current:?}");
                 ensure!(!self.live.contains_key(&new), "a rename took effect on a key that is taken");
-                let inherited = self.forget(old).and_then(|modelled| modelled.owner);
+                let inherited = self.forget(old).and_then(|content| content.owner);
                 self.keep(new, login, inherited);
             }
             RenameOutcome::Conflict(carried) => {

@@ -23,7 +23,7 @@ where
         return Ok(interleave(rand::random(), a, b).await);
     }
     let late = rand::rng().random_range(0..64);
-    let a_is_late = round % 4 == 0;
+    let a_is_late = round.is_multiple_of(4);
     let a = tokio::spawn(async move {
         stagger(if a_is_late { late } else { 0 }).await;
         a.await
@@ -53,15 +53,17 @@ async fn interleave<A: Future, B: Future>(mut order: u64, a: A, b: B) -> (A::Out
             let turn_of_b = order & 1 == 1;
             order = order.rotate_right(1);
             let last = steps == 0;
-            if from_a.is_none() && (last || !turn_of_b) {
-                if let Poll::Ready(output) = a.as_mut().poll(cx) {
-                    from_a = Some(output);
-                }
+            if from_a.is_none()
+                && (last || !turn_of_b)
+                && let Poll::Ready(output) = a.as_mut().poll(cx)
+            {
+                from_a = Some(output);
             }
-            if from_b.is_none() && (last || turn_of_b) {
-                if let Poll::Ready(output) = b.as_mut().poll(cx) {
-                    from_b = Some(output);
-                }
+            if from_b.is_none()
+                && (last || turn_of_b)
+                && let Poll::Ready(output) = b.as_mut().poll(cx)
+            {
+                from_b = Some(output);
             }
         }
         match (from_a.take(), from_b.take()) {

@@ -12,7 +12,7 @@ use crate::failure::{Checked, Failure, ensure, ensure_eq, ensure_let};
 
 /// A ttl that no case outlives.
 pub(crate) fn hour() -> Ttl {
-    Ttl::new(Duration::from_secs(3600)).expect("an hour is a ttl")
+    Ttl::new(Duration::from_hours(1)).expect("an hour is a ttl")
 }
 
 pub(crate) fn millis(millis: u64) -> Ttl {

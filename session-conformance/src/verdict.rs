@@ -5,7 +5,7 @@ use tokio::{runtime, time};
 use crate::{Case, Context, Namespace, Target, context::soak_factor, target::Unavailable};
 
 /// How long one case may take before the store is said to hang, unless `SESSION_SOAK` stretches it.
-const CASE_LIMIT: Duration = Duration::from_secs(120);
+const CASE_LIMIT: Duration = Duration::from_mins(2);
 
 /// What running one case on one target came to.
 #[derive(Clone, Debug, PartialEq, Eq)]

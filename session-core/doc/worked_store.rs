@@ -4,11 +4,14 @@ use std::{
     time::Instant,
 };
 
-use session_core::*;
+use session_core::{
+    Bytes, DeleteOutcome, Error, Expected, Operation, Owner, OwnerIndex, Record, Result, SessionKey,
+    SessionStore, Ttl, Version, When, Write, WriteOutcome, async_trait,
+};
 
 /// A store in one map, behind one lock. Slow under load, and correct.
 #[derive(Debug, Default)]
-pub struct WorkedStore {
+pub(crate) struct WorkedStore {
     records: Mutex<HashMap<SessionKey, Stored>>,
 }
 

@@ -51,6 +51,7 @@ impl SessionId {
     ///
     /// # Panics
     /// As [`generate`](Self::generate).
+    #[must_use]
     pub fn rotate(&self) -> Self {
         let mut next = Self::generate();
         next.0[0] = self.0[0];

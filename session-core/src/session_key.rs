@@ -42,8 +42,11 @@ impl SessionKey {
 
     /// Eight bytes of the digest: a hash that needs no further mixing, for maps inside a process.
     pub const fn hash64(&self) -> u64 {
-        let [_, a, b, c, d, e, f, g, h, ..] = self.0;
-        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+        let [_shard, digest @ ..] = &self.0;
+        match digest.first_chunk() {
+            Some(first) => u64::from_le_bytes(*first),
+            None => 0,
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{Error, ErrorKind, Operation, Result};
 pub struct Ttl(u64);
 
 impl Ttl {
-    /// One hundred years of 365 days. MySQL's `DATETIME` ends first among the engines, in the year 9999.
+    /// One hundred years of 365 days. `MySQL`'s `DATETIME` ends first among the engines, in the year 9999.
     pub const MAX: Self = Self(100 * 365 * 24 * 60 * 60 * 1000);
 
     /// The shortest: one millisecond.

@@ -6,7 +6,7 @@ use rand::RngExt;
 /// The token of one write: drawn by the writer, stored with the record, never seen again.
 ///
 /// Sixteen random bytes instead of a counter, because counters repeat when a session is re-created, when a server
-/// fails over to a replica, and, for a PostgreSQL sequence, after a crash. A token needs no state, and a
+/// fails over to a replica, and, for a `PostgreSQL` sequence, after a crash. A token needs no state, and a
 /// writer that lost the reply can find out whether its write arrived: the record then has its token.
 ///
 /// Tokens are compared for equality and have no order. They are no secret.

@@ -3,8 +3,8 @@ use std::{iter, mem};
 use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use session_core::{
-    DeleteOutcome, Error, ErrorKind, Event, Expected, Operation, Record, RenameOutcome, Result, SessionKey, Ttl,
-    Version, When, Write, WriteOutcome,
+    DeleteOutcome, Error, ErrorKind, Event, Expected, Operation, Record, RenameOutcome, Result, SessionKey,
+    Ttl, Version, When, Write, WriteOutcome,
 };
 
 use crate::{
@@ -27,7 +27,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) events: Events,
     pub(crate) max_data_len: usize,
-    limits: Limits,
+    pub(crate) limits: Limits,
     when_full: WhenFull,
     /// Held in common by who moves a record from one shard to another, and alone by who must not miss one that moves.
     pub(crate) moves: RwLock<()>,
@@ -88,7 +88,9 @@ impl Inner {
                 Some(_) => shard.remove(key),
             }
         };
-        garbage.into_iter().for_each(|slot| self.discard(slot));
+        if let Some(slot) = &garbage {
+            self.limits.release(slot);
+        }
         self.events.tell(Event::Deleted { key: *key });
         DeleteOutcome::Deleted
     }
@@ -114,7 +116,12 @@ impl Inner {
     }
 
     /// Gives the write back if there is no room for it.
-    fn try_write(&self, key: &SessionKey, mut write: Write, when: When) -> Result<(WriteOutcome, Garbage), Write> {
+    fn try_write(
+        &self,
+        key: &SessionKey,
+        mut write: Write,
+        when: When,
+    ) -> Result<(WriteOutcome, Garbage), Write> {
         let mut shard = self.shard(key).lock();
         let now = self.clock.now();
         let current = shard.live(key, now);
@@ -212,11 +219,6 @@ impl Inner {
         Ok(())
     }
 
-    /// Drops a record that was removed, and its weight, while no lock is held.
-    pub(crate) fn discard(&self, slot: Slot) {
-        self.limits.release(&slot);
-    }
-
     /// Frees what has expired, or else what the settings allow to be evicted; fails if there is nothing.
     fn make_room(&self, key: &SessionKey, operation: Operation) -> Result<()> {
         if self.purge(usize::MAX) > 0 {
@@ -238,9 +240,8 @@ impl Inner {
             shard.lock().remove_first_to_expire()
         });
         let Some(slot) = evicted else { return false };
-        let key = slot.key;
-        self.discard(slot);
-        self.events.tell(Event::Deleted { key });
+        self.limits.release(&slot);
+        self.events.tell(Event::Deleted { key: slot.key });
         true
     }
 
@@ -249,15 +250,15 @@ impl Inner {
         let mut freed = 0;
         for shard in self.shards() {
             while freed < limit {
-                let some = Self::take_expired(&mut shard.lock(), &self.clock, PURGED_PER_LOCK.min(limit - freed));
+                let some =
+                    Self::take_expired(&mut shard.lock(), &self.clock, PURGED_PER_LOCK.min(limit - freed));
                 if some.is_empty() {
                     break;
                 }
                 freed += some.len();
                 for slot in some {
-                    let key = slot.key;
-                    self.discard(slot);
-                    self.events.tell(Event::Expired { key });
+                    self.limits.release(&slot);
+                    self.events.tell(Event::Expired { key: slot.key });
                 }
             }
         }

@@ -40,18 +40,18 @@ impl Limits {
     /// Counts a write that takes the place of `replaced`, or says that there is no room for it.
     pub(crate) fn admit(&self, replaced: Option<&Slot>, write: &Write) -> bool {
         let (sessions_before, bytes_before) = replaced.map_or((0, 0), |slot| (1, slot.data.len() as u64));
-        if let Some(sessions) = &self.sessions {
-            if !sessions.exchange(sessions_before, 1) {
-                return false;
-            }
+        if let Some(sessions) = &self.sessions
+            && !sessions.exchange(sessions_before, 1)
+        {
+            return false;
         }
-        if let Some(bytes) = &self.bytes {
-            if !bytes.exchange(bytes_before, write.data.len() as u64) {
-                if let Some(sessions) = &self.sessions {
-                    sessions.exchange(1, sessions_before);
-                }
-                return false;
+        if let Some(bytes) = &self.bytes
+            && !bytes.exchange(bytes_before, write.data.len() as u64)
+        {
+            if let Some(sessions) = &self.sessions {
+                sessions.exchange(1, sessions_before);
             }
+            return false;
         }
         true
     }
@@ -69,7 +69,10 @@ impl Limits {
     /// The limits, for a person.
     pub(crate) fn describe(&self) -> String {
         let part = |limit: &Option<Limit>, of| limit.as_ref().map(|limit| format!("{} {of}", limit.max));
-        let parts: Vec<_> = [part(&self.sessions, "sessions"), part(&self.bytes, "bytes of data")].into_iter().flatten().collect();
+        let parts: Vec<_> = [part(&self.sessions, "sessions"), part(&self.bytes, "bytes of data")]
+            .into_iter()
+            .flatten()
+            .collect();
         parts.join(" and ")
     }
 }

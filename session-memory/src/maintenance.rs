@@ -20,8 +20,10 @@ impl Maintenance for MemoryStore {
             let shard = shard.lock();
             let now = self.inner.clock.now();
             let wanted = limit - records.len();
-            let mut slots: Vec<_> =
-                shard.iter().filter(|slot| slot.is_live(now) && after.is_none_or(|after| slot.key > after)).collect();
+            let mut slots: Vec<_> = shard
+                .iter()
+                .filter(|slot| slot.is_live(now) && after.is_none_or(|after| slot.key > after))
+                .collect();
             if slots.len() > wanted {
                 slots.select_nth_unstable_by_key(wanted, |slot| slot.key);
                 slots.truncate(wanted);

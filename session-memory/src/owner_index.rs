@@ -30,14 +30,14 @@ impl OwnerIndex for MemoryStore {
             let removed: Vec<_> = {
                 let mut shard = shard.lock();
                 let now = self.inner.clock.now();
-                let theirs: Vec<_> = shard.owned_by(owner, now).filter(|key| Some(*key) != except).copied().collect();
+                let theirs: Vec<_> =
+                    shard.owned_by(owner, now).filter(|key| Some(*key) != except).copied().collect();
                 theirs.iter().filter_map(|key| shard.remove(key)).collect()
             };
             ended += removed.len() as u64;
             for slot in removed {
-                let key = slot.key;
-                self.inner.discard(slot);
-                self.inner.events.tell(Event::Deleted { key });
+                self.inner.limits.release(&slot);
+                self.inner.events.tell(Event::Deleted { key: slot.key });
             }
         }
         Ok(ended)

@@ -14,6 +14,7 @@ pub(crate) struct OwnerKeys {
 #[derive(Debug)]
 enum Keys {
     One(SessionKey),
+    #[allow(clippy::box_collection, reason = "it keeps the usual case small")]
     Many(Box<HashSet<SessionKey>>),
 }
 

@@ -35,11 +35,23 @@ impl Shard {
     }
 
     /// Makes the record under `key` what `write` says, with this owner. Returns what was replaced, to be dropped without the lock.
-    pub(crate) fn put(&mut self, key: &SessionKey, write: Write, owner: Option<Owner>, now: Moment) -> Option<Slot> {
+    pub(crate) fn put(
+        &mut self,
+        key: &SessionKey,
+        write: Write,
+        owner: Option<Owner>,
+        now: Moment,
+    ) -> Option<Slot> {
         let expires_at = now.after(write.ttl);
         let hash = key.hash64();
-        let mut next =
-            Slot { key: *key, data: write.data, version: write.version, owner, expires_at, reminder: expires_at };
+        let mut next = Slot {
+            key: *key,
+            data: write.data,
+            version: write.version,
+            owner,
+            expires_at,
+            reminder: expires_at,
+        };
         let Some(slot) = self.slots.find_mut(hash, |slot| slot.key == *key) else {
             if let Some(owner) = &next.owner {
                 self.owners.add(owner, *key);

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use session_core::{
     DeleteItem, DeleteOutcome, EventStream, Expected, Maintenance, OwnerIndex, Record, RenameOutcome, Result,
-    SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome, async_trait,
+    SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome,
+    async_trait,
 };
 
 use crate::{MemoryStoreBuilder, inner::Inner};

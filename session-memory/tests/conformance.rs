@@ -9,6 +9,8 @@ use session_memory::MemoryStore;
 fn main() -> ExitCode {
     Suite::new()
         .target(Target::in_process("memory", MemoryStore::new))
-        .target(Target::in_process("memory-dyn", || -> Arc<dyn SessionStore> { Arc::new(MemoryStore::new()) }))
+        .target(Target::in_process("memory-dyn", || -> Arc<dyn SessionStore> {
+            Arc::new(MemoryStore::new())
+        }))
         .main()
 }

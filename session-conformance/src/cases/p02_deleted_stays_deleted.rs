@@ -168,13 +168,13 @@ cases! {
             let requests = (0..16_u32).map(|n| {
                 let store = cx.store.clone();
                 async move {
-                    let outcome = match n {
+                    
+                    match n {
                         0..8 => store.write(&key, write("late"), When::Version(version)).await.map(drop),
                         8 => store.delete(&key, Expected::Any).await.map(drop),
                         9..15 => store.touch(&key, hour()).await.map(drop),
                         _ => store.rename(&key, &new, write("late"), version).await.map(drop),
-                    };
-                    outcome
+                    }
                 }
             });
             for done in all(requests).await? {

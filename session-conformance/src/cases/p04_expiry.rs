@@ -28,16 +28,13 @@ async fn follow(store: &dyn SessionStore, key: &SessionKey, (earliest, latest): 
         let begun = Instant::now();
         let found = store.read(key).await?;
         let done = Instant::now();
-        match found {
-            Some(record) => {
-                ensure!(begun < latest + TICK, "visible {:?} after its ttl had passed", begun - latest);
-                let most = latest.saturating_duration_since(begun) + TICK;
-                ensure!(record.expires_in <= most, "expires_in is {:?}, and {most:?} are left", record.expires_in);
-            }
-            None => {
-                ensure!(done + TICK > earliest, "gone {:?} before its ttl had passed", earliest - done);
-                return Ok(());
-            }
+        if let Some(record) = found {
+            ensure!(begun < latest + TICK, "visible {:?} after its ttl had passed", begun - latest);
+            let most = latest.saturating_duration_since(begun) + TICK;
+            ensure!(record.expires_in <= most, "expires_in is {:?}, and {most:?} are left", record.expires_in);
+        } else {
+            ensure!(done + TICK > earliest, "gone {:?} before its ttl had passed", earliest - done);
+            return Ok(());
         }
         sleep(Duration::from_millis(5)).await;
     }
@@ -115,7 +112,7 @@ cases! {
         let version = create(&cx.store, &key, "anew").await?;
         let record = ensure_live(&cx.store, &key, "anew", version).await?;
         ensure_eq!(record.owner, None, "a new record must not inherit the owner of an expired one");
-        ensure!(record.expires_in > Duration::from_secs(3_000), "a new record must not inherit an expiry");
+        ensure!(record.expires_in > Duration::from_mins(50), "a new record must not inherit an expiry");
     }
 
     /// The version of an expired record does not win against the record that took its place.
@@ -172,7 +169,7 @@ cases! {
         ensure_eq!(records.len(), 3, "the record is live, so each of the three must return it");
         for record in records {
             ensure_expires_in(&record, ttl, begun.elapsed() + TICK)?;
-            let most = ttl.as_duration() - Duration::from_millis(60) + TICK;
+            let most = (ttl.as_duration() + TICK).saturating_sub(Duration::from_millis(60));
             ensure!(record.expires_in <= most, "expires_in is {:?} after 60 ms", record.expires_in);
         }
     }
@@ -181,8 +178,8 @@ cases! {
     async fn no_touch_comes_after_the_end(cx) {
         for round in 0..cx.rounds(30) {
             let key = cx.key();
-            let (_, latest) = put_expiring(&cx.store, &key, millis(10)).await?;
-            sleep_until((latest - Duration::from_millis(2)).into()).await;
+            put_expiring(&cx.store, &key, millis(10)).await?;
+            sleep(Duration::from_millis(8)).await;
             let (a, b) = (cx.store.clone(), cx.store.clone());
             let (first, second) = race(
                 round,

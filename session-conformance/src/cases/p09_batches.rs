@@ -158,12 +158,17 @@ cases! {
             delete(keys[2], Expected::Version(versions[2])),
             delete(keys[1], Expected::Version(versions[1])),
         ];
+        let expected = [
+            DeleteOutcome::Deleted,
+            DeleteOutcome::Conflict,
+            DeleteOutcome::Absent,
+            DeleteOutcome::Absent,
+            DeleteOutcome::Deleted,
+            DeleteOutcome::Deleted,
+        ];
         let outcomes = cx.store.delete_many(&items).await;
         ensure_eq!(outcomes.len(), items.len(), "one result for each item");
-        use DeleteOutcome::{Absent, Conflict, Deleted};
-        for (at, (outcome, expected)) in
-            outcomes.into_iter().zip([Deleted, Conflict, Absent, Absent, Deleted, Deleted]).enumerate()
-        {
+        for (at, (outcome, expected)) in outcomes.into_iter().zip(expected).enumerate() {
             ensure_eq!(outcome?, expected, "the outcome of item {at}");
         }
         for key in &keys[..3] {

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, time::Instant};
 
 use futures_util::{StreamExt, stream};
-use session_core::*;
+use session_core::{
+    Cursor, Event, EventStream, Maintenance, Operation, Owner, OwnerIndex, Page, Record, Result, SessionKey,
+    SessionStore, Watch, When, WriteItem, WriteOutcome, async_trait,
+};
 use tokio::sync::broadcast::error::RecvError;
 
 use super::{Flaw, ReferenceStore, gap, lock, space::Slot};
@@ -20,10 +23,12 @@ impl ReferenceStore {
         if self.has(Flaw::BatchSortsResults) {
             found.sort_by_key(|(key, _)| *key);
         }
-        if self.has(Flaw::ForeignFailsBatch) {
-            if let Some(Err(error)) = found.iter().map(|(_, result)| result).find(|result| result.is_err()) {
-                let error = error.clone();
-                found.iter_mut().for_each(|(_, result)| *result = Err(error.clone()));
+        if self.has(Flaw::ForeignFailsBatch)
+            && let Some(Err(error)) = found.iter().map(|(_, result)| result).find(|result| result.is_err())
+        {
+            let error = error.clone();
+            for (_, result) in &mut found {
+                *result = Err(error.clone());
             }
         }
         found.into_iter().map(|(_, result)| result).collect()
@@ -45,7 +50,8 @@ impl ReferenceStore {
                 // The server's events go where nobody listens for the time of this write.
                 let outcome = self
                     .call(Operation::Write, true, |space, now| {
-                        let heard = std::mem::replace(&mut space.events, tokio::sync::broadcast::channel(1).0);
+                        let heard =
+                            std::mem::replace(&mut space.events, tokio::sync::broadcast::channel(1).0);
                         let outcome = self.write_now(space, now, key, write.clone(), when);
                         space.events = heard;
                         outcome
@@ -69,7 +75,9 @@ impl ReferenceStore {
                 results.swap(0, at);
             } else if self.has(Flaw::BatchFailsAsOne) {
                 let error = results[at].as_ref().expect_err("this one failed").clone();
-                results.iter_mut().for_each(|result| *result = Err(error.clone()));
+                for result in &mut results {
+                    *result = Err(error.clone());
+                }
             }
         }
         results
@@ -119,10 +127,14 @@ impl OwnerIndex for ReferenceStore {
                 .slots
                 .iter()
                 .filter_map(|(key, slot)| match slot {
-                    Slot::Ours(stored) if space.belongs(stored, owner) && space.is_live(stored, now) => Some(*key),
+                    Slot::Ours(stored) if space.belongs(stored, owner) && space.is_live(stored, now) => {
+                        Some(*key)
+                    }
                     _ => None,
                 })
-                .filter(|key| Some(key) != except && chosen.as_ref().is_none_or(|chosen| chosen.contains(key)))
+                .filter(|key| {
+                    Some(key) != except && chosen.as_ref().is_none_or(|chosen| chosen.contains(key))
+                })
                 .collect();
             for key in &theirs {
                 space.remove(key);
@@ -145,7 +157,9 @@ impl Maintenance for ReferenceStore {
                 .slots
                 .iter()
                 .filter_map(|(key, slot)| match slot {
-                    Slot::Ours(stored) if space.is_live(stored, now) => Some((*key, space.record(stored, now))),
+                    Slot::Ours(stored) if space.is_live(stored, now) => {
+                        Some((*key, space.record(stored, now)))
+                    }
                     _ => None,
                 })
                 .collect();
@@ -174,7 +188,9 @@ impl Maintenance for ReferenceStore {
         self.server.request(Operation::Count).await?;
         let now = Instant::now();
         let spaces = lock(&self.world.spaces);
-        let counted = spaces.iter().filter(|(name, _)| **name == self.namespace || self.has(Flaw::CountIgnoresNamespace));
+        let counted = spaces
+            .iter()
+            .filter(|(name, _)| **name == self.namespace || self.has(Flaw::CountIgnoresNamespace));
         let live = counted.map(|(_, space)| {
             let counts = |slot: &&Slot| match slot {
                 Slot::Ours(stored) => space.is_live(stored, now) || self.has(Flaw::CountsExpired),

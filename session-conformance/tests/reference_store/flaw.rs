@@ -1,13 +1,13 @@
 /// Declares the flaws and the list of them in one place.
 macro_rules! flaws {
-    ($(#[$about:meta])+ pub enum Flaw { $($(#[$what:meta])+ $flaw:ident,)+ }) => {
+    ($(#[$about:meta])+ pub(crate) enum Flaw { $($(#[$what:meta])+ $flaw:ident,)+ }) => {
         $(#[$about])+
-        pub enum Flaw { $($(#[$what])+ $flaw,)+ }
+        pub(crate) enum Flaw { $($(#[$what])+ $flaw,)+ }
 
         impl Flaw {
             /// All of them.
             #[allow(dead_code, reason = "the test of the unbroken store has no use for it")]
-            pub const ALL: &[Self] = &[$(Self::$flaw),+];
+            pub(crate) const ALL: &[Self] = &[$(Self::$flaw),+];
         }
     };
 }
@@ -16,7 +16,7 @@ flaws! {
 /// One thing that a broken store does wrong. Each is a mistake that real stores make, or that somebody who writes one
 /// could make; without a flaw, the reference store keeps every promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flaw {
+pub(crate) enum Flaw {
     // 1. Conditional write
     /// Checks the version, and then writes, in two steps.
     CheckThenWrite,

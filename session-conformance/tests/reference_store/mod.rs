@@ -14,10 +14,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use flaw::Flaw;
+pub(crate) use flaw::Flaw;
 use server::{DEADLINE, Server};
 use session_conformance::{Breakable, Fault, Foreign, Target};
-use session_core::*;
+use session_core::{
+    DeleteItem, DeleteOutcome, Error, Event, Expected, Maintenance, Operation, Owner, OwnerChange,
+    OwnerIndex, Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch,
+    When, Write, WriteItem, WriteOutcome, async_trait,
+};
 use space::{Slot, Space, Stored};
 use tokio::task::yield_now;
 
@@ -29,7 +33,7 @@ struct World {
 
 /// One handle, which is one node: it has its own cache, where a flaw makes it use one.
 #[derive(Debug)]
-pub struct ReferenceStore {
+pub(crate) struct ReferenceStore {
     world: Arc<World>,
     namespace: String,
     server: Arc<Server>,
@@ -37,7 +41,7 @@ pub struct ReferenceStore {
 }
 
 /// The reference store with this flaw, or with none, as a target with all hooks.
-pub fn target(flaw: Option<Flaw>) -> Target {
+pub(crate) fn target(flaw: Option<Flaw>) -> Target {
     let world = Arc::new(World { spaces: Mutex::default(), flaw });
     let server = Arc::new(Server::new(flaw));
     let open = move |world: &Arc<World>, namespace: &str, server: &Arc<Server>| -> Arc<dyn SessionStore> {
@@ -124,7 +128,9 @@ impl ReferenceStore {
             write.data.truncate(max);
         }
         match self.world.flaw {
-            Some(Flaw::CutsAtNul) => write.data.truncate(write.data.iter().position(|byte| *byte == 0).unwrap_or(max)),
+            Some(Flaw::CutsAtNul) => {
+                write.data.truncate(write.data.iter().position(|byte| *byte == 0).unwrap_or(max));
+            }
             Some(Flaw::CutsLongData) => write.data.truncate(65_535),
             Some(Flaw::DataIsText) => write.data = String::from_utf8_lossy(&write.data).into_owned().into(),
             _ => {}
@@ -175,10 +181,14 @@ impl ReferenceStore {
                 found.is_some_and(|stored| stored.version == expected)
                     || match self.world.flaw {
                         Some(Flaw::AnyVersionWins) => found.is_some(),
-                        Some(Flaw::VersionIsTheData) => found.is_some_and(|stored| stored.same_data.contains(&expected)),
+                        Some(Flaw::VersionIsTheData) => {
+                            found.is_some_and(|stored| stored.same_data.contains(&expected))
+                        }
                         Some(Flaw::WriteRevives) => found.is_none() && buried() == Some(expected),
                         Some(Flaw::VersionOutlivesDeletion) => found.is_some() && buried() == Some(expected),
-                        Some(Flaw::ExpiredTakesWrites) => expired.is_some_and(|stored| stored.version == expected),
+                        Some(Flaw::ExpiredTakesWrites) => {
+                            expired.is_some_and(|stored| stored.version == expected)
+                        }
                         Some(Flaw::JudgesByCache) => cached() == Some(expected),
                         _ => false,
                     }
@@ -233,7 +243,7 @@ impl ReferenceStore {
         if let Some(before) = found {
             stored.first_expiry = before.first_expiry;
             if before.data == stored.data {
-                stored.same_data = before.same_data.clone();
+                stored.same_data.clone_from(&before.same_data);
                 stored.same_data.push(before.version);
             }
             if self.has(Flaw::WriteKeepsTtl) {
@@ -250,11 +260,12 @@ impl ReferenceStore {
     fn touch_now(&self, space: &mut Space, now: Instant, key: &SessionKey, ttl: Ttl) -> Result<bool> {
         let live = space.find(key, now, Operation::Touch)?.is_some();
         let lifetime = space.lifetime(ttl.as_duration());
-        if !live && self.has(Flaw::TouchRevives) {
-            if let Some(stored) = space.graveyard.remove(key) {
-                space.slots.insert(*key, Slot::Ours(stored));
-                return Ok(false);
-            }
+        if !live
+            && self.has(Flaw::TouchRevives)
+            && let Some(stored) = space.graveyard.remove(key)
+        {
+            space.slots.insert(*key, Slot::Ours(stored));
+            return Ok(false);
         }
         if !live && self.has(Flaw::TouchCreates) {
             self.keep(space, now, key, Write::new("", ttl), None, None);
@@ -334,10 +345,10 @@ impl ReferenceStore {
         }
         let inherited = if self.has(Flaw::RenameDropsOwner) { None } else { stored.owner };
         self.keep(space, now, new, write, None, inherited);
-        if self.has(Flaw::IndexMissesRenamed) {
-            if let Some(Slot::Ours(stored)) = space.slots.get_mut(new) {
-                stored.indexed = false;
-            }
+        if self.has(Flaw::IndexMissesRenamed)
+            && let Some(Slot::Ours(stored)) = space.slots.get_mut(new)
+        {
+            stored.indexed = false;
         }
         if !self.has(Flaw::RenameKeepsOld) {
             space.remove(old);
@@ -383,14 +394,16 @@ impl ReferenceStore {
 #[async_trait]
 impl SessionStore for ReferenceStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        if self.has(Flaw::CachesReads) {
-            if let Some(cached) = lock(&self.cache).get(key) {
-                return Ok(cached.clone());
-            }
+        if self.has(Flaw::CachesReads)
+            && let Some(cached) = lock(&self.cache).get(key)
+        {
+            return Ok(cached.clone());
         }
         let found = self
             .call(Operation::Read, false, |space, now| {
-                space.find(key, now, Operation::Read).map(|found| found.map(|stored| space.record(stored, now)))
+                space
+                    .find(key, now, Operation::Read)
+                    .map(|found| found.map(|stored| space.record(stored, now)))
             })
             .await;
         let mut found = match found {
@@ -422,7 +435,9 @@ impl SessionStore for ReferenceStore {
                 return Ok(WriteOutcome::Conflict(current));
             }
             gap().await;
-            return self.call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, When::Any)).await?;
+            return self
+                .call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, When::Any))
+                .await?;
         }
         if self.has(Flaw::WriteTears) {
             let data = write.data.clone();
@@ -434,8 +449,9 @@ impl SessionStore for ReferenceStore {
             gap().await;
         }
         let again = write.clone();
-        let outcome =
-            self.call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, when)).await;
+        let outcome = self
+            .call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, when))
+            .await;
         match outcome {
             Err(error) if error.may_have_applied() && self.has(Flaw::RetryMeetsItself) => {
                 let mut spaces = lock(&self.world.spaces);
@@ -451,7 +467,8 @@ impl SessionStore for ReferenceStore {
         if self.has(Flaw::TouchRewrites) {
             let Some(record) = self.read(key).await? else { return Ok(false) };
             gap().await;
-            let rewritten = Write { data: record.data, version: record.version, ttl, owner: OwnerChange::Keep };
+            let rewritten =
+                Write { data: record.data, version: record.version, ttl, owner: OwnerChange::Keep };
             let _ = self
                 .call(Operation::Touch, true, |space, now| {
                     space.slots.remove(key);
@@ -471,7 +488,8 @@ impl SessionStore for ReferenceStore {
                 return Ok(DeleteOutcome::Absent);
             }
             gap().await;
-            let _ = self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
+            let _ =
+                self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
             return Ok(DeleteOutcome::Deleted);
         }
         if self.has(Flaw::DeleteTears) {
@@ -483,7 +501,9 @@ impl SessionStore for ReferenceStore {
             .await?;
             gap().await;
             let item = DeleteItem { key: *key, expected: Expected::Any };
-            return self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
+            return self
+                .call(Operation::Delete, true, |space, now| self.delete_now(space, now, item))
+                .await?;
         }
         self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?
     }
@@ -500,7 +520,10 @@ impl SessionStore for ReferenceStore {
         }
         lock(&self.cache).remove(old);
         lock(&self.cache).remove(new);
-        self.call(Operation::Rename, true, |space, now| self.rename_now(space, now, (old, new), write, expected)).await?
+        self.call(Operation::Rename, true, |space, now| {
+            self.rename_now(space, now, (old, new), write, expected)
+        })
+        .await?
     }
 
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
@@ -523,7 +546,8 @@ impl SessionStore for ReferenceStore {
     async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
         let mut results = Vec::new();
         for item in items {
-            let expected = if self.has(Flaw::BatchDeleteIgnoresVersion) { Expected::Any } else { item.expected };
+            let expected =
+                if self.has(Flaw::BatchDeleteIgnoresVersion) { Expected::Any } else { item.expected };
             results.push(self.delete(&item.key, expected).await);
         }
         results

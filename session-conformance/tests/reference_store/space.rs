@@ -60,7 +60,12 @@ impl Space {
     }
 
     /// The record under a key, if it is live; an error if what is there is not ours.
-    pub(super) fn find(&self, key: &SessionKey, now: Instant, operation: Operation) -> Result<Option<&Stored>> {
+    pub(super) fn find(
+        &self,
+        key: &SessionKey,
+        now: Instant,
+        operation: Operation,
+    ) -> Result<Option<&Stored>> {
         match self.slots.get(key) {
             None => Ok(None),
             Some(Slot::Foreign(_)) if self.has(Flaw::ForeignIsEmpty) => Ok(None),
@@ -94,9 +99,11 @@ impl Space {
     /// How long a record lives that asked for `ttl`.
     pub(super) fn lifetime(&self, ttl: Duration) -> Duration {
         match self.flaw {
-            Some(Flaw::TtlInSeconds) => Duration::from_secs(ttl.as_millis().div_ceil(1_000) as u64),
+            Some(Flaw::TtlInSeconds) => {
+                Duration::from_secs(ttl.as_secs() + u64::from(ttl.subsec_nanos() > 0))
+            }
             Some(Flaw::TtlCutToSeconds) => Duration::from_secs(ttl.as_secs()),
-            Some(Flaw::TtlOverflows) => Duration::from_millis(u64::from(ttl.as_millis() as u32)),
+            Some(Flaw::TtlOverflows) => ttl.min(Duration::from_millis(u64::from(u32::MAX))),
             _ => ttl,
         }
     }
@@ -104,7 +111,9 @@ impl Space {
     pub(super) fn belongs(&self, stored: &Stored, owner: &Owner) -> bool {
         let same = |candidate: &Owner| match self.flaw {
             Some(Flaw::OwnersFoldCase) => candidate.as_str().eq_ignore_ascii_case(owner.as_str()),
-            Some(Flaw::OwnersIgnoreTrailingSpaces) => candidate.as_str().trim_end() == owner.as_str().trim_end(),
+            Some(Flaw::OwnersIgnoreTrailingSpaces) => {
+                candidate.as_str().trim_end() == owner.as_str().trim_end()
+            }
             _ => candidate == owner,
         };
         stored.indexed && (stored.owner.as_ref().is_some_and(same) || stored.former_owners.iter().any(same))
