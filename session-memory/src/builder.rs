@@ -93,7 +93,8 @@ impl MemoryStoreBuilder {
     /// Makes the store, and starts the thread that frees expired sessions.
     pub fn build(self) -> MemoryStore {
         let inner = Arc::new(Inner::new(&self));
-        purger::start(&inner, self.purge_interval);
+        // Nobody waits for the thread: it ends by itself when the store does.
+        let _detached = purger::start(&inner, self.purge_interval);
         MemoryStore { inner }
     }
 }

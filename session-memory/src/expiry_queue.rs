@@ -34,6 +34,11 @@ impl ExpiryQueue {
         self.reminders.len() > 2 * records + 64
     }
 
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.reminders.len()
+    }
+
     pub(crate) fn retain(&mut self, mut wanted: impl FnMut(Moment, u64) -> bool) {
         self.reminders.retain(|Reverse((at, hash))| wanted(*at, *hash));
         self.reminders.shrink_to(2 * self.reminders.len());

@@ -108,7 +108,7 @@ impl Inner {
                     return Ok(outcome);
                 }
                 Err(refused) => {
-                    self.make_room(key, Operation::Write)?;
+                    self.make_room(key, &refused, Operation::Write)?;
                     write = refused;
                 }
             }
@@ -165,7 +165,7 @@ impl Inner {
                     return Ok(outcome);
                 }
                 Err(refused) => {
-                    self.make_room(new, Operation::Rename)?;
+                    self.make_room(new, &refused, Operation::Rename)?;
                     write = refused;
                 }
             }
@@ -220,11 +220,12 @@ impl Inner {
     }
 
     /// Frees what has expired, or else what the settings allow to be evicted; fails if there is nothing.
-    fn make_room(&self, key: &SessionKey, operation: Operation) -> Result<()> {
+    fn make_room(&self, key: &SessionKey, write: &Write, operation: Operation) -> Result<()> {
         if self.purge(usize::MAX) > 0 {
             return Ok(());
         }
-        if self.when_full == WhenFull::EvictFirstToExpire && self.evict(key) {
+        let may_evict = self.when_full == WhenFull::EvictFirstToExpire && self.limits.can_ever_hold(write);
+        if may_evict && self.evict(key) {
             return Ok(());
         }
         let limits = self.limits.describe();

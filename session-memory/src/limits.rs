@@ -56,6 +56,12 @@ impl Limits {
         true
     }
 
+    /// Whether an otherwise empty store would have room for this write.
+    pub(crate) fn can_ever_hold(&self, write: &Write) -> bool {
+        self.sessions.as_ref().is_none_or(|sessions| sessions.max > 0)
+            && self.bytes.as_ref().is_none_or(|bytes| write.data.len() as u64 <= bytes.max)
+    }
+
     /// Counts a record that is gone.
     pub(crate) fn release(&self, slot: &Slot) {
         if let Some(sessions) = &self.sessions {

@@ -1,6 +1,6 @@
 use std::{
     sync::{Arc, OnceLock, Weak},
-    thread::{self, Thread},
+    thread::{self, JoinHandle, Thread},
     time::Duration,
 };
 
@@ -22,12 +22,12 @@ impl Drop for Wake {
 ///
 /// A thread and not a task, so that a store can be made and used without a runtime. If the operating system refuses
 /// it, space is freed when a limit is reached and when `purge_expired` is called.
-pub(crate) fn start(inner: &Arc<Inner>, interval: Duration) {
+pub(crate) fn start(inner: &Arc<Inner>, interval: Duration) -> Option<JoinHandle<()>> {
     let weak = Arc::downgrade(inner);
     let spawned = thread::Builder::new().name("session-purge".to_owned()).spawn(move || run(&weak, interval));
-    if let Ok(handle) = spawned {
-        let _ = inner.purger.0.set(handle.thread().clone());
-    }
+    let handle = spawned.ok()?;
+    let _ = inner.purger.0.set(handle.thread().clone());
+    Some(handle)
 }
 
 fn run(store: &Weak<Inner>, interval: Duration) {
@@ -35,5 +35,19 @@ fn run(store: &Weak<Inner>, interval: Duration) {
         thread::park_timeout(interval);
         let Some(inner) = store.upgrade() else { return };
         inner.purge(usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::MemoryStore;
+
+    #[test]
+    fn the_thread_ends_with_the_store_and_not_with_its_interval() {
+        let inner = Arc::new(Inner::new(&MemoryStore::builder()));
+        let thread = start(&inner, Duration::from_secs(3600)).expect("a thread");
+        drop(inner);
+        thread.join().expect("no panic");
     }
 }

@@ -150,3 +150,65 @@ impl Shard {
 fn is_reminded(slot: &Slot, at: Moment, hash: u64) -> bool {
     slot.key.hash64() == hash && slot.reminder == at
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use session_core::{SessionId, Ttl};
+
+    use super::*;
+    use crate::clock::Clock;
+
+    fn write(millis: u64) -> Write {
+        Write::new("x", Ttl::new(Duration::from_millis(millis)).expect("a ttl within the range"))
+    }
+
+    fn after(now: Moment, millis: u64) -> Moment {
+        now.after(Ttl::new(Duration::from_millis(millis)).expect("a ttl within the range"))
+    }
+
+    #[test]
+    fn a_purge_looks_only_at_what_is_due() {
+        let (mut shard, now) = (Shard::default(), Clock::start().now());
+        for n in 0..10_000 {
+            let ttl = if n % 100 == 0 { 10 } else { 60_000 };
+            shard.put(&SessionId::generate().key(), write(ttl), None, now);
+        }
+        let reminders = shard.queue.len();
+        let mut freed = 0;
+        while shard.remove_expired(after(now, 10)).is_some() {
+            freed += 1;
+        }
+        assert_eq!((freed, shard.len()), (100, 9_900));
+        assert_eq!(reminders - shard.queue.len(), 100, "reminders of records that are not due were taken out");
+    }
+
+    #[test]
+    fn renewals_cost_the_queue_nothing_until_their_reminder_is_due() {
+        let (mut shard, now, key) = (Shard::default(), Clock::start().now(), SessionId::generate().key());
+        shard.put(&key, write(100), None, now);
+        for millis in 1..100 {
+            assert!(shard.touch(&key, after(now, 100 + millis), after(now, millis)));
+            shard.put(&key, write(100), None, after(now, millis));
+        }
+        assert_eq!(shard.queue.len(), 1);
+        assert!(shard.remove_expired(after(now, 150)).is_none(), "it was renewed until 199");
+        assert_eq!(shard.queue.len(), 1);
+        assert!(shard.remove_expired(after(now, 199)).is_some());
+    }
+
+    #[test]
+    fn reminders_of_deleted_records_do_not_pile_up() {
+        let (mut shard, now) = (Shard::default(), Clock::start().now());
+        let staying = SessionId::generate().key();
+        shard.put(&staying, write(60_000), None, now);
+        for _ in 0..100_000 {
+            let key = SessionId::generate().key();
+            shard.put(&key, write(60_000), None, now);
+            shard.remove(&key);
+        }
+        assert!(shard.queue.len() < 200, "{} reminders for one record", shard.queue.len());
+        assert!(shard.remove_expired(after(now, 60_000)).is_some_and(|slot| slot.key == staying));
+    }
+}
