@@ -6,6 +6,8 @@
 //! candidates whose quartiles overlap are equally fast as far as the run can tell.
 
 pub mod args;
+pub mod child;
+pub mod executor;
 pub mod keys;
 pub mod memory;
 pub mod parallel;

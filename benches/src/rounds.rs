@@ -9,7 +9,12 @@ use crate::summary::Summary;
 /// # Panics
 ///
 /// When `rounds` is zero.
-pub fn interleave<C>(rounds: usize, candidates: &[C], mut measure: impl FnMut(&C) -> f64) -> Vec<Summary> {
+pub fn interleave<C>(rounds: usize, candidates: &[C], measure: impl FnMut(&C) -> f64) -> Vec<Summary> {
+    series(rounds, candidates, measure).into_iter().map(Summary::of).collect()
+}
+
+/// As [`interleave`], but returns each candidate's results themselves, in the order of the rounds.
+pub fn series<C>(rounds: usize, candidates: &[C], mut measure: impl FnMut(&C) -> f64) -> Vec<Vec<f64>> {
     let mut results = vec![Vec::with_capacity(rounds); candidates.len()];
     for round in 0..rounds {
         for turn in 0..candidates.len() {
@@ -17,7 +22,7 @@ pub fn interleave<C>(rounds: usize, candidates: &[C], mut measure: impl FnMut(&C
             results[index].push(measure(&candidates[index]));
         }
     }
-    results.into_iter().map(Summary::of).collect()
+    results
 }
 
 #[cfg(test)]

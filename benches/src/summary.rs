@@ -36,9 +36,24 @@ impl Summary {
         }
     }
 
+    /// Summarises by how many times each of `measurements` is its partner among `references`, which was taken in
+    /// the same round: what slows both down cancels out.
+    ///
+    /// # Panics
+    ///
+    /// When there are none.
+    pub fn of_ratios(measurements: &[f64], references: &[f64]) -> Self {
+        Self::of(measurements.iter().zip(references).map(|(measured, reference)| measured / reference).collect())
+    }
+
     /// The quartiles as a table shows them.
     pub fn quartiles(&self) -> String {
-        format!("{:.0}..{:.0}", self.lower_quartile, self.upper_quartile)
+        self.quartiles_to(0)
+    }
+
+    /// The quartiles with so many decimals.
+    pub fn quartiles_to(&self, decimals: usize) -> String {
+        format!("{:.decimals$}..{:.decimals$}", self.lower_quartile, self.upper_quartile)
     }
 }
 
@@ -51,5 +66,11 @@ mod tests {
         let expected =
             Summary { lowest: 1.0, lower_quartile: 2.0, median: 3.0, upper_quartile: 4.0, highest: 5.0 };
         assert_eq!(Summary::of(vec![5.0, 1.0, 4.0, 2.0, 3.0]), expected);
+    }
+
+    #[test]
+    fn ratios_pair_the_rounds() {
+        let ratios = Summary::of_ratios(&[2.0, 8.0, 9.0], &[1.0, 2.0, 3.0]);
+        assert_eq!((ratios.lowest, ratios.median, ratios.highest), (2.0, 3.0, 4.0));
     }
 }

@@ -1,9 +1,8 @@
 //! The memory of a map, measured in a process that does nothing else.
 
 use std::hint::black_box;
-use std::process::Command;
 
-use benches::memory;
+use benches::{child, memory};
 use benches::table::Table;
 
 use crate::candidates::{CANDIDATES, Candidate, SessionMap};
@@ -14,7 +13,7 @@ pub(crate) fn report(sessions: u32) {
     let title = format!("memory: bytes per session of {sessions} (resident set, allocator's waste included)");
     let mut table = Table::new(title, &["map", "bytes"]);
     for name in CANDIDATES.iter().map(|candidate| candidate.name).chain([BARE]) {
-        table.row([name.to_owned(), measure_in_child(name, sessions)]);
+        table.row([name.to_owned(), child::ask(&["--footprint-of", name, "--sessions", &sessions.to_string()])]);
     }
     table.print();
 }
@@ -59,13 +58,4 @@ fn entry(number: u64) -> (Key, Value) {
     let key = Key::of(number);
     let value = Value::new(&key, number);
     (key, value)
-}
-
-fn measure_in_child(name: &str, sessions: u32) -> String {
-    let program = std::env::current_exe().expect("the path of this program");
-    let mut command = Command::new(program);
-    command.args(["--footprint-of", name, "--sessions", &sessions.to_string()]);
-    let output = command.output().expect("this program starts");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

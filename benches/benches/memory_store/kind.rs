@@ -1,0 +1,73 @@
+//! What is measured.
+
+/// One kind of operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Look a session up and clone it.
+    Read,
+    /// Replace a session that has the expected version. The map gives the replaced data away, to be freed when the
+    /// clock has stopped; the store frees it, and draws the version.
+    Write,
+    /// The same, but the map also frees what it replaces.
+    WriteAndFree,
+    /// The same, and the store's versions were drawn before as well.
+    WriteDrawn,
+    /// Move the expiry.
+    Touch,
+    /// Create a session and delete one created earlier.
+    Churn,
+    /// Move a session to another key of its shard, with new data.
+    Rename,
+    /// Look up 64 sessions in one call.
+    ReadMany,
+    /// Replace 64 sessions in one call, with versions drawn before.
+    WriteMany,
+}
+
+impl Kind {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Read,
+        Self::Write,
+        Self::WriteAndFree,
+        Self::WriteDrawn,
+        Self::Touch,
+        Self::Churn,
+        Self::Rename,
+        Self::ReadMany,
+        Self::WriteMany,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "conditional write",
+            Self::WriteAndFree => "conditional write, map frees too",
+            Self::WriteDrawn => "conditional write, map frees too, version drawn before",
+            Self::Touch => "touch",
+            Self::Churn => "create + delete",
+            Self::Rename => "rename",
+            Self::ReadMany => "read_many, each of 64",
+            Self::WriteMany => "write_many, each of 64",
+        }
+    }
+
+    /// How many times the map's time the store may take at most.
+    pub(crate) fn bar(self) -> Option<f64> {
+        match self {
+            Self::Read => Some(3.0),
+            Self::Write => Some(4.0),
+            _ => None,
+        }
+    }
+
+    /// Whether its sessions are new ones, hit once each, so that no keys are more popular than others.
+    pub(crate) fn is_of_new_sessions(self) -> bool {
+        matches!(self, Self::Churn | Self::Rename)
+    }
+
+    /// Whether an operation must know what the one before it has written, so that each thread needs sessions of its
+    /// own.
+    pub(crate) fn needs_versions(self) -> bool {
+        matches!(self, Self::Write | Self::WriteAndFree | Self::WriteDrawn | Self::WriteMany)
+    }
+}

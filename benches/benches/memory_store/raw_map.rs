@@ -1,0 +1,122 @@
+//! The map that the store is built on, without a store around it.
+
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hint::black_box;
+use std::mem;
+
+use crossbeam_utils::CachePadded;
+use hashbrown::HashMap;
+use parking_lot::Mutex;
+use session_core::{Bytes, Owner, OwnerChange, SessionKey, Version, When, Write, WriteItem};
+
+use crate::session;
+use crate::sessions::Sessions;
+
+/// 256 locks, each around its part of the map: the design that the benchmark `memory_map` led to.
+pub(crate) struct RawMap {
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+}
+
+type Shard = HashMap<Key, Value, BuildHasherDefault<DigestHasher>>;
+
+#[derive(PartialEq, Eq)]
+struct Key(SessionKey);
+
+/// What the store keeps for a session as well, as large and as dear to clone.
+#[derive(Clone)]
+struct Value {
+    data: Bytes,
+    version: Version,
+    expires_at: u64,
+    owner: Option<Owner>,
+}
+
+impl RawMap {
+    pub(crate) fn new() -> Self {
+        Self { shards: (0..256).map(|_| CachePadded::default()).collect() }
+    }
+
+    fn shard(&self, key: &SessionKey) -> &Mutex<Shard> {
+        &self.shards[usize::from(key.shard())]
+    }
+
+    fn get(&self, key: &SessionKey) -> Option<Value> {
+        self.shard(key).lock().get(Key::of(key)).cloned()
+    }
+
+    fn insert(&self, key: &SessionKey, value: Value) -> Option<Value> {
+        self.shard(key).lock().insert(Key(*key), value)
+    }
+
+    fn remove_if(&self, key: &SessionKey, wanted: impl FnOnce(&Value) -> bool) -> Option<Value> {
+        let mut shard = self.shard(key).lock();
+        shard.get(Key::of(key)).filter(|value| wanted(value))?;
+        shard.remove(Key::of(key))
+    }
+}
+
+impl Value {
+    fn new(write: Write, owner: Option<Owner>) -> Self {
+        Self { data: write.data, version: write.version, expires_at: write.ttl.as_millis(), owner }
+    }
+
+    /// Swaps data and version with those of `write` if this is the expected version, and says whether it did.
+    fn swap_if(&mut self, expected: Version, write: &mut Write) -> bool {
+        let as_expected = self.version == expected;
+        if as_expected {
+            mem::swap(&mut self.data, &mut write.data);
+            mem::swap(&mut self.version, &mut write.version);
+            self.expires_at = write.ttl.as_millis();
+        }
+        as_expected
+    }
+}
+
+impl Sessions for RawMap {
+    const DRAWS_VERSIONS: bool = false;
+
+    fn version(&self, key: &SessionKey) -> Version {
+        self.get(key).expect("it is there").version
+    }
+
+    fn read(&self, key: &SessionKey) -> bool {
+        black_box(self.get(key)).is_some()
+    }
+
+    fn write(&self, key: &SessionKey, write: &mut Write, expected: Version) -> bool {
+        self.shard(key).lock().get_mut(Key::of(key)).is_some_and(|value| value.swap_if(expected, write))
+    }
+
+    fn touch(&self, key: &SessionKey) -> bool {
+        let expires_at = session::ttl().as_millis();
+        self.shard(key).lock().get_mut(Key::of(key)).map(|value| value.expires_at = expires_at).is_some()
+    }
+
+    fn create(&self, key: &SessionKey, mut write: Write) -> bool {
+        let owner = mem::take(&mut write.owner).apply(None);
+        self.insert(key, Value::new(write, owner)).is_none()
+    }
+
+    fn delete(&self, key: &SessionKey) -> bool {
+        self.remove_if(key, |_| true).is_some()
+    }
+
+    fn rename(&self, old: &SessionKey, new: &SessionKey, write: Write, expected: Version) -> bool {
+        let Some(replaced) = self.remove_if(old, |value| value.version == expected) else { return false };
+        self.insert(new, Value::new(write, replaced.owner.clone())).is_none()
+    }
+
+    fn read_many(&self, keys: &[SessionKey]) -> bool {
+        let found: Vec<_> = keys.iter().map(|key| self.get(key)).collect();
+        black_box(found).iter().all(Option::is_some)
+    }
+
+    fn write_many(&self, items: &[WriteItem]) -> bool {
+        let write = |item: &WriteItem| match item.when {
+            When::Version(expected) => Sessions::write(self, &item.key, &mut item.write.clone(), expected),
+            When::Absent | When::Any => false,
+        };
+        let written: Vec<_> = items.iter().map(write).collect();
+        black_box(written).into_iter().all(|written| written)
+    }
+}
