@@ -43,7 +43,9 @@ impl Summary {
     ///
     /// When there are none.
     pub fn of_ratios(measurements: &[f64], references: &[f64]) -> Self {
-        Self::of(measurements.iter().zip(references).map(|(measured, reference)| measured / reference).collect())
+        Self::of(
+            measurements.iter().zip(references).map(|(measured, reference)| measured / reference).collect(),
+        )
     }
 
     /// The quartiles as a table shows them.

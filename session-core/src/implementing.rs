@@ -5,6 +5,7 @@
 //!
 //! ```
 #![doc = include_str!("../doc/worked_store.rs")]
+//! # use session_core::SessionId;
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<()> {
 //! #     let (store, key) = (WorkedStore::default(), SessionId::generate().key());

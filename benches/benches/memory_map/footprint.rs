@@ -2,8 +2,8 @@
 
 use std::hint::black_box;
 
-use benches::{child, memory};
 use benches::table::Table;
+use benches::{child, memory};
 
 use crate::candidates::{CANDIDATES, Candidate, SessionMap};
 use crate::session::{Key, Value};
@@ -13,7 +13,10 @@ pub(crate) fn report(sessions: u32) {
     let title = format!("memory: bytes per session of {sessions} (resident set, allocator's waste included)");
     let mut table = Table::new(title, &["map", "bytes"]);
     for name in CANDIDATES.iter().map(|candidate| candidate.name).chain([BARE]) {
-        table.row([name.to_owned(), child::ask(&["--footprint-of", name, "--sessions", &sessions.to_string()])]);
+        table.row([
+            name.to_owned(),
+            child::ask(&["--footprint-of", name, "--sessions", &sessions.to_string()]),
+        ]);
     }
     table.print();
 }

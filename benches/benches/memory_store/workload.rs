@@ -55,10 +55,9 @@ impl Workload {
             Kind::Rename => self.time(|keys| created(on, keys), |items| rename(on, items)),
             Kind::ReadMany => self.time(|keys| warm(on, keys), |keys| read_many(on, keys)),
             Kind::WriteMany => self.time(|keys| replacements(on, keys), |items| write_many(on, items)),
-            Kind::Write => self.time(
-                |keys| replacements(on, keys),
-                |items| write(on, items, S::DRAWS_VERSIONS, false),
-            ),
+            Kind::Write => {
+                self.time(|keys| replacements(on, keys), |items| write(on, items, S::DRAWS_VERSIONS, false))
+            }
             Kind::WriteAndFree => {
                 self.time(|keys| replacements(on, keys), |items| write(on, items, S::DRAWS_VERSIONS, true))
             }
@@ -96,11 +95,8 @@ fn replacements(on: &impl Sessions, keys: &[SessionKey]) -> Vec<WriteItem> {
 }
 
 fn creations(keys: &[SessionKey]) -> Vec<WriteItem> {
-    let create = |(number, key)| WriteItem {
-        key: *key,
-        write: session::creation(key, number),
-        when: When::Absent,
-    };
+    let create =
+        |(number, key)| WriteItem { key: *key, write: session::creation(key, number), when: When::Absent };
     (0..).zip(keys).map(create).collect()
 }
 
@@ -158,7 +154,10 @@ fn churn(on: &impl Sessions, keys: &[SessionKey], items: Vec<WriteItem>) {
 fn rename<S: Sessions>(on: &S, items: Vec<(WriteItem, SessionKey)>) -> Deleter<'_, S> {
     let mut renamed = Deleter { on, keys: Vec::with_capacity(items.len()) };
     for (item, new) in items {
-        assert!(on.rename(&item.key, &new, item.write, expected(item.when)), "it is there, its successor is not");
+        assert!(
+            on.rename(&item.key, &new, item.write, expected(item.when)),
+            "it is there, its successor is not"
+        );
         renamed.keys.push(new);
     }
     renamed
