@@ -11,7 +11,7 @@ use session_core::{
 
 /// A store in one map, behind one lock. Slow under load, and correct.
 #[derive(Debug, Default)]
-pub(crate) struct WorkedStore {
+pub struct WorkedStore {
     records: Mutex<HashMap<SessionKey, Stored>>,
 }
 

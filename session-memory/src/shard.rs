@@ -181,7 +181,11 @@ mod tests {
             freed += 1;
         }
         assert_eq!((freed, shard.len()), (100, 9_900));
-        assert_eq!(reminders - shard.queue.len(), 100, "reminders of records that are not due were taken out");
+        assert_eq!(
+            reminders - shard.queue.len(),
+            100,
+            "reminders of records that are not due were taken out"
+        );
     }
 
     #[test]

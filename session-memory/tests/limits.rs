@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use session_core::{
-    Error, ErrorKind, Expected, Maintenance, RenameOutcome, SessionId, SessionKey, SessionStore, Ttl, When, Write,
+    Error, ErrorKind, Expected, Maintenance, RenameOutcome, SessionId, SessionKey, SessionStore, Ttl, When,
+    Write,
 };
 use session_memory::{MemoryStore, MemoryStoreBuilder, WhenFull};
 
@@ -37,7 +38,10 @@ async fn a_full_store_refuses_new_sessions_and_keeps_all_old_ones() {
         assert!(error.to_string().contains("3 sessions"), "{error}");
     }
     for key in &keys {
-        assert!(put(&store, key, write(20, 60)).await.expect("it is there already"), "replacing needs no room");
+        assert!(
+            put(&store, key, write(20, 60)).await.expect("it is there already"),
+            "replacing needs no room"
+        );
     }
     assert_eq!(store.count().await.expect("a count"), 3);
 }

@@ -1,4 +1,10 @@
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use session_core::{
     Expected, Owner, OwnerChange, OwnerIndex, RenameOutcome, SessionId, SessionKey, SessionStore, Version, When,
@@ -180,38 +186,36 @@ cases! {
         }
     }
 
-    /// Deleting by owner ends a session that is being renamed meanwhile, whichever key it has then.
+    /// Deleting by owner ends a session that is being renamed all the while, whichever key it has then.
     #[needs(Owners)]
     async fn deleting_by_owner_races_renames(cx) {
-        for round in 0..cx.rounds(200) {
+        for round in 0..cx.rounds(300) {
             let name = format!("racer {round}");
             let id = SessionId::generate();
             let mut key = id.key();
             let mut version = put(&cx.store, &key, owned("x", &name), When::Absent).await?;
-            let (renamer, deleter, racer) = (cx.store.clone(), cx.store.clone(), owner(&name));
+            let (store, begun) = (cx.store.clone(), Arc::new(AtomicBool::new(false)));
+            let deletion_may_begin = begun.clone();
             // Every other round, the keys are of different shards, so that partitioned stores must follow across them.
-            let any_shard = round % 4 >= 2;
-            let renames = async move {
-                let mut renamed = 0;
-                for _ in 0..4 {
+            let any_shard = round % 2 == 0;
+            let renaming = tokio::spawn(async move {
+                for renamed in 0..1_000 {
                     let next = if any_shard { SessionId::generate().key() } else { id.rotate().key() };
                     let login = write("rotated");
                     let written = login.version;
-                    match renamer.rename(&key, &next, login, version).await? {
-                        RenameOutcome::Renamed => (key, version, renamed) = (next, written, renamed + 1),
-                        _ => break,
+                    match store.rename(&key, &next, login, version).await? {
+                        RenameOutcome::Renamed => (key, version) = (next, written),
+                        _ => return Ok(renamed),
                     }
+                    deletion_may_begin.store(true, Ordering::Relaxed);
                 }
-                Ok::<_, session_core::Error>(renamed)
-            };
-            let ends = async move {
-                match deleter.owners() {
-                    Some(owners) => owners.delete_all(&racer, None).await,
-                    None => Ok(0),
-                }
-            };
-            let (renamed, ended) = race(round, renames, ends).await?;
-            let (renamed, ended) = (renamed?, ended?);
+                Ok::<_, session_core::Error>(1_000)
+            });
+            while !begun.load(Ordering::Relaxed) && !renaming.is_finished() {
+                tokio::task::yield_now().await;
+            }
+            let ended = cx.owners()?.delete_all(&owner(&name), None).await?;
+            let renamed = renaming.await??;
             let left = cx.owners()?.list(&owner(&name)).await?;
             ensure!(left.is_empty(), "it escaped: renamed {renamed} times, {ended} ended, {} left", left.len());
         }
