@@ -2,18 +2,24 @@
 
 use std::{
     future::{Future, poll_fn},
+    hint,
     pin::pin,
+    sync::{Arc, Barrier},
     task::Poll,
 };
 
 use rand::RngExt;
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use crate::failure::Checked;
 
 /// Runs both at once and returns what they give. Which one is ahead, and by how much, differs from `round` to `round`.
 ///
 /// Odd rounds poll both from one thread in an order that the bits of a random number give, which reaches interleavings of the
-/// steps within an operation; even rounds run them as two tasks, one of which starts a little late.
+/// steps within an operation; even rounds run them on two threads that start together, one of them a moment late.
 pub(crate) async fn race<A, B>(round: u32, a: A, b: B) -> Checked<(A::Output, B::Output)>
 where
     A: Future<Output: Send + 'static> + Send + 'static,
@@ -22,23 +28,35 @@ where
     if round % 2 == 1 {
         return Ok(interleave(rand::random(), a, b).await);
     }
-    let late = rand::rng().random_range(0..64);
-    let a_is_late = round.is_multiple_of(4);
-    let a = tokio::spawn(async move {
-        stagger(if a_is_late { late } else { 0 }).await;
-        a.await
-    });
-    let b = tokio::spawn(async move {
-        stagger(if a_is_late { 0 } else { late }).await;
-        b.await
-    });
+    let start = Arc::new(Barrier::new(2));
+    let late = rand::rng().random_range(0..500);
+    let (a_waits, b_waits) = if round.is_multiple_of(4) { (late, 0) } else { (0, late) };
+    let a = on_a_thread(a, Arc::clone(&start), a_waits);
+    let b = on_a_thread(b, start, b_waits);
     Ok((a.await?, b.await?))
 }
 
-async fn stagger(steps: u32) {
-    for _ in 0..steps {
-        tokio::task::yield_now().await;
-    }
+/// Runs a future on a thread of its own, so that not even one that never waits keeps the other from running.
+fn on_a_thread<F>(future: F, start: Arc<Barrier>, late: u32) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    let runtime = Handle::current();
+    spawn_blocking(move || {
+        start.wait();
+        for _ in 0..late {
+            hint::spin_loop();
+        }
+        runtime.block_on(future)
+    })
+}
+
+/// Runs a future on a thread of its own from now on.
+pub(crate) fn run_beside<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future<Output: Send + 'static> + Send + 'static,
+{
+    on_a_thread(future, Arc::new(Barrier::new(1)), 0)
 }
 
 /// Polls `a` where the next bit of `order` is 0 and `b` where it is 1, until both are done.

@@ -1,13 +1,13 @@
 //! The map that the store is built on, without a store around it.
 
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::hint::black_box;
 use std::mem;
 
 use crossbeam_utils::CachePadded;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use session_core::{Bytes, Owner, OwnerChange, SessionKey, Version, When, Write, WriteItem};
+use session_core::{Bytes, Owner, SessionKey, Version, When, Write, WriteItem};
 
 use crate::session;
 use crate::sessions::Sessions;
@@ -17,10 +17,11 @@ pub(crate) struct RawMap {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
 }
 
-type Shard = HashMap<Key, Value, BuildHasherDefault<DigestHasher>>;
+type Shard = HashMap<SessionKey, Value, BuildHasherDefault<DigestHasher>>;
 
-#[derive(PartialEq, Eq)]
-struct Key(SessionKey);
+/// Takes eight bytes of the digest as they are: they are uniform already.
+#[derive(Default)]
+struct DigestHasher(u64);
 
 /// What the store keeps for a session as well, as large and as dear to clone.
 #[derive(Clone)]
@@ -41,17 +42,17 @@ impl RawMap {
     }
 
     fn get(&self, key: &SessionKey) -> Option<Value> {
-        self.shard(key).lock().get(Key::of(key)).cloned()
+        self.shard(key).lock().get(key).cloned()
     }
 
     fn insert(&self, key: &SessionKey, value: Value) -> Option<Value> {
-        self.shard(key).lock().insert(Key(*key), value)
+        self.shard(key).lock().insert(*key, value)
     }
 
     fn remove_if(&self, key: &SessionKey, wanted: impl FnOnce(&Value) -> bool) -> Option<Value> {
         let mut shard = self.shard(key).lock();
-        shard.get(Key::of(key)).filter(|value| wanted(value))?;
-        shard.remove(Key::of(key))
+        shard.get(key).filter(|value| wanted(value))?;
+        shard.remove(key)
     }
 }
 
@@ -72,6 +73,19 @@ impl Value {
     }
 }
 
+impl Hasher for DigestHasher {
+    /// A key hashes as its length, which has too few bytes to be taken, and then its bytes: first that of the shard.
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(digest) = bytes.get(1..).and_then(|digest| digest.first_chunk()) {
+            self.0 = u64::from_le_bytes(*digest);
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl Sessions for RawMap {
     const DRAWS_VERSIONS: bool = false;
 
@@ -84,12 +98,12 @@ impl Sessions for RawMap {
     }
 
     fn write(&self, key: &SessionKey, write: &mut Write, expected: Version) -> bool {
-        self.shard(key).lock().get_mut(Key::of(key)).is_some_and(|value| value.swap_if(expected, write))
+        self.shard(key).lock().get_mut(key).is_some_and(|value| value.swap_if(expected, write))
     }
 
     fn touch(&self, key: &SessionKey) -> bool {
         let expires_at = session::ttl().as_millis();
-        self.shard(key).lock().get_mut(Key::of(key)).map(|value| value.expires_at = expires_at).is_some()
+        self.shard(key).lock().get_mut(key).map(|value| value.expires_at = expires_at).is_some()
     }
 
     fn create(&self, key: &SessionKey, mut write: Write) -> bool {

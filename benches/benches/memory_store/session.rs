@@ -57,7 +57,7 @@ pub(crate) fn owned(number: u64) -> OwnerChange {
 
 /// A ttl that does not pass while the benchmark runs.
 pub(crate) fn ttl() -> Ttl {
-    Ttl::new(Duration::from_secs(24 * 60 * 60)).expect("a day")
+    Ttl::new(Duration::from_hours(24)).expect("a day")
 }
 
 /// What creates a session, with its owner.

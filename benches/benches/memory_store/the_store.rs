@@ -20,7 +20,7 @@ pub(crate) struct TheStore(pub(crate) Arc<dyn SessionStore>);
 impl TheStore {
     /// An empty store whose purging thread sleeps while the benchmark runs.
     pub(crate) fn new() -> Self {
-        let builder = MemoryStore::builder().purge_interval(Duration::from_secs(24 * 60 * 60));
+        let builder = MemoryStore::builder().purge_interval(Duration::from_hours(24));
         Self(Arc::new(builder.build()))
     }
 

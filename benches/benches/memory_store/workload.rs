@@ -95,8 +95,11 @@ fn replacements(on: &impl Sessions, keys: &[SessionKey]) -> Vec<WriteItem> {
 }
 
 fn creations(keys: &[SessionKey]) -> Vec<WriteItem> {
-    let create =
-        |(number, key)| WriteItem { key: *key, write: session::creation(key, number), when: When::Absent };
+    let create = |(number, key): (u64, &SessionKey)| WriteItem {
+        key: *key,
+        write: session::creation(key, number),
+        when: When::Absent,
+    };
     (0..).zip(keys).map(create).collect()
 }
 

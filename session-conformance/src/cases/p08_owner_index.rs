@@ -14,7 +14,7 @@ use session_core::{
 use crate::{
     case::cases,
     failure::{Checked, ensure, ensure_eq},
-    race::race,
+    race::{race, run_beside},
     steps::{all, create, ensure_absent, ensure_conflict, live, owned, owner, put, write},
 };
 
@@ -198,7 +198,7 @@ cases! {
             let deletion_may_begin = begun.clone();
             // Every other round, the keys are of different shards, so that partitioned stores must follow across them.
             let any_shard = round % 2 == 0;
-            let renaming = tokio::spawn(async move {
+            let renaming = run_beside(async move {
                 for renamed in 0..1_000 {
                     let next = if any_shard { SessionId::generate().key() } else { id.rotate().key() };
                     let login = write("rotated");
