@@ -5,13 +5,13 @@
 pub(crate) enum Kind {
     /// Look a session up and clone it.
     Read,
-    /// Replace a session that has the expected version. The map gives the replaced data away, to be freed when the
-    /// clock has stopped; the store frees it, and draws the version.
+    /// Replace a session that has the expected version. Nothing is freed meanwhile, because somebody else holds all
+    /// data, old and new. The store draws the version.
     Write,
-    /// The same, but the map also frees what it replaces.
-    WriteAndFree,
-    /// The same, and the store's versions were drawn before as well.
+    /// The same, but the store's versions were drawn before, too.
     WriteDrawn,
+    /// Replace a session that has the expected version and free what is replaced. The store draws the version.
+    WriteAndFree,
     /// Move the expiry.
     Touch,
     /// Create a session and delete one created earlier.
@@ -28,8 +28,8 @@ impl Kind {
     pub(crate) const ALL: [Self; 9] = [
         Self::Read,
         Self::Write,
-        Self::WriteAndFree,
         Self::WriteDrawn,
+        Self::WriteAndFree,
         Self::Touch,
         Self::Churn,
         Self::Rename,
@@ -41,8 +41,8 @@ impl Kind {
         match self {
             Self::Read => "read",
             Self::Write => "conditional write",
-            Self::WriteAndFree => "conditional write, map frees too",
-            Self::WriteDrawn => "conditional write, map frees too, version drawn before",
+            Self::WriteDrawn => "conditional write, version drawn before",
+            Self::WriteAndFree => "conditional write, old data freed",
             Self::Touch => "touch",
             Self::Churn => "create + delete",
             Self::Rename => "rename",
@@ -55,7 +55,7 @@ impl Kind {
     pub(crate) fn bar(self) -> Option<f64> {
         match self {
             Self::Read => Some(3.0),
-            Self::Write => Some(4.0),
+            Self::Write | Self::WriteAndFree => Some(4.0),
             _ => None,
         }
     }

@@ -41,7 +41,7 @@ impl RawMap {
         &self.shards[usize::from(key.shard())]
     }
 
-    fn get(&self, key: &SessionKey) -> Option<Value> {
+    fn find(&self, key: &SessionKey) -> Option<Value> {
         self.shard(key).lock().get(key).cloned()
     }
 
@@ -89,12 +89,13 @@ impl Hasher for DigestHasher {
 impl Sessions for RawMap {
     const DRAWS_VERSIONS: bool = false;
 
-    fn version(&self, key: &SessionKey) -> Version {
-        self.get(key).expect("it is there").version
+    fn get(&self, key: &SessionKey) -> (Bytes, Version) {
+        let value = self.find(key).expect("it is there");
+        (value.data, value.version)
     }
 
     fn read(&self, key: &SessionKey) -> bool {
-        black_box(self.get(key)).is_some()
+        black_box(self.find(key)).is_some()
     }
 
     fn write(&self, key: &SessionKey, write: &mut Write, expected: Version) -> bool {
@@ -121,7 +122,7 @@ impl Sessions for RawMap {
     }
 
     fn read_many(&self, keys: &[SessionKey]) -> bool {
-        let found: Vec<_> = keys.iter().map(|key| self.get(key)).collect();
+        let found: Vec<_> = keys.iter().map(|key| self.find(key)).collect();
         black_box(found).iter().all(Option::is_some)
     }
 

@@ -1,19 +1,19 @@
 //! What is asked of both, the map and the store.
 
-use session_core::{SessionKey, Version, Write, WriteItem};
+use session_core::{Bytes, SessionKey, Version, Write, WriteItem};
 
 /// Sessions by key. Every operation must succeed, and says whether it did.
 pub(crate) trait Sessions: Sync {
     /// Whether a write draws its version as part of it.
     const DRAWS_VERSIONS: bool;
 
-    /// The version of a session that is there.
-    fn version(&self, key: &SessionKey) -> Version;
+    /// The data and the version of a session that is there.
+    fn get(&self, key: &SessionKey) -> (Bytes, Version);
 
     fn read(&self, key: &SessionKey) -> bool;
 
-    /// Replaces the data if the session has the expected version. May leave the replaced data in `write`, which
-    /// gives the new data away in any case.
+    /// Replaces the data if the session has the expected version. Takes the data out of `write`, and may leave the replaced data
+    /// there.
     fn write(&self, key: &SessionKey, write: &mut Write, expected: Version) -> bool;
 
     fn touch(&self, key: &SessionKey) -> bool;

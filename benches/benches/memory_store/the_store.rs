@@ -1,13 +1,12 @@
-//! `MemoryStore` as an application uses it: through `dyn SessionStore`, each call a boxed future.
+//! `MemoryStore` through `dyn SessionStore`: each call goes through a table of methods and gives a boxed future.
 
 use std::hint::black_box;
 use std::mem;
-use std::sync::Arc;
 use std::time::Duration;
 
 use benches::executor::block_on;
 use session_core::{
-    DeleteOutcome, Expected, RenameOutcome, SessionKey, SessionStore, Version, When, Write, WriteItem,
+    Bytes, DeleteOutcome, Expected, RenameOutcome, SessionKey, SessionStore, Version, When, Write, WriteItem,
     WriteOutcome,
 };
 use session_memory::MemoryStore;
@@ -15,13 +14,13 @@ use session_memory::MemoryStore;
 use crate::session;
 use crate::sessions::Sessions;
 
-pub(crate) struct TheStore(pub(crate) Arc<dyn SessionStore>);
+pub(crate) struct TheStore(pub(crate) Box<dyn SessionStore>);
 
 impl TheStore {
     /// An empty store whose purging thread sleeps while the benchmark runs.
     pub(crate) fn new() -> Self {
         let builder = MemoryStore::builder().purge_interval(Duration::from_hours(24));
-        Self(Arc::new(builder.build()))
+        Self(Box::new(builder.build()))
     }
 
     pub(crate) fn write(&self, key: &SessionKey, write: Write, when: When) -> bool {
@@ -32,8 +31,9 @@ impl TheStore {
 impl Sessions for TheStore {
     const DRAWS_VERSIONS: bool = true;
 
-    fn version(&self, key: &SessionKey) -> Version {
-        block_on(self.0.read(key)).ok().flatten().expect("it is there").version
+    fn get(&self, key: &SessionKey) -> (Bytes, Version) {
+        let record = block_on(self.0.read(key)).ok().flatten().expect("it is there");
+        (record.data, record.version)
     }
 
     fn read(&self, key: &SessionKey) -> bool {

@@ -1,0 +1,154 @@
+use std::{collections::HashMap, future::Future};
+
+use session_core::{
+    DeleteItem, DeleteOutcome, Error, Operation, Record, Result, SessionKey, SessionStore, TouchItem,
+    WriteItem, WriteOutcome,
+};
+
+use crate::lane::Item;
+
+/// An operation that exists as a single one and as a batch.
+pub(crate) trait Kind: Item<Outcome = Result<Self::Answer>> + Clone {
+    type Answer: std::fmt::Debug + Clone + Send;
+
+    const OPERATION: Operation;
+
+    /// Carries out one.
+    fn one<S: SessionStore>(self, store: &S) -> impl Future<Output = Self::Outcome> + Send;
+
+    /// Carries out many, in one go.
+    fn many<S: SessionStore>(items: &[Self], store: &S) -> impl Future<Output = Vec<Self::Outcome>> + Send;
+
+    /// What a caller is told whose operation may have been sent and came to nothing.
+    fn lost(reason: &str) -> Error {
+        Error::unavailable(Self::OPERATION, Self::CHANGES).because(reason)
+    }
+
+    /// What a caller is told whose operation was not sent.
+    fn unsent(reason: &str) -> Error {
+        Error::unavailable(Self::OPERATION, false).because(reason)
+    }
+}
+
+/// What the smallest item adds to a batch beside its data: key, version, expiry, and an owner.
+const ITEM_BYTES: usize = 128;
+
+impl Item for SessionKey {
+    type Outcome = Result<Option<Record>>;
+    const CHANGES: bool = false;
+
+    fn key(&self) -> &SessionKey {
+        self
+    }
+
+    fn bytes(&self) -> usize {
+        ITEM_BYTES
+    }
+}
+
+impl Kind for SessionKey {
+    type Answer = Option<Record>;
+    const OPERATION: Operation = Operation::Read;
+
+    async fn one<S: SessionStore>(self, store: &S) -> Self::Outcome {
+        store.read(&self).await
+    }
+
+    /// Reads of one key share a slot. All of them were asked for before the batch is sent, so each sees all that its caller has written.
+    async fn many<S: SessionStore>(items: &[Self], store: &S) -> Vec<Self::Outcome> {
+        let mut places = HashMap::with_capacity(items.len());
+        let mut keys = Vec::with_capacity(items.len());
+        let slots: Vec<usize> = items
+            .iter()
+            .map(|key| {
+                *places.entry(*key).or_insert_with(|| {
+                    keys.push(*key);
+                    keys.len() - 1
+                })
+            })
+            .collect();
+        let found = store.read_many(&keys).await;
+        if keys.len() == items.len() || found.len() != keys.len() {
+            return found;
+        }
+        slots.into_iter().map(|slot| found[slot].clone()).collect()
+    }
+}
+
+impl Item for WriteItem {
+    type Outcome = Result<WriteOutcome>;
+    const CHANGES: bool = true;
+
+    fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    fn bytes(&self) -> usize {
+        ITEM_BYTES + self.write.data.len()
+    }
+}
+
+impl Kind for WriteItem {
+    type Answer = WriteOutcome;
+    const OPERATION: Operation = Operation::Write;
+
+    async fn one<S: SessionStore>(self, store: &S) -> Self::Outcome {
+        store.write(&self.key, self.write, self.when).await
+    }
+
+    async fn many<S: SessionStore>(items: &[Self], store: &S) -> Vec<Self::Outcome> {
+        store.write_many(items).await
+    }
+}
+
+impl Item for TouchItem {
+    type Outcome = Result<bool>;
+    const CHANGES: bool = true;
+
+    fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    fn bytes(&self) -> usize {
+        ITEM_BYTES
+    }
+}
+
+impl Kind for TouchItem {
+    type Answer = bool;
+    const OPERATION: Operation = Operation::Touch;
+
+    async fn one<S: SessionStore>(self, store: &S) -> Self::Outcome {
+        store.touch(&self.key, self.ttl).await
+    }
+
+    async fn many<S: SessionStore>(items: &[Self], store: &S) -> Vec<Self::Outcome> {
+        store.touch_many(items).await
+    }
+}
+
+impl Item for DeleteItem {
+    type Outcome = Result<DeleteOutcome>;
+    const CHANGES: bool = true;
+
+    fn key(&self) -> &SessionKey {
+        &self.key
+    }
+
+    fn bytes(&self) -> usize {
+        ITEM_BYTES
+    }
+}
+
+impl Kind for DeleteItem {
+    type Answer = DeleteOutcome;
+    const OPERATION: Operation = Operation::Delete;
+
+    async fn one<S: SessionStore>(self, store: &S) -> Self::Outcome {
+        store.delete(&self.key, self.expected).await
+    }
+
+    async fn many<S: SessionStore>(items: &[Self], store: &S) -> Vec<Self::Outcome> {
+        store.delete_many(items).await
+    }
+}
