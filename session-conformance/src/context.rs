@@ -52,6 +52,11 @@ impl Context {
         usual * soak_factor()
     }
 
+    /// How long this case may take.
+    pub(crate) fn limit(&self) -> Duration {
+        self.target.case_limit * soak_factor()
+    }
+
     /// An empty store in a namespace of its own.
     pub(crate) async fn another_namespace(&self) -> Checked<Arc<dyn SessionStore>> {
         opened((self.target.open)(Namespace::random()).await)
@@ -70,6 +75,11 @@ impl Context {
         if !self.target.staleness.is_zero() {
             time::sleep(self.target.staleness).await;
         }
+    }
+
+    /// What this target can plant.
+    pub(crate) fn foreign(&self) -> Vec<Foreign> {
+        self.target.foreign.clone()
     }
 
     /// Puts something that is no record of ours under `key`.

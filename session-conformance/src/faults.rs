@@ -29,6 +29,38 @@ impl Fault {
 /// The switch by which a case breaks the server behind one store, and mends it.
 ///
 /// Only the faults that were declared in [`Target::faults`](crate::Target::faults) are ever asked for.
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+/// use session_conformance::{Breakable, Fault, FaultControl, Target, Unavailable};
+/// use session_core::{SessionStore, async_trait};
+///
+/// struct MyServer; // a child process, or a proxy before one
+/// # impl MyServer { async fn start() -> std::io::Result<Self> { Ok(MyServer) } async fn stop(&self) {} async fn start_again(&self) {} }
+/// # async fn connect(_: &MyServer, _: &str) -> session_core::Result<Arc<dyn SessionStore>> { unimplemented!() }
+///
+/// #[async_trait]
+/// impl FaultControl for MyServer {
+///     async fn inject(&self, fault: Fault) {
+///         match fault {
+///             Fault::Kill => self.stop().await,
+///             other => panic!("{other:?} was not declared"),
+///         }
+///     }
+///
+///     async fn heal(&self, _: Fault) {
+///         self.start_again().await;
+///     }
+/// }
+///
+/// # let target = Target::in_process("mine", session_memory::MemoryStore::new);
+/// let target = target.faults(&[Fault::Kill], |namespace| async move {
+///     let server = MyServer::start().await.map_err(Unavailable::because)?;
+///     let store = connect(&server, namespace.as_str()).await.map_err(Unavailable::because)?;
+///     let (deadline, recovery) = (Duration::from_secs(1), Duration::from_secs(2)); // as the store is configured
+///     Ok(Breakable { store, control: Arc::new(server), deadline, recovery })
+/// });
+/// ```
 #[async_trait]
 pub trait FaultControl: Send + Sync {
     /// Breaks the server. When this returns, the fault is in force.

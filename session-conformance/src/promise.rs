@@ -20,6 +20,7 @@ pub enum Promise {
     Watch,
     ForeignBytes,
     Maintenance,
+    Close,
 }
 
 impl Promise {
@@ -47,6 +48,7 @@ impl Promise {
             Self::Watch => "watch",
             Self::ForeignBytes => "foreign bytes",
             Self::Maintenance => "maintenance",
+            Self::Close => "close",
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What many cases do or check, in one call each.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use futures_util::future::join_all;
 use session_core::{
-    Bytes, Error, ErrorKind, Owner, OwnerChange, Record, SessionKey, SessionStore, Ttl, Version, When, Write,
-    WriteOutcome,
+    Bytes, Error, ErrorKind, Owner, OwnerChange, Record, SessionId, SessionKey, SessionStore, Ttl, Version,
+    When, Write, WriteOutcome,
 };
 
+use crate::Breakable;
 use crate::failure::{Checked, Failure, ensure, ensure_eq, ensure_let};
 
 /// A ttl that no case outlives.
@@ -136,6 +140,37 @@ where
         results.push(task?);
     }
     Ok(results)
+}
+
+/// What a busy machine may add to a deadline before it counts as missed.
+pub(crate) const GRACE: Duration = Duration::from_millis(750);
+
+/// Waits until a store whose server is back serves again: changes and reads, several at a time, through whatever connections it has.
+pub(crate) async fn await_service(mended: &Breakable) -> Checked {
+    let limit = mended.recovery + mended.deadline + GRACE;
+    let begun = Instant::now();
+    loop {
+        let calls = (0..8).map(|_| async {
+            let key = SessionId::generate().key();
+            let _ = mended.store.write(&key, write("x"), When::Any).await?;
+            mended.store.read(&key).await
+        });
+        let failed = join_all(calls).await.into_iter().find_map(Result::err);
+        let Some(error) = failed else { return Ok(()) };
+        ensure!(error.is_transient(), "after the outage, calls must succeed or be Unavailable, not: {error}");
+        ensure!(
+            begun.elapsed() < limit,
+            "{:?} after the server is back, the store is not: {error}",
+            begun.elapsed()
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Ttls to try one after another, until one is long enough for what has to be done within half of it: stores differ in
+/// speed, and machines in load.
+pub(crate) fn patient_ttls(first: u64) -> impl Iterator<Item = Ttl> {
+    (0..8).map(move |doublings| millis(first << doublings))
 }
 
 /// Checks that `expires_in` is at most `ttl`, and at least `ttl` less what has passed.

@@ -12,6 +12,7 @@ type Second = Arc<
         + Send
         + Sync,
 >;
+type CleanUp = Arc<dyn Fn(Namespace) -> BoxFuture<'static, ()> + Send + Sync>;
 type Plant = Arc<dyn Fn(Namespace, SessionKey, Foreign) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// A store to run the suite on: a name, how to open it, and what can be done to it.
@@ -36,7 +37,10 @@ pub struct Target {
     pub(crate) second: Option<Second>,
     pub(crate) plant: Option<Plant>,
     pub(crate) breakable: Option<Open<Breakable>>,
+    pub(crate) clean_up: Option<CleanUp>,
     pub(crate) staleness: Duration,
+    pub(crate) case_limit: Duration,
+    pub(crate) foreign: Vec<Foreign>,
     faults: Vec<Fault>,
     without: Vec<(Ability, String)>,
 }
@@ -82,7 +86,10 @@ impl Target {
             second: None,
             plant: None,
             breakable: None,
+            clean_up: None,
             staleness: Duration::ZERO,
+            case_limit: Duration::from_mins(2),
+            foreign: Vec::new(),
             faults: Vec::new(),
             without: Vec::new(),
         }
@@ -119,13 +126,14 @@ impl Target {
         self
     }
 
-    /// How to put bytes that are no record of this release under a key, behind the store's back.
+    /// How to put bytes of these kinds, which are no record of this release, under a key, behind the store's back.
     #[must_use]
-    pub fn foreign_bytes<P, F>(mut self, plant: P) -> Self
+    pub fn foreign_bytes<P, F>(mut self, kinds: &[Foreign], plant: P) -> Self
     where
         P: Fn(Namespace, SessionKey, Foreign) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
+        self.foreign = kinds.to_vec();
         self.plant = Some(Arc::new(move |namespace, key, foreign| Box::pin(plant(namespace, key, foreign))));
         self
     }
@@ -139,6 +147,24 @@ impl Target {
     {
         self.faults = faults.to_vec();
         self.breakable = Some(Arc::new(move |namespace| Box::pin(open(namespace))));
+        self
+    }
+
+    /// How to remove everything that a case has left in its namespace. For servers that outlive the tests.
+    #[must_use]
+    pub fn clean_up<C, F>(mut self, clean_up: C) -> Self
+    where
+        C: Fn(Namespace) -> F + Send + Sync + 'static,
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.clean_up = Some(Arc::new(move |namespace| Box::pin(clean_up(namespace))));
+        self
+    }
+
+    /// How long one case may take before the store is said to hang. Two minutes, unless set here; `SESSION_SOAK` multiplies it.
+    #[must_use]
+    pub fn case_limit(mut self, limit: Duration) -> Self {
+        self.case_limit = limit;
         self
     }
 

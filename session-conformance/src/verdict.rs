@@ -4,9 +4,6 @@ use tokio::{runtime, time};
 
 use crate::{Case, Context, Namespace, Target, context::soak_factor, target::Unavailable};
 
-/// How long one case may take before the store is said to hang, unless `SESSION_SOAK` stretches it.
-const CASE_LIMIT: Duration = Duration::from_mins(2);
-
 /// What running one case on one target came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -40,14 +37,14 @@ impl Case {
     }
 
     async fn run_on(&self, target: &Target) -> Verdict {
-        let limit = CASE_LIMIT * soak_factor();
+        let limit = target.case_limit * soak_factor();
         let case = async {
             let namespace = Namespace::random();
             let store = match (target.open)(namespace.clone()).await {
                 Ok(store) => store,
                 Err(Unavailable(reason)) => return Verdict::Unavailable(reason),
             };
-            let context = Context::new(target.clone(), namespace, store.clone());
+            let context = Context::new(target.clone(), namespace.clone(), store.clone());
             let found = tokio::spawn((self.run)(context)).await;
             let verdict = match found {
                 Ok(Ok(())) => Verdict::Kept,
@@ -59,6 +56,9 @@ impl Case {
             };
             // A case that broke its own server has no use for a clean end, and a case that failed has said so already.
             let _ = store.close().await;
+            if let Some(clean_up) = &target.clean_up {
+                clean_up(namespace).await;
+            }
             verdict
         };
         time::timeout(limit, case)

@@ -107,6 +107,7 @@ broken! {
     owners_ignore_trailing_spaces: OwnersIgnoreTrailingSpaces is caught by "p08_owner_index::owners_that_look_alike_are_different";
     owner_delete_misses_renamed: OwnerDeleteMissesRenamed is caught by "p08_owner_index::deleting_by_owner_races_renames";
     owner_delete_spares_none: OwnerDeleteSparesNone is caught by "p08_owner_index::all_but_one_can_be_deleted";
+    index_comes_later: IndexComesLater is caught by "p08_owner_index::a_dropped_write_is_in_the_index_or_nowhere";
     index_is_capped: IndexIsCapped is caught by "p08_owner_index::ten_thousand_sessions_of_one_owner";
 
     batch_sorts_results: BatchSortsResults is caught by "p09_batches::reads_answer_in_order";
@@ -125,6 +126,7 @@ broken! {
     write_tears: WriteTears is caught by "p11_cancellation::a_dropped_write_is_whole_or_absent";
     delete_tears: DeleteTears is caught by "p11_cancellation::dropped_calls_harm_nothing";
 
+    outage_empties_batches: OutageEmptiesBatches is caught by "p12_outage::a_frozen_server_is_unavailable";
     outage_is_empty: OutageIsEmpty is caught by "p12_outage::a_frozen_server_is_unavailable";
     no_deadline: NoDeadline is caught by "p12_outage::a_frozen_server_is_unavailable";
     never_recovers: NeverRecovers is caught by "p12_outage::a_dead_server_is_unavailable";
@@ -140,8 +142,11 @@ broken! {
     watch_misses_owner_deletes: WatchMissesOwnerDeletes is caught by "p14_watch::a_deletion_by_owner_is_heard";
     watch_hears_first_of_batch: WatchHearsFirstOfBatch is caught by "p14_watch::each_item_of_a_batch_is_heard";
     watch_misses_old_key: WatchMissesOldKey is caught by "p14_watch::a_rename_is_heard_for_both_keys";
+    watch_dies_with_server: WatchDiesWithServer is caught by "p14_watch::a_watch_outlives_a_dead_server";
+    watch_dies_with_frozen_server: WatchDiesWithServer is caught by "p14_watch::a_watch_outlives_a_frozen_server";
     watch_misses_expiry: WatchMissesExpiry is caught by "p14_watch::an_expiry_is_heard";
 
+    foreign_is_gone: ForeignIsGone is caught by "p15_foreign_bytes::conditional_writes_leave_it_alone";
     foreign_is_empty: ForeignIsEmpty is caught by "p15_foreign_bytes::a_read_says_what_it_found";
     foreign_is_overwritten: ForeignIsOverwritten is caught by "p15_foreign_bytes::conditional_writes_leave_it_alone";
     foreign_fails_batch: ForeignFailsBatch is caught by "p15_foreign_bytes::the_rest_of_a_batch_is_unharmed";
@@ -150,4 +155,8 @@ broken! {
     page_drops_last: PageDropsLast is caught by "p16_maintenance::paging_meets_every_record";
     purge_forgets_renewal: PurgeForgetsRenewal is caught by "p16_maintenance::a_purge_spares_what_was_renewed";
     purge_in_two_steps: PurgeInTwoSteps is caught by "p16_maintenance::a_purge_races_a_new_record";
+
+    close_fails: CloseFails is caught by "p17_close::closing_is_an_end";
+    closed_is_internal: ClosedIsInternal is caught by "p17_close::closing_is_an_end";
+    streams_outlive_close: StreamsOutliveClose is caught by "p17_close::streams_end";
 }

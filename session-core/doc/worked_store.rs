@@ -117,14 +117,16 @@ impl OwnerIndex for WorkedStore {
         Ok(self.list(owner).await?.len() as u64)
     }
 
-    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         // The provided `rename` creates the new record before it deletes the old one, so a session that is being
         // renamed can move from a key not yet looked at to one looked at already; under one lock it cannot.
         let (mut records, now) = self.lock();
-        let mut ended = 0;
+        let mut ended = Vec::new();
         records.retain(|key, stored| {
             let theirs = stored.owner.as_ref() == Some(owner) && Some(key) != except;
-            ended += u64::from(theirs && now < stored.expires_at);
+            if theirs && now < stored.expires_at {
+                ended.push(*key);
+            }
             !theirs
         });
         Ok(ended)

@@ -7,6 +7,24 @@ use crate::{Record, Result, SessionKey};
 ///
 /// # Contract
 /// This is promise 16 of [`SessionStore`](crate::SessionStore#16-maintenance).
+///
+/// # Example
+///
+/// ```
+/// use session_core::{Maintenance, Result};
+///
+/// async fn bytes_stored(maintenance: &dyn Maintenance) -> Result<usize> {
+///     let (mut bytes, mut cursor) = (0, None);
+///     loop {
+///         let page = maintenance.page(cursor, 500).await?;
+///         bytes += page.records.iter().map(|(_, record)| record.data.len()).sum::<usize>();
+///         cursor = page.next;
+///         if cursor.is_none() {
+///             return Ok(bytes);
+///         }
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Maintenance: Send + Sync {
     /// The next live records after `cursor`, or the first ones; `limit` is about how many.

@@ -6,6 +6,20 @@ use crate::{Owner, Result, SessionKey};
 ///
 /// # Contract
 /// This is promise 8 of [`SessionStore`](crate::SessionStore#8-owner-index).
+///
+/// # Example
+///
+/// "Log out everywhere but here":
+///
+/// ```
+/// use session_core::{Owner, Result, SessionKey, SessionStore};
+///
+/// async fn logout_others(store: &dyn SessionStore, user: &str, here: &SessionKey) -> Result<usize> {
+///     let Some(owners) = store.owners() else { return Ok(0) };
+///     let ended = owners.delete_all(&Owner::new(user)?, Some(here)).await?;
+///     Ok(ended.len()) // and their keys tell which open connections to close
+/// }
+/// ```
 #[async_trait]
 pub trait OwnerIndex: Send + Sync {
     /// The keys of all live sessions of `owner`, in no particular order and without repetition.
@@ -23,7 +37,7 @@ pub trait OwnerIndex: Send + Sync {
     /// As [`SessionStore::read`](crate::SessionStore::read).
     async fn count(&self, owner: &Owner) -> Result<u64>;
 
-    /// Ends all sessions of `owner` but the one under `except`, and returns how many live ones it ended.
+    /// Ends all sessions of `owner` but the one under `except`, and returns the keys of the live ones it ended.
     ///
     /// When it returns, every session of the owner that was live when the call began has ended, also one that was
     /// renamed meanwhile: to spare the caller's own, make sure nobody is renaming it. Sessions that begin during the call may
@@ -32,5 +46,5 @@ pub trait OwnerIndex: Send + Sync {
     /// # Errors
     /// As [`SessionStore::delete`](crate::SessionStore::delete). After an error, some of the sessions may have ended.
     /// Calling again is always safe.
-    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64>;
+    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>>;
 }

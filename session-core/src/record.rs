@@ -11,7 +11,9 @@ pub struct Record {
     pub data: Bytes,
     /// The token of the last write: what a conditional write or delete must name.
     pub version: Version,
-    /// What is left of the ttl by the clock of the node that answered, when it answered. Millisecond steps.
+    /// What is left of the ttl by the clock of the node that answered, when it answered, to the millisecond or better.
+    ///
+    /// A layer that keeps a record counts from *before* it sent its request: the answer took time to arrive.
     pub expires_in: Duration,
     /// Whose session it is, if anybody's.
     pub owner: Option<Owner>,

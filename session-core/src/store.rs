@@ -94,11 +94,16 @@ pub const DEFAULT_MAX_DATA_LEN: usize = 1 << 20;
 ///
 /// ## 15. Foreign bytes
 /// What is under our keys but is not ours (another type, damaged, a newer format) gives [`Corrupt`](crate::ErrorKind::Corrupt) or
-/// [`Unsupported`](crate::ErrorKind::Unsupported): never a panic, never an empty session. A conditional write never overwrites it.
+/// [`Unsupported`](crate::ErrorKind::Unsupported): never a panic, never an empty session. A conditional write or a rename never overwrites it. A
+/// delete with [`Expected::Any`] may remove it.
 ///
 /// ## 16. Maintenance
 /// Where [`maintenance`](Self::maintenance) is there: paging meets every record that is live throughout, counting
 /// counts the live, and purging removes nothing that is live, not even a record that was re-created or touched meanwhile.
+///
+/// ## 17. Close
+/// [`close`](Self::close) lets what is under way finish. Closing again is fine. Afterwards every operation works or fails as
+/// [`Closed`](crate::ErrorKind::Closed), and streams of events have ended.
 ///
 /// Promises 1 to 3, 6 and 8 hold within the acknowledged history that the primary retains; each backend documents what its engine can
 /// take back after a failover or a crash.
@@ -166,18 +171,33 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// Those of the [trait](Self#errors).
     async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome>;
 
-    /// Replaces the record `old`, which must have version `expected`, by `write` under the key `new`, in one step as far as
-    /// anybody can tell by using either key (promise 6): what a login does, so that an id from before it is worth nothing.
+    /// Replaces the record `old`, which must have version `expected`, by `write` under the key `new` (promise 6): what a login does, so that an
+    /// id from before it is worth nothing.
     ///
     /// [`OwnerChange::Keep`](crate::OwnerChange::Keep) keeps the old record's owner. The new key must be freshly drawn, at best by
     /// [`SessionId::rotate`](crate::SessionId::rotate), which keeps the shard and lets partitioned engines do it atomically.
     ///
     /// As provided: reads the old record, creates the new one, deletes the old one under its version, and undoes the
-    /// creation if that fails. Three round trips.
+    /// creation if that fails. Three round trips; for a moment, both keys can be read.
+    ///
+    /// ```
+    /// use session_core::{Owner, OwnerChange, RenameOutcome, Result, SessionId, SessionStore, Ttl, Write};
+    ///
+    /// /// Logs a user in: the session goes on under a new id, which is returned.
+    /// async fn login(store: &dyn SessionStore, id: &SessionId, user: Owner, ttl: Ttl) -> Result<Option<SessionId>> {
+    ///     let Some(record) = store.read(&id.key()).await? else { return Ok(None) };
+    ///     let new_id = id.rotate();
+    ///     let write = Write::new(record.data, ttl).owner(OwnerChange::Set(user));
+    ///     match store.rename(&id.key(), &new_id.key(), write, record.version).await? {
+    ///         RenameOutcome::Renamed => Ok(Some(new_id)),
+    ///         RenameOutcome::Conflict(_) | RenameOutcome::Occupied => Ok(None), // or merge, and try again
+    ///     }
+    /// }
+    /// ```
     ///
     /// # Errors
     /// Those of [`write`](Self::write). After [`may_have_applied`](crate::Error::may_have_applied), give the new
-    /// id to nobody: the session may live on under the old key, or have ended.
+    /// id to nobody: the session may live on under the old key, or have ended. Another attempt takes another new id.
     async fn rename(
         &self,
         old: &SessionKey,

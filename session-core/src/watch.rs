@@ -9,6 +9,28 @@ use crate::{Result, SessionKey, Version};
 ///
 /// # Contract
 /// This is promise 14 of [`SessionStore`](crate::SessionStore#14-watch).
+///
+/// # Example
+///
+/// What a cache does with the events:
+///
+/// ```
+/// use std::collections::HashMap;
+/// use futures_util::StreamExt;
+/// use session_core::{Event, Record, Result, SessionKey, Watch};
+///
+/// async fn keep_honest(watch: &dyn Watch, cache: &mut HashMap<SessionKey, Record>) -> Result<()> {
+///     let mut events = watch.subscribe().await?;
+///     while let Some(event) = events.next().await {
+///         match event {
+///             Event::Changed { key, .. } | Event::Deleted { key } | Event::Expired { key } => drop(cache.remove(&key)),
+///             Event::Interrupted | Event::Missed => cache.clear(), // anything may have changed
+///             _ => cache.clear(),
+///         }
+///     }
+///     Ok(())
+/// }
+/// ```
 #[async_trait]
 pub trait Watch: Send + Sync {
     /// Starts listening. Every change that takes effect after this has returned is reported.

@@ -16,6 +16,8 @@ use crate::{Owner, Ttl, Version};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     /// The bytes to keep. A store may keep this very buffer, so a small view of a large one keeps the large one alive.
+    ///
+    /// Other bytes are another write: make a new one with [`Write::new`], or it can be taken for this one delivered again.
     pub data: Bytes,
     /// The token of this write. A clone of a `Write` is the same write again, not another one.
     pub version: Version,

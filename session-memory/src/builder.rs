@@ -34,7 +34,7 @@ pub enum WhenFull {
     #[default]
     Refuse,
     /// Live sessions are ended to make room: those that expire first among the sessions of one part of the store (1 in 256), which with an
-    /// idle timeout are those that were not used for longest. Somebody is logged out for each.
+    /// idle timeout are those that were not used for longest. Somebody is logged out for each, but never the one whose session is being saved.
     EvictFirstToExpire,
 }
 
@@ -77,9 +77,9 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; one is the least.
+    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
     pub fn watch_capacity(mut self, events: usize) -> Self {
-        self.watch_capacity = events.max(1);
+        self.watch_capacity = events.clamp(1, 1 << 24);
         self
     }
 

@@ -1,9 +1,10 @@
 use std::sync::{
-    Arc, OnceLock,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
 use futures_util::{StreamExt, stream};
+use parking_lot::RwLock;
 use session_core::{Event, EventStream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
@@ -11,8 +12,16 @@ use tokio::sync::broadcast::{self, error::RecvError};
 #[derive(Debug)]
 pub(crate) struct Events {
     capacity: usize,
-    sender: OnceLock<broadcast::Sender<Event>>,
+    channel: RwLock<Channel>,
     listeners: Arc<AtomicUsize>,
+}
+
+/// Made for the first listener, because it allocates its capacity.
+#[derive(Debug)]
+enum Channel {
+    Unused,
+    Open(broadcast::Sender<Event>),
+    Closed,
 }
 
 /// One listener, counted as long as its stream lives.
@@ -30,7 +39,7 @@ impl Drop for Listener {
 
 impl Events {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, sender: OnceLock::new(), listeners: Arc::default() }
+        Self { capacity, channel: RwLock::new(Channel::Unused), listeners: Arc::default() }
     }
 
     /// Reports a change. To be called after the change has been made, and before its caller is told.
@@ -38,24 +47,38 @@ impl Events {
         if self.listeners.load(Ordering::SeqCst) == 0 {
             return;
         }
-        if let Some(sender) = self.sender.get() {
+        if let Channel::Open(sender) = &*self.channel.read() {
             // The last listener may just have left, which is no failure.
             let _ = sender.send(event);
         }
     }
 
-    pub(crate) fn subscribe(&self) -> EventStream {
-        let sender = self.sender.get_or_init(|| broadcast::channel(self.capacity).0);
-        let events = sender.subscribe();
+    /// A stream of the events from now on; `None` if the store was closed.
+    pub(crate) fn subscribe(&self) -> Option<EventStream> {
+        let events = {
+            let mut channel = self.channel.write();
+            if let Channel::Unused = *channel {
+                *channel = Channel::Open(broadcast::channel(self.capacity).0);
+            }
+            match &*channel {
+                Channel::Open(sender) => sender.subscribe(),
+                _ => return None,
+            }
+        };
         self.listeners.fetch_add(1, Ordering::SeqCst);
         let listener = Listener { events, listeners: Arc::clone(&self.listeners) };
-        stream::unfold(listener, |mut listener| async move {
+        let stream = stream::unfold(listener, |mut listener| async move {
             match listener.events.recv().await {
                 Ok(event) => Some((event, listener)),
                 Err(RecvError::Lagged(_)) => Some((Event::Missed, listener)),
                 Err(RecvError::Closed) => None,
             }
-        })
-        .boxed()
+        });
+        Some(stream.fuse().boxed())
+    }
+
+    /// Ends all streams, after what they have not read yet.
+    pub(crate) fn close(&self) {
+        *self.channel.write() = Channel::Closed;
     }
 }

@@ -28,8 +28,8 @@ impl ExpiryQueue {
         self.reminders.pop().map(|Reverse(reminder)| reminder)
     }
 
-    /// Whether so many reminders are of records long deleted that it pays to sort them out: more than half, so that
-    /// each is looked at about twice, counted over all deletions.
+    /// Whether so many reminders are of records that were deleted or are reminded of sooner that it pays to sort them out: more
+    /// than half, so that each is looked at about twice, counted over all changes.
     pub(crate) fn is_mostly_stale(&self, records: usize) -> bool {
         self.reminders.len() > 2 * records + 64
     }

@@ -1,10 +1,10 @@
-use std::{iter, mem};
+use std::mem;
 
 use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use session_core::{
-    DeleteOutcome, Error, ErrorKind, Event, Expected, Operation, Record, RenameOutcome, Result, SessionKey,
-    Ttl, Version, When, Write, WriteOutcome,
+    DeleteOutcome, Error, Event, Expected, Operation, Record, RenameOutcome, Result, SessionKey, Ttl,
+    Version, When, Write, WriteOutcome,
 };
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     clock::Clock,
     events::Events,
     limits::Limits,
-    purger::Wake,
+    purger::Purger,
     shard::Shard,
     slot::Slot,
 };
@@ -23,19 +23,19 @@ const SHARDS: usize = 256;
 /// What all handles on one store share.
 #[derive(Debug)]
 pub(crate) struct Inner {
-    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    pub(crate) shards: Box<[CachePadded<Mutex<Shard>>]>,
     pub(crate) clock: Clock,
     pub(crate) events: Events,
     pub(crate) max_data_len: usize,
     pub(crate) limits: Limits,
-    when_full: WhenFull,
+    pub(crate) when_full: WhenFull,
     /// Held in common by who moves a record from one shard to another, and alone by who must not miss one that moves.
     pub(crate) moves: RwLock<()>,
-    pub(crate) purger: Wake,
+    pub(crate) purger: Purger,
 }
 
 /// What was taken out of a shard, to be dropped when its lock is free: giving memory back takes longer than the change.
-type Garbage = Option<Slot>;
+pub(crate) type Garbage = Option<Slot>;
 
 impl Inner {
     pub(crate) fn new(settings: &MemoryStoreBuilder) -> Self {
@@ -47,7 +47,7 @@ impl Inner {
             limits: Limits::new(settings.max_sessions, settings.max_bytes),
             when_full: settings.when_full,
             moves: RwLock::default(),
-            purger: Wake::default(),
+            purger: Purger::default(),
         }
     }
 
@@ -85,12 +85,10 @@ impl Inner {
             match shard.live(key, now) {
                 None => return DeleteOutcome::Absent,
                 Some(slot) if !expected.matches(slot.version) => return DeleteOutcome::Conflict,
-                Some(_) => shard.remove(key),
+                Some(_) => self.take_out(&mut shard, key),
             }
         };
-        if let Some(slot) = &garbage {
-            self.limits.release(slot);
-        }
+        drop(garbage);
         self.events.tell(Event::Deleted { key: *key });
         DeleteOutcome::Deleted
     }
@@ -98,6 +96,7 @@ impl Inner {
     pub(crate) fn write(&self, key: &SessionKey, mut write: Write, when: When) -> Result<WriteOutcome> {
         self.check_len(&write, Operation::Write)?;
         let version = write.version;
+        let mut swept = false;
         loop {
             match self.try_write(key, write, when) {
                 Ok((outcome, garbage)) => {
@@ -108,7 +107,7 @@ impl Inner {
                     return Ok(outcome);
                 }
                 Err(refused) => {
-                    self.make_room(key, &refused, Operation::Write)?;
+                    self.make_room(key, &refused, Operation::Write, &mut swept)?;
                     write = refused;
                 }
             }
@@ -154,6 +153,7 @@ impl Inner {
     ) -> Result<RenameOutcome> {
         self.check_len(&write, Operation::Rename)?;
         let version = write.version;
+        let mut swept = false;
         loop {
             match self.try_rename(old, new, write, expected) {
                 Ok((outcome, garbage)) => {
@@ -165,7 +165,7 @@ impl Inner {
                     return Ok(outcome);
                 }
                 Err(refused) => {
-                    self.make_room(new, &refused, Operation::Rename)?;
+                    self.make_room(old, &refused, Operation::Rename, &mut swept)?;
                     write = refused;
                 }
             }
@@ -219,61 +219,13 @@ impl Inner {
         Ok(())
     }
 
-    /// Frees what has expired, or else what the settings allow to be evicted; fails if there is nothing.
-    fn make_room(&self, key: &SessionKey, write: &Write, operation: Operation) -> Result<()> {
-        if self.purge(usize::MAX) > 0 {
-            return Ok(());
-        }
-        let may_evict = self.when_full == WhenFull::EvictFirstToExpire && self.limits.can_ever_hold(write);
-        if may_evict && self.evict(key) {
-            return Ok(());
-        }
-        let limits = self.limits.describe();
-        Err(Error::new(ErrorKind::Full, operation)
-            .because(format!("the limit is {limits}; raise it, shorten the ttl, or allow eviction")))
-    }
-
-    /// Ends the session that expires first in the key's shard, or in the next one that has any.
-    fn evict(&self, key: &SessionKey) -> bool {
-        let start = usize::from(key.shard());
-        let evicted = self.shards[start..].iter().chain(&self.shards[..start]).find_map(|shard| {
-            // The lock is free again when the statement ends.
-            shard.lock().remove_first_to_expire()
-        });
-        let Some(slot) = evicted else { return false };
+    /// Removes a record, live or not, and its weight, from its shard. To be dropped when the lock is free.
+    pub(crate) fn take_out(&self, shard: &mut Shard, key: &SessionKey) -> Garbage {
+        let slot = shard.remove(key)?;
         self.limits.release(&slot);
-        self.events.tell(Event::Deleted { key: slot.key });
-        true
-    }
-
-    /// Frees up to `limit` expired records, a few under each lock. Returns how many.
-    pub(crate) fn purge(&self, limit: usize) -> usize {
-        let mut freed = 0;
-        for shard in self.shards() {
-            while freed < limit {
-                let some =
-                    Self::take_expired(&mut shard.lock(), &self.clock, PURGED_PER_LOCK.min(limit - freed));
-                if some.is_empty() {
-                    break;
-                }
-                freed += some.len();
-                for slot in some {
-                    self.limits.release(&slot);
-                    self.events.tell(Event::Expired { key: slot.key });
-                }
-            }
-        }
-        freed
-    }
-
-    fn take_expired(shard: &mut Shard, clock: &Clock, limit: usize) -> Vec<Slot> {
-        let now = clock.now();
-        iter::from_fn(|| shard.remove_expired(now)).take(limit).collect()
+        Some(slot)
     }
 }
-
-/// How many records a purge frees before it lets others have the lock.
-const PURGED_PER_LOCK: usize = 64;
 
 /// The locked shards of two keys, which may be one shard.
 struct Both<'a> {

@@ -10,6 +10,7 @@ mod maintenance;
 mod owner_index;
 mod owner_keys;
 mod purger;
+mod room;
 mod shard;
 mod slot;
 mod store;

@@ -1,4 +1,6 @@
-use session_core::{Cursor, Error, ErrorKind, Maintenance, Operation, Page, Result, SessionKey, async_trait};
+use session_core::{
+    Cursor, Error, ErrorKind, Event, Maintenance, Operation, Page, Result, SessionKey, async_trait,
+};
 
 use crate::MemoryStore;
 
@@ -39,8 +41,17 @@ impl Maintenance for MemoryStore {
     }
 
     async fn count(&self) -> Result<u64> {
-        self.inner.purge(usize::MAX);
-        Ok(self.inner.shards().map(|shard| shard.lock().len() as u64).sum())
+        let mut live = 0;
+        for shard in self.inner.shards() {
+            let mut shard = shard.lock();
+            let expired = self.inner.take_expired(&mut shard, usize::MAX);
+            live += shard.len() as u64;
+            drop(shard);
+            for slot in expired {
+                self.inner.events.tell(Event::Expired { key: slot.key });
+            }
+        }
+        Ok(live)
     }
 
     async fn purge_expired(&self, limit: usize) -> Result<u64> {

@@ -23,8 +23,8 @@ impl OwnerIndex for MemoryStore {
         Ok(self.inner.shards().map(in_shard).sum())
     }
 
-    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
-        let mut ended = 0;
+    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
+        let mut ended = Vec::new();
         let _nothing_moves = self.inner.moves.write();
         for shard in self.inner.shards() {
             let removed: Vec<_> = {
@@ -32,12 +32,11 @@ impl OwnerIndex for MemoryStore {
                 let now = self.inner.clock.now();
                 let theirs: Vec<_> =
                     shard.owned_by(owner, now).filter(|key| Some(*key) != except).copied().collect();
-                theirs.iter().filter_map(|key| shard.remove(key)).collect()
+                theirs.iter().filter_map(|key| self.inner.take_out(&mut shard, key)).collect()
             };
-            ended += removed.len() as u64;
-            for slot in removed {
-                self.inner.limits.release(&slot);
+            for slot in &removed {
                 self.inner.events.tell(Event::Deleted { key: slot.key });
+                ended.push(slot.key);
             }
         }
         Ok(ended)

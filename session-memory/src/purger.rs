@@ -1,20 +1,33 @@
 use std::{
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::{self, JoinHandle, Thread},
     time::Duration,
 };
 
 use crate::inner::Inner;
 
-/// Wakes the purging thread when the store is dropped, so that it ends at once.
+/// Ends the purging thread, at the latest when the store is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Wake(OnceLock<Thread>);
+pub(crate) struct Purger {
+    thread: OnceLock<Thread>,
+    ended: AtomicBool,
+}
 
-impl Drop for Wake {
-    fn drop(&mut self) {
-        if let Some(thread) = self.0.get() {
+impl Purger {
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
+    }
+}
+
+impl Drop for Purger {
+    fn drop(&mut self) {
+        self.end();
     }
 }
 
@@ -26,7 +39,7 @@ pub(crate) fn start(inner: &Arc<Inner>, interval: Duration) -> Option<JoinHandle
     let weak = Arc::downgrade(inner);
     let spawned = thread::Builder::new().name("session-purge".to_owned()).spawn(move || run(&weak, interval));
     let handle = spawned.ok()?;
-    let _ = inner.purger.0.set(handle.thread().clone());
+    let _ = inner.purger.thread.set(handle.thread().clone());
     Some(handle)
 }
 
@@ -34,6 +47,9 @@ fn run(store: &Weak<Inner>, interval: Duration) {
     loop {
         thread::park_timeout(interval);
         let Some(inner) = store.upgrade() else { return };
+        if inner.purger.ended.load(Ordering::Acquire) {
+            return;
+        }
         inner.purge(usize::MAX);
     }
 }
@@ -46,8 +62,16 @@ mod tests {
     #[test]
     fn the_thread_ends_with_the_store_and_not_with_its_interval() {
         let inner = Arc::new(Inner::new(&MemoryStore::builder()));
-        let thread = start(&inner, Duration::from_secs(3600)).expect("a thread");
+        let thread = start(&inner, Duration::from_hours(1)).expect("a thread");
         drop(inner);
+        thread.join().expect("no panic");
+    }
+
+    #[test]
+    fn closing_ends_the_thread() {
+        let inner = Arc::new(Inner::new(&MemoryStore::builder()));
+        let thread = start(&inner, Duration::from_hours(1)).expect("a thread");
+        inner.purger.end();
         thread.join().expect("no panic");
     }
 }

@@ -71,6 +71,7 @@ impl Shard {
         next.reminder = slot.reminder;
         let replaced = std::mem::replace(slot, next);
         Self::expire_at(slot, expires_at, &mut self.queue);
+        self.sort_out_reminders();
         Some(replaced)
     }
 
@@ -81,6 +82,7 @@ impl Shard {
             None => false,
             Some(slot) => {
                 Self::expire_at(slot, until, &mut self.queue);
+                self.sort_out_reminders();
                 true
             }
         }
@@ -99,11 +101,16 @@ impl Shard {
         let entry = self.slots.find_entry(key.hash64(), |slot| slot.key == *key).ok()?;
         let (slot, _) = entry.remove();
         self.forget(&slot);
+        self.sort_out_reminders();
+        Some(slot)
+    }
+
+    /// Drops the reminders that are of no use any more, once they are most of all.
+    fn sort_out_reminders(&mut self) {
         if self.queue.is_mostly_stale(self.slots.len()) {
             let slots = &self.slots;
             self.queue.retain(|at, hash| slots.find(hash, |slot| is_reminded(slot, at, hash)).is_some());
         }
-        Some(slot)
     }
 
     /// Removes one record that has expired.
@@ -116,14 +123,24 @@ impl Shard {
         None
     }
 
-    /// Removes the record that is closest to its end.
-    pub(crate) fn remove_first_to_expire(&mut self) -> Option<Slot> {
+    /// Removes the record that is closest to its end, but not the one under `spared`.
+    pub(crate) fn remove_first_to_expire(&mut self, spared: &SessionKey) -> Option<Slot> {
+        let mut spared_reminder = None;
+        let mut first = None;
         while let Some((at, hash)) = self.queue.pop() {
-            if let Some(slot) = self.follow_up(at, hash, |slot| slot.expires_at <= at) {
-                return Some(slot);
+            if self.get(spared).is_some_and(|slot| is_reminded(slot, at, hash)) {
+                spared_reminder = Some((at, hash));
+                continue;
+            }
+            first = self.follow_up(at, hash, |slot| slot.expires_at <= at);
+            if first.is_some() {
+                break;
             }
         }
-        None
+        if let Some((at, hash)) = spared_reminder {
+            self.queue.remind(at, hash);
+        }
+        first
     }
 
     /// Looks at the record that a reminder was for: removes it if it is due, or has it looked at later.
@@ -200,6 +217,30 @@ mod tests {
         assert!(shard.remove_expired(after(now, 150)).is_none(), "it was renewed until 199");
         assert_eq!(shard.queue.len(), 1);
         assert!(shard.remove_expired(after(now, 199)).is_some());
+    }
+
+    #[test]
+    fn a_ttl_that_goes_back_and_forth_leaves_no_reminders_behind() {
+        let (mut shard, mut now, key) = (Shard::default(), Clock::start().now(), SessionId::generate().key());
+        shard.put(&key, write(60_000), None, now);
+        for _ in 0..10_000 {
+            assert!(shard.touch(&key, after(now, 2), now));
+            assert!(shard.touch(&key, after(now, 60_000), now));
+            now = after(now, 2);
+            assert!(shard.remove_expired(now).is_none());
+        }
+        assert!(shard.queue.len() < 200, "{} reminders for one record", shard.queue.len());
+    }
+
+    #[test]
+    fn the_spared_record_is_still_reminded_of() {
+        let (mut shard, now) = (Shard::default(), Clock::start().now());
+        let [spared, other] = [(); 2].map(|()| SessionId::generate().key());
+        shard.put(&spared, write(10), None, now);
+        shard.put(&other, write(20), None, now);
+        assert!(shard.remove_first_to_expire(&spared).is_some_and(|slot| slot.key == other));
+        assert!(shard.remove_first_to_expire(&spared).is_none());
+        assert!(shard.remove_expired(after(now, 10)).is_some_and(|slot| slot.key == spared));
     }
 
     #[test]

@@ -22,7 +22,7 @@ async fn put(store: &MemoryStore, key: &SessionKey, write: Write) -> Result<bool
 
 /// A store that frees nothing by itself.
 fn settings() -> MemoryStoreBuilder {
-    MemoryStore::builder().purge_interval(Duration::from_secs(3600))
+    MemoryStore::builder().purge_interval(Duration::from_hours(1))
 }
 
 #[tokio::test]
@@ -108,6 +108,53 @@ async fn where_eviction_is_allowed_the_first_to_expire_goes() {
         left.push(store.read(key).await.expect("a read").is_some());
     }
     assert_eq!(left, [false, true, true, true]);
+}
+
+#[tokio::test]
+async fn nobody_is_evicted_for_their_own_save_or_login() {
+    let store = settings().max_bytes(100).when_full(WhenFull::EvictFirstToExpire).build();
+    let id = SessionId::generate();
+    let [mine, renamed, theirs] = [(); 3].map(|()| id.rotate().key());
+    let owner = session_core::Owner::new("alice").expect("an owner");
+    let first = write(50, 10).owner(session_core::OwnerChange::Set(owner.clone()));
+    assert!(put(&store, &mine, first.clone()).await.expect("there is room"));
+    assert!(put(&store, &theirs, write(50, 3600)).await.expect("there is room"));
+    let saved = write(60, 10);
+    let outcome =
+        store.write(&mine, saved.clone(), When::Version(first.version)).await.expect("theirs is evicted");
+    assert!(outcome.is_written());
+    assert!(
+        store.read(&theirs).await.expect("a read").is_none(),
+        "mine expires first, but it is being saved"
+    );
+
+    assert!(put(&store, &theirs, write(40, 3600)).await.expect("there is room"));
+    let outcome =
+        store.rename(&mine, &renamed, write(70, 10), saved.version).await.expect("theirs is evicted");
+    assert_eq!(outcome, RenameOutcome::Renamed);
+    assert!(store.read(&theirs).await.expect("a read").is_none(), "mine expires first, but it is logging in");
+
+    assert!(put(&store, &theirs, write(30, 3600)).await.expect("there is room"));
+    assert!(put(&store, &renamed, write(80, 10)).await.expect("theirs is evicted"));
+    let record = store.read(&renamed).await.expect("a read").expect("it was just saved");
+    assert_eq!(record.owner, Some(owner));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_under_way_is_no_reason_to_refuse() {
+    let store = settings().max_sessions(65).build();
+    for _ in 0..300 {
+        for _ in 0..64 {
+            assert!(put(&store, &key(), Write::new("x", Ttl::MIN)).await.expect("there is room"));
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+        let purging = store.clone();
+        let purge = tokio::task::spawn_blocking(move || {
+            tokio::runtime::Handle::current().block_on(async { purging.purge_expired(usize::MAX).await })
+        });
+        assert!(put(&store, &key(), Write::new("x", Ttl::MIN)).await.expect("64 of 65 have expired"));
+        purge.await.expect("no panic").expect("a purge");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,9 @@ enum Which {
 ///
 /// A time of the store includes the call through `dyn SessionStore`, the future's allocation and its one poll, the
 /// lock, the clock, the copy of the record or the outcome and its drop. It does not include making the key or the
-/// data, which are made before; where nothing else is said it includes drawing the version of a write.
+/// data, which are made before; where nothing else is said it includes drawing the version of a write. The map has no
+/// clock, and in a loop like this one the processor begins its next operation before the last has ended; it cannot do
+/// that across a reading of the clock.
 pub(crate) fn report(sessions: u32, rounds: usize, ops: usize) {
     let keys: Vec<_> = (0..u64::from(sessions)).map(session::key).collect();
     let (map, store) = (RawMap::new(), TheStore::new());

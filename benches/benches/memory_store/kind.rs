@@ -6,11 +6,13 @@ pub(crate) enum Kind {
     /// Look a session up and clone it.
     Read,
     /// Replace a session that has the expected version. Nothing is freed meanwhile, because somebody else holds all
-    /// data, old and new. The store draws the version.
+    /// data, old and new; the map gives away what it replaces, and the store lets go of it. The store draws the version.
     Write,
     /// The same, but the store's versions were drawn before, too.
     WriteDrawn,
-    /// Replace a session that has the expected version and free what is replaced. The store draws the version.
+    /// The same as the first, but the map lets go of what it replaces, too.
+    WriteAndLetGo,
+    /// Replace a session that has the expected version; both free what is replaced. The store draws the version.
     WriteAndFree,
     /// Move the expiry.
     Touch,
@@ -25,10 +27,11 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Read,
         Self::Write,
         Self::WriteDrawn,
+        Self::WriteAndLetGo,
         Self::WriteAndFree,
         Self::Touch,
         Self::Churn,
@@ -42,7 +45,8 @@ impl Kind {
             Self::Read => "read",
             Self::Write => "conditional write",
             Self::WriteDrawn => "conditional write, version drawn before",
-            Self::WriteAndFree => "conditional write, old data freed",
+            Self::WriteAndLetGo => "conditional write, map lets go too",
+            Self::WriteAndFree => "conditional write, both free",
             Self::Touch => "touch",
             Self::Churn => "create + delete",
             Self::Rename => "rename",
@@ -55,7 +59,7 @@ impl Kind {
     pub(crate) fn bar(self) -> Option<f64> {
         match self {
             Self::Read => Some(3.0),
-            Self::Write | Self::WriteAndFree => Some(4.0),
+            Self::Write | Self::WriteAndLetGo | Self::WriteAndFree => Some(4.0),
             _ => None,
         }
     }
@@ -68,6 +72,9 @@ impl Kind {
     /// Whether an operation must know what the one before it has written, so that each thread needs sessions of its
     /// own.
     pub(crate) fn needs_versions(self) -> bool {
-        matches!(self, Self::Write | Self::WriteAndFree | Self::WriteDrawn | Self::WriteMany)
+        matches!(
+            self,
+            Self::Write | Self::WriteDrawn | Self::WriteAndLetGo | Self::WriteAndFree | Self::WriteMany
+        )
     }
 }

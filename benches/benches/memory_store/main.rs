@@ -37,7 +37,7 @@ fn main() {
     }
     let quick = args.flag("--quick");
     let rounds = args.value("--rounds").unwrap_or(if quick { 3 } else { 9 });
-    let ops = if quick { 20_000 } else { 100_000 };
+    let ops = if quick { 20_000 } else { 40_000 };
     let wanted = |part| args.text("--only").is_none_or(|only| only == part);
     if wanted("map") {
         against_map::report(sessions.unwrap_or(100_000), rounds, ops);

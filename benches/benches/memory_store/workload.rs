@@ -51,6 +51,10 @@ impl Workload {
                 |keys| prepare::held(on, keys),
                 |(items, held)| (run::write(on, items, false, false), held),
             ),
+            Kind::WriteAndLetGo => self.time(
+                |keys| prepare::held(on, keys),
+                |(items, held)| (run::write(on, items, S::DRAWS_VERSIONS, true), held),
+            ),
             Kind::WriteAndFree => self.time(
                 |keys| prepare::replacements(on, keys),
                 |items| run::write(on, items, S::DRAWS_VERSIONS, true),

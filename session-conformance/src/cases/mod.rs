@@ -31,4 +31,5 @@ files! {
     p14_watch
     p15_foreign_bytes
     p16_maintenance
+    p17_close
 }

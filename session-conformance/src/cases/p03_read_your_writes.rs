@@ -136,6 +136,6 @@ cases! {
 
     /// Random sequences of all operations, owners and batches among them, give at each step what the contract says.
     async fn any_sequence_agrees_with_the_model(cx) {
-        agrees_with_model(cx.store.clone(), cx.rounds(150)).await?;
+        agrees_with_model(cx.store.clone(), cx.rounds(150), cx.limit()).await?;
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     failure::{Checked, ensure, ensure_eq},
     race::race,
     steps::{
-        create, ensure_absent, ensure_expires_in, ensure_live, hour, live, millis, owned, owner, put, write,
+        create, ensure_absent, ensure_expires_in, ensure_live, hour, live, millis, owned, owner, patient_ttls, put, write,
     },
 };
 
@@ -141,13 +141,18 @@ cases! {
     /// A write renews the ttl, and a shorter ttl takes effect as a longer one does.
     async fn a_write_renews_the_ttl(cx) {
         let key = cx.key();
-        let (_, latest) = put_expiring(&cx.store, &key, millis(150)).await?;
-        let version = live(&cx.store, &key).await?.version;
-        let begun = Instant::now();
-        let version = put(&cx.store, &key, write("renewed"), When::Version(version)).await?;
-        sleep_until((latest + TICK).into()).await;
-        let record = ensure_live(&cx.store, &key, "renewed", version).await?;
-        ensure_expires_in(&record, hour(), begun.elapsed() + TICK)?;
+        for ttl in patient_ttls(100) {
+            let begun = Instant::now();
+            let (_, latest) = put_expiring(&cx.store, &key, ttl).await?;
+            let version = put(&cx.store, &key, write("renewed"), When::Any).await?;
+            if begun.elapsed() > ttl.as_duration() / 2 {
+                continue;
+            }
+            sleep_until((latest + TICK).into()).await;
+            let record = ensure_live(&cx.store, &key, "renewed", version).await?;
+            ensure_expires_in(&record, hour(), begun.elapsed() + TICK)?;
+            break;
+        }
         let span = put_expiring(&cx.store, &key, millis(60)).await?;
         follow(&cx.store, &key, span).await?;
     }
@@ -206,7 +211,7 @@ cases! {
         let (owners, alice) = (cx.owners()?, owner("alice"));
         ensure_eq!(owners.list(&alice).await?, vec![live_key], "the list must hold the live session alone");
         ensure_eq!(owners.count(&alice).await?, 1, "the count must leave the expired session out");
-        ensure_eq!(owners.delete_all(&alice, None).await?, 1, "one live session was ended");
+        ensure_eq!(owners.delete_all(&alice, None).await?.len(), 1, "one live session was ended");
     }
 
     /// Counting and paging leave expired records out, before any purge.

@@ -5,11 +5,11 @@ use session_core::{TouchItem, When, WriteOutcome};
 use crate::{
     case::cases,
     context::TICK,
-    failure::ensure_eq,
+    failure::{ensure, ensure_eq},
     race::race,
     steps::{
-        all, create, ensure_absent, ensure_expires_in, ensure_live, hour, increment, live, millis, owned, owner, put,
-        write,
+        all, create, ensure_absent, ensure_expires_in, ensure_live, hour, increment, live, millis, owned, owner, patient_ttls,
+        put, write,
     },
 };
 
@@ -42,16 +42,24 @@ cases! {
 
     /// A record that is touched again and again outlives its first ttl.
     async fn touches_keep_a_record_alive(cx) {
-        let key = cx.key();
-        let mut brief = write("kept");
-        brief.ttl = millis(400);
-        let version = put(&cx.store, &key, brief, When::Absent).await?;
-        let begun = Instant::now();
-        while begun.elapsed() < Duration::from_secs(1) {
-            ensure_eq!(cx.store.touch(&key, millis(400)).await?, true, "it was touched well before its end");
-            tokio::time::sleep(Duration::from_millis(20)).await;
+        'patience: for ttl in patient_ttls(100) {
+            let key = cx.key();
+            let mut brief = write("kept");
+            brief.ttl = ttl;
+            let version = put(&cx.store, &key, brief, When::Absent).await?;
+            let (begun, mut last) = (Instant::now(), Instant::now());
+            while begun.elapsed() < 3 * ttl.as_duration() {
+                let touched = cx.store.touch(&key, ttl).await?;
+                if last.elapsed() > ttl.as_duration() / 2 {
+                    continue 'patience;
+                }
+                ensure!(touched, "it was touched well before its end");
+                last = Instant::now();
+                tokio::time::sleep(ttl.as_duration() / 20).await;
+            }
+            ensure_live(&cx.store, &key, "kept", version).await?;
+            break;
         }
-        ensure_live(&cx.store, &key, "kept", version).await?;
     }
 
     /// Touching what is absent says so, and creates nothing.

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use session_core::{
     DeleteOutcome, Expected, Record, RenameOutcome, SessionKey, SessionStore, When, WriteItem, WriteOutcome,
 };
@@ -8,7 +6,7 @@ use crate::{
     Fault,
     case::cases,
     failure::{Checked, Failure, ensure, ensure_eq},
-    steps::{all, create, ensure_absent, ensure_conflict, ensure_live, live, put, write},
+    steps::{all, await_service, create, ensure_absent, ensure_conflict, ensure_live, live, put, write},
 };
 
 fn number(record: &Record) -> u64 {
@@ -30,12 +28,6 @@ async fn increment_blindly(store: &dyn SessionStore, key: &SessionKey, mut seen:
         }
     }
     Ok((0, 0))
-}
-
-async fn await_service(store: &dyn SessionStore) {
-    while store.ping().await.is_err() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 cases! {
@@ -113,7 +105,7 @@ cases! {
                 (sure, unsure) = (sure + task_sure, unsure + task_unsure);
             }
             broken.control.heal(Fault::LoseReplies).await;
-            await_service(&*broken.store).await;
+            await_service(&broken).await?;
         }
         let counted = number(&live(&broken.store, &key).await?);
         ensure!(
@@ -136,7 +128,7 @@ cases! {
         let created = store.write(&fresh, create_fresh, When::Absent).await;
         let renamed = store.rename(&old, &new, write("renamed"), renamed_from).await;
         broken.control.heal(Fault::LoseReplies).await;
-        await_service(&**store).await;
+        await_service(&broken).await?;
         let applied = live(store, &key).await?.version == replace.version;
         match replaced {
             Ok(outcome) => ensure_eq!(outcome.is_written(), applied, "what was reported and what is there"),

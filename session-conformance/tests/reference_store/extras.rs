@@ -1,6 +1,6 @@
 //! Batches, and the three optional abilities.
 
-use std::{collections::HashSet, time::Instant};
+use std::{collections::HashSet, sync::Arc, time::Instant};
 
 use futures_util::{StreamExt, stream};
 use session_core::{
@@ -15,6 +15,9 @@ impl ReferenceStore {
     pub(super) async fn read_batch(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
         let mut seen = HashSet::new();
         let mut found = Vec::new();
+        if self.has(Flaw::OutageEmptiesBatches) && self.server.request(Operation::Read).await.is_err() {
+            return Vec::new();
+        }
         for key in keys {
             if !self.has(Flaw::BatchDropsDuplicates) || seen.insert(key) {
                 found.push((key, self.read(key).await));
@@ -113,7 +116,7 @@ impl OwnerIndex for ReferenceStore {
         Ok(self.list(owner).await?.len() as u64)
     }
 
-    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<u64> {
+    async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         let except = if self.has(Flaw::OwnerDeleteSparesNone) { None } else { except };
         let chosen = if self.has(Flaw::OwnerDeleteMissesRenamed) {
             let listed = self.list(owner).await?;
@@ -142,7 +145,7 @@ impl OwnerIndex for ReferenceStore {
                     space.tell(Event::Deleted { key: *key });
                 }
             }
-            theirs.len() as u64
+            theirs
         })
         .await
     }
@@ -241,14 +244,21 @@ impl Watch for ReferenceStore {
     async fn subscribe(&self) -> Result<EventStream> {
         let receiver = self.call(Operation::Watch, false, |space, _| space.events.subscribe()).await?;
         let silent = self.has(Flaw::WatchDropsSilently);
-        let events = stream::unfold(receiver, move |mut receiver| async move {
-            loop {
-                return match receiver.recv().await {
-                    Ok(event) => Some((event, receiver)),
-                    Err(RecvError::Lagged(_)) if silent => continue,
-                    Err(RecvError::Lagged(_)) => Some((Event::Missed, receiver)),
-                    Err(RecvError::Closed) => None,
-                };
+        let (server, dies) = (Arc::clone(&self.server), self.has(Flaw::WatchDiesWithServer));
+        let events = stream::unfold(receiver, move |mut receiver| {
+            let server = Arc::clone(&server);
+            async move {
+                loop {
+                    if dies && server.was_broken() {
+                        std::future::pending::<()>().await;
+                    }
+                    return match receiver.recv().await {
+                        Ok(event) => Some((event, receiver)),
+                        Err(RecvError::Lagged(_)) if silent => continue,
+                        Err(RecvError::Lagged(_)) => Some((Event::Missed, receiver)),
+                        Err(RecvError::Closed) => None,
+                    };
+                }
             }
         });
         Ok(events.boxed())

@@ -138,6 +138,8 @@ pub(crate) enum Flaw {
     OwnerDeleteMissesRenamed,
     /// Deleting all but one deletes all.
     OwnerDeleteSparesNone,
+    /// A write comes into the index a moment later.
+    IndexComesLater,
     /// The index holds at most 1,000 sessions of an owner.
     IndexIsCapped,
 
@@ -174,6 +176,8 @@ pub(crate) enum Flaw {
     DeleteTears,
 
     // 12. Outage
+    /// In an outage, a batched read has no results at all.
+    OutageEmptiesBatches,
     /// An outage is an empty answer.
     OutageIsEmpty,
     /// There is no deadline.
@@ -202,10 +206,14 @@ pub(crate) enum Flaw {
     WatchHearsFirstOfBatch,
     /// A rename is heard for the new key only.
     WatchMissesOldKey,
+    /// After an outage, a stream hears nothing any more, and does not say so.
+    WatchDiesWithServer,
     /// Expiry is not heard.
     WatchMissesExpiry,
 
     // 15. Foreign bytes
+    /// To a conditional write, foreign bytes are nothing.
+    ForeignIsGone,
     /// Foreign bytes are an empty answer.
     ForeignIsEmpty,
     /// `Absent` writes overwrite foreign bytes.
@@ -222,5 +230,13 @@ pub(crate) enum Flaw {
     PurgeForgetsRenewal,
     /// The purge looks first and deletes later.
     PurgeInTwoSteps,
+
+    // 17. Close
+    /// Closing fails.
+    CloseFails,
+    /// Streams of events go on when the store is closed.
+    StreamsOutliveClose,
+    /// A closed store reports a defect.
+    ClosedIsInternal,
 }
 }

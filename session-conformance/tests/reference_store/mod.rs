@@ -10,7 +10,10 @@ mod space;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,12 +21,12 @@ pub(crate) use flaw::Flaw;
 use server::{DEADLINE, Server};
 use session_conformance::{Breakable, Fault, Foreign, Target};
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, Event, Expected, Maintenance, Operation, Owner, OwnerChange,
+    DeleteItem, DeleteOutcome, Error, ErrorKind, Event, Expected, Maintenance, Operation, Owner, OwnerChange,
     OwnerIndex, Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch,
     When, Write, WriteItem, WriteOutcome, async_trait,
 };
 use space::{Slot, Space, Stored};
-use tokio::task::yield_now;
+use tokio::{sync::broadcast, task::yield_now};
 
 #[derive(Debug)]
 struct World {
@@ -38,6 +41,7 @@ pub(crate) struct ReferenceStore {
     namespace: String,
     server: Arc<Server>,
     cache: Mutex<HashMap<SessionKey, Option<Record>>>,
+    closed: AtomicBool,
 }
 
 /// The reference store with this flaw, or with none, as a target with all hooks.
@@ -51,6 +55,7 @@ pub(crate) fn target(flaw: Option<Flaw>) -> Target {
             namespace: namespace.to_owned(),
             server: server.clone(),
             cache: Mutex::default(),
+            closed: AtomicBool::new(false),
         })
     };
     let (for_first, for_second, for_broken, for_plant) = (world.clone(), world.clone(), world.clone(), world);
@@ -63,7 +68,7 @@ pub(crate) fn target(flaw: Option<Flaw>) -> Target {
         let store = open(&for_second, namespace.as_str(), &second_server);
         async move { Ok(store) }
     })
-    .foreign_bytes(move |namespace, key, foreign: Foreign| {
+    .foreign_bytes(&[Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat], move |namespace, key, foreign| {
         if let Some(space) = lock(&for_plant.spaces).get_mut(namespace.as_str()) {
             space.slots.insert(key, Slot::Foreign(foreign));
         }
@@ -99,6 +104,9 @@ impl ReferenceStore {
         change: bool,
         work: impl FnOnce(&mut Space, Instant) -> T,
     ) -> Result<T> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Internal, operation));
+        }
         self.server.request(operation).await?;
         let result = {
             let mut spaces = lock(&self.world.spaces);
@@ -137,6 +145,7 @@ impl ReferenceStore {
         }
         let found = match space.find(key, now, Operation::Write) {
             Err(_) if self.has(Flaw::ForeignIsOverwritten) && when == When::Absent => None,
+            Err(_) if self.has(Flaw::ForeignIsGone) => return Ok(WriteOutcome::Conflict(None)),
             found => found?.cloned(),
         };
         let expired = match space.slots.get(key) {
@@ -238,7 +247,7 @@ impl ReferenceStore {
             first_expiry: expires_at,
             same_data: Vec::new(),
             former_owners: Vec::new(),
-            indexed: true,
+            indexed: !self.has(Flaw::IndexComesLater),
         };
         if let Some(before) = found {
             stored.first_expiry = before.first_expiry;
@@ -449,6 +458,19 @@ impl SessionStore for ReferenceStore {
             gap().await;
         }
         let again = write.clone();
+        if self.has(Flaw::IndexComesLater) {
+            let outcome = self
+                .call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, when))
+                .await?;
+            gap().await;
+            self.call(Operation::Write, true, |space, _| {
+                if let Some(Slot::Ours(stored)) = space.slots.get_mut(key) {
+                    stored.indexed = true
+                }
+            })
+            .await?;
+            return outcome;
+        }
         let outcome = self
             .call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, when))
             .await;
@@ -551,6 +573,22 @@ impl SessionStore for ReferenceStore {
             results.push(self.delete(&item.key, expected).await);
         }
         results
+    }
+
+    async fn close(&self) -> Result<()> {
+        if self.has(Flaw::CloseFails) {
+            return Err(Error::new(ErrorKind::Internal, Operation::Close));
+        }
+        if !self.has(Flaw::StreamsOutliveClose) {
+            let mut spaces = lock(&self.world.spaces);
+            let space = spaces.get_mut(&self.namespace).expect("opening made the space");
+            // Dropping the sender ends the streams.
+            space.events = broadcast::channel(1_024).0;
+        }
+        if self.has(Flaw::ClosedIsInternal) {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        Ok(())
     }
 
     fn owners(&self) -> Option<&dyn OwnerIndex> {

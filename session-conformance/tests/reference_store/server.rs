@@ -29,6 +29,10 @@ impl Server {
         }
     }
 
+    pub(super) fn was_broken(&self) -> bool {
+        *self.was_broken.borrow()
+    }
+
     /// A request on its way to the server.
     pub(super) async fn request(&self, operation: Operation) -> Result<()> {
         if self.flaw == Some(Flaw::NeverRecovers) && *self.was_broken.borrow() {
