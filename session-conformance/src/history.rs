@@ -57,11 +57,7 @@ impl Register {
             Call::Read => Answer::Found(self.live),
             Call::Touch => Answer::Touched(self.live.is_some()),
             Call::Write(version, when) => {
-                let holds = match when {
-                    When::Absent => self.live.is_none(),
-                    When::Version(expected) => self.live == Some(expected),
-                    When::Any => true,
-                };
+                let holds = when.holds(self.live);
                 if holds {
                     self.live = Some(version);
                 }

@@ -340,11 +340,7 @@ impl<'a> Run<'a> {
     fn check_write(&mut self, item: WriteItem, outcome: WriteOutcome) -> Checked {
         let current = self.live.get(&item.key).cloned();
         let version = current.as_ref().map(|content| content.version);
-        let holds = match item.when {
-            When::Any => true,
-            When::Absent => version.is_none(),
-            When::Version(expected) => version == Some(expected),
-        };
+        let holds = item.when.holds(version);
         match outcome {
             WriteOutcome::Written => {
                 ensure!(holds, "a write with {:?} took effect on {version:?}", item.when);

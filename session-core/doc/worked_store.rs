@@ -65,12 +65,7 @@ impl SessionStore for WorkedStore {
         if current_version == Some(write.version) {
             return Ok(WriteOutcome::Written); // this very write, delivered again
         }
-        let holds = match when {
-            When::Absent => current_version.is_none(),
-            When::Version(expected) => current_version == Some(expected),
-            When::Any => true,
-        };
-        if !holds {
+        if !when.holds(current_version) {
             return Ok(WriteOutcome::Conflict(current.map(|stored| record(stored, now))));
         }
         let owner = write.owner.apply(current.and_then(|stored| stored.owner.clone()));

@@ -11,6 +11,17 @@ pub enum When {
     Any,
 }
 
+impl When {
+    /// Whether the condition holds where the live record, if any, has version `live`.
+    pub fn holds(self, live: Option<Version>) -> bool {
+        match self {
+            Self::Absent => live.is_none(),
+            Self::Version(expected) => live == Some(expected),
+            Self::Any => true,
+        }
+    }
+}
+
 /// The condition of a [delete](crate::SessionStore::delete): which live record is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expected {

@@ -1,7 +1,7 @@
 //! The suite, on the store that the documentation works through.
 
 #[path = "../doc/worked_store.rs"]
-#[allow(missing_docs)]
+#[allow(missing_docs, unreachable_pub, reason = "it is public in the documentation")]
 mod worked_store;
 
 use std::{process::ExitCode, sync::Arc};

@@ -3,8 +3,8 @@ use std::mem;
 use crossbeam_utils::CachePadded;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use session_core::{
-    DeleteOutcome, Error, Event, Expected, Operation, Record, RenameOutcome, Result, SessionKey, Ttl,
-    Version, When, Write, WriteOutcome,
+    DeleteOutcome, Error, Event, Expected, Operation, OwnerChange, Record, RenameOutcome, Result, SessionKey,
+    Ttl, Version, When, Write, WriteOutcome,
 };
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     events::Events,
     limits::Limits,
     purger::Purger,
-    shard::Shard,
+    shard::{Garbage, Shard},
     slot::Slot,
 };
 
@@ -33,9 +33,6 @@ pub(crate) struct Inner {
     pub(crate) moves: RwLock<()>,
     pub(crate) purger: Purger,
 }
-
-/// What was taken out of a shard, to be dropped when its lock is free: giving memory back takes longer than the change.
-pub(crate) type Garbage = Option<Slot>;
 
 impl Inner {
     pub(crate) fn new(settings: &MemoryStoreBuilder) -> Self {
@@ -118,30 +115,12 @@ impl Inner {
     fn try_write(
         &self,
         key: &SessionKey,
-        mut write: Write,
+        write: Write,
         when: When,
     ) -> Result<(WriteOutcome, Garbage), Write> {
         let mut shard = self.shard(key).lock();
         let now = self.clock.now();
-        let current = shard.live(key, now);
-        let version = current.map(|slot| slot.version);
-        if version == Some(write.version) {
-            return Ok((WriteOutcome::Written, None));
-        }
-        let holds = match when {
-            When::Absent => version.is_none(),
-            When::Version(expected) => version == Some(expected),
-            When::Any => true,
-        };
-        if !holds {
-            return Ok((WriteOutcome::Conflict(current.map(|slot| slot.record(now))), None));
-        }
-        let inherited = current.and_then(|slot| slot.owner.clone());
-        if !self.limits.admit(shard.get(key), &write) {
-            return Err(write);
-        }
-        let owner = mem::take(&mut write.owner).apply(inherited);
-        Ok((WriteOutcome::Written, shard.put(key, write, owner, now)))
+        shard.write(key, write, when, now, |replaced, write| self.limits.admit(replaced, write))
     }
 
     pub(crate) fn rename(
@@ -180,26 +159,29 @@ impl Inner {
         mut write: Write,
         expected: Version,
     ) -> Result<(RenameOutcome, [Garbage; 2]), Write> {
-        const NONE: [Garbage; 2] = [None, None];
+        let unchanged = |outcome| Ok((outcome, [Garbage::default(), Garbage::default()]));
         let _moving = (old.shard() != new.shard()).then(|| self.moves.read());
         let mut shards = self.lock_both(old, new);
         let now = self.clock.now();
         let occupied = shards.of(new).live(new, now).is_some();
         let current = match shards.of(old).live(old, now) {
-            Some(slot) if slot.version == expected && occupied => return Ok((RenameOutcome::Occupied, NONE)),
+            Some(slot) if slot.version == expected && occupied => return unchanged(RenameOutcome::Occupied),
             Some(slot) if slot.version == expected => slot,
-            other => return Ok((RenameOutcome::Conflict(other.map(|slot| slot.record(now))), NONE)),
+            other => return unchanged(RenameOutcome::Conflict(other.map(|slot| slot.record(now)))),
         };
         // The new record takes the old one's place, so that a login works in a full store, too.
         if !self.limits.admit(Some(current), &write) {
             return Err(write);
         }
-        let owner = mem::take(&mut write.owner).apply(current.owner.clone());
-        let expired = shards.of(new).put(new, write, owner, now);
-        if let Some(slot) = &expired {
-            self.limits.release(slot);
-        }
-        Ok((RenameOutcome::Renamed, [expired, shards.of(old).remove(old)]))
+        write.owner = match mem::take(&mut write.owner).apply(current.owner.clone()) {
+            Some(owner) => OwnerChange::Set(owner),
+            None => OwnerChange::Clear,
+        };
+        let expired = self.take_out(shards.of(new), new);
+        let written = shards.of(new).write(new, write, When::Absent, now, |_, _| true)?;
+        debug_assert_eq!(written.0, WriteOutcome::Written, "nothing live is there");
+        let renamed = shards.of(old).remove(old);
+        Ok((RenameOutcome::Renamed, [expired.into(), renamed.into()]))
     }
 
     /// Locks the shards of two keys, in the order of the shards, so that two renames cannot wait for each other.
@@ -220,7 +202,7 @@ impl Inner {
     }
 
     /// Removes a record, live or not, and its weight, from its shard. To be dropped when the lock is free.
-    pub(crate) fn take_out(&self, shard: &mut Shard, key: &SessionKey) -> Garbage {
+    pub(crate) fn take_out(&self, shard: &mut Shard, key: &SessionKey) -> Option<Slot> {
         let slot = shard.remove(key)?;
         self.limits.release(&slot);
         Some(slot)

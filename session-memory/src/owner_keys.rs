@@ -1,4 +1,7 @@
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::{
+    collections::{HashMap, HashSet, hash_map::Entry},
+    mem,
+};
 
 use session_core::{Owner, SessionKey};
 
@@ -35,6 +38,26 @@ impl OwnerKeys {
                 }
             },
         }
+    }
+
+    /// Gives the record under `key` to another owner, or to nobody. Returns whose it was.
+    pub(crate) fn change(
+        &mut self,
+        key: &SessionKey,
+        owner: &mut Option<Owner>,
+        next: Option<Owner>,
+    ) -> Option<Owner> {
+        if *owner == next {
+            return next;
+        }
+        if let Some(next) = &next {
+            self.add(next, *key);
+        }
+        let before = mem::replace(owner, next);
+        if let Some(before) = &before {
+            self.remove(before, key);
+        }
+        before
     }
 
     pub(crate) fn remove(&mut self, owner: &Owner, key: &SessionKey) {

@@ -1,7 +1,24 @@
+use std::mem;
+
 use hashbrown::HashTable;
-use session_core::{Owner, SessionKey, Write};
+use session_core::{Bytes, Owner, OwnerChange, SessionKey, When, Write, WriteOutcome};
 
 use crate::{clock::Moment, expiry_queue::ExpiryQueue, owner_keys::OwnerKeys, slot::Slot};
+
+/// What a change has replaced or removed, to be dropped when the lock is free: giving memory back takes longer than the change.
+#[derive(Debug, Default)]
+#[allow(dead_code, reason = "it is only dropped")]
+pub(crate) struct Garbage {
+    data: Option<Bytes>,
+    owner: Option<Owner>,
+    slot: Option<Slot>,
+}
+
+impl From<Option<Slot>> for Garbage {
+    fn from(slot: Option<Slot>) -> Self {
+        Self { slot, ..Self::default() }
+    }
+}
 
 /// A part of the store under one lock: records, their expiry and their owners, which therefore always agree.
 #[derive(Debug, Default)]
@@ -34,17 +51,56 @@ impl Shard {
         self.owners.of(owner).filter(move |key| self.live(key, now).is_some())
     }
 
-    /// Makes the record under `key` what `write` says, with this owner. Returns what was replaced, to be dropped without the lock.
-    pub(crate) fn put(
+    /// Makes the record under `key` what `write` says, if the condition holds and `admit` has room for it in the place of what is stored. Gives
+    /// the write back if there is no room.
+    pub(crate) fn write(
         &mut self,
         key: &SessionKey,
         write: Write,
-        owner: Option<Owner>,
+        when: When,
         now: Moment,
-    ) -> Option<Slot> {
-        let expires_at = now.after(write.ttl);
-        let hash = key.hash64();
-        let mut next = Slot {
+        admit: impl FnOnce(Option<&Slot>, &Write) -> bool,
+    ) -> Result<(WriteOutcome, Garbage), Write> {
+        let Some(slot) = self.slots.find_mut(key.hash64(), |slot| slot.key == *key) else {
+            if !when.holds(None) {
+                return Ok((WriteOutcome::Conflict(None), Garbage::default()));
+            }
+            if !admit(None, &write) {
+                return Err(write);
+            }
+            self.insert(key, write, now);
+            return Ok((WriteOutcome::Written, Garbage::default()));
+        };
+        let live = slot.is_live(now).then_some(slot.version);
+        if live == Some(write.version) {
+            return Ok((WriteOutcome::Written, Garbage::default()));
+        }
+        if !when.holds(live) {
+            return Ok((WriteOutcome::Conflict(live.map(|_| slot.record(now))), Garbage::default()));
+        }
+        if !admit(Some(slot), &write) {
+            return Err(write);
+        }
+        // Who keeps the owner, which is nearly everybody, costs the index nothing. An expired record passes nobody on.
+        let owner = match (live, write.owner) {
+            (Some(_), OwnerChange::Keep) => None,
+            (_, change) => self.owners.change(key, &mut slot.owner, change.apply(None)),
+        };
+        let data = Some(mem::replace(&mut slot.data, write.data));
+        slot.version = write.version;
+        Self::expire_at(slot, now.after(write.ttl), &mut self.queue);
+        self.sort_out_reminders();
+        Ok((WriteOutcome::Written, Garbage { data, owner, slot: None }))
+    }
+
+    fn insert(&mut self, key: &SessionKey, write: Write, now: Moment) {
+        let (hash, expires_at) = (key.hash64(), now.after(write.ttl));
+        let owner = write.owner.apply(None);
+        if let Some(owner) = &owner {
+            self.owners.add(owner, *key);
+        }
+        self.queue.remind(expires_at, hash);
+        let slot = Slot {
             key: *key,
             data: write.data,
             version: write.version,
@@ -52,27 +108,7 @@ impl Shard {
             expires_at,
             reminder: expires_at,
         };
-        let Some(slot) = self.slots.find_mut(hash, |slot| slot.key == *key) else {
-            if let Some(owner) = &next.owner {
-                self.owners.add(owner, *key);
-            }
-            self.queue.remind(expires_at, hash);
-            self.slots.insert_unique(hash, next, |slot| slot.key.hash64());
-            return None;
-        };
-        if slot.owner != next.owner {
-            if let Some(before) = &slot.owner {
-                self.owners.remove(before, key);
-            }
-            if let Some(owner) = &next.owner {
-                self.owners.add(owner, *key);
-            }
-        }
-        next.reminder = slot.reminder;
-        let replaced = std::mem::replace(slot, next);
-        Self::expire_at(slot, expires_at, &mut self.queue);
-        self.sort_out_reminders();
-        Some(replaced)
+        self.slots.insert_unique(hash, slot, |slot| slot.key.hash64());
     }
 
     /// Moves the expiry of a live record.
@@ -181,6 +217,10 @@ mod tests {
         Write::new("x", Ttl::new(Duration::from_millis(millis)).expect("a ttl within the range"))
     }
 
+    fn put(shard: &mut Shard, key: &SessionKey, write: Write, now: Moment) {
+        assert!(shard.write(key, write, When::Any, now, |_, _| true).is_ok());
+    }
+
     fn after(now: Moment, millis: u64) -> Moment {
         now.after(Ttl::new(Duration::from_millis(millis)).expect("a ttl within the range"))
     }
@@ -190,7 +230,7 @@ mod tests {
         let (mut shard, now) = (Shard::default(), Clock::start().now());
         for n in 0..10_000 {
             let ttl = if n % 100 == 0 { 10 } else { 60_000 };
-            shard.put(&SessionId::generate().key(), write(ttl), None, now);
+            put(&mut shard, &SessionId::generate().key(), write(ttl), now);
         }
         let reminders = shard.queue.len();
         let mut freed = 0;
@@ -208,10 +248,10 @@ mod tests {
     #[test]
     fn renewals_cost_the_queue_nothing_until_their_reminder_is_due() {
         let (mut shard, now, key) = (Shard::default(), Clock::start().now(), SessionId::generate().key());
-        shard.put(&key, write(100), None, now);
+        put(&mut shard, &key, write(100), now);
         for millis in 1..100 {
             assert!(shard.touch(&key, after(now, 100 + millis), after(now, millis)));
-            shard.put(&key, write(100), None, after(now, millis));
+            put(&mut shard, &key, write(100), after(now, millis));
         }
         assert_eq!(shard.queue.len(), 1);
         assert!(shard.remove_expired(after(now, 150)).is_none(), "it was renewed until 199");
@@ -222,7 +262,7 @@ mod tests {
     #[test]
     fn a_ttl_that_goes_back_and_forth_leaves_no_reminders_behind() {
         let (mut shard, mut now, key) = (Shard::default(), Clock::start().now(), SessionId::generate().key());
-        shard.put(&key, write(60_000), None, now);
+        put(&mut shard, &key, write(60_000), now);
         for _ in 0..10_000 {
             assert!(shard.touch(&key, after(now, 2), now));
             assert!(shard.touch(&key, after(now, 60_000), now));
@@ -236,8 +276,8 @@ mod tests {
     fn the_spared_record_is_still_reminded_of() {
         let (mut shard, now) = (Shard::default(), Clock::start().now());
         let [spared, other] = [(); 2].map(|()| SessionId::generate().key());
-        shard.put(&spared, write(10), None, now);
-        shard.put(&other, write(20), None, now);
+        put(&mut shard, &spared, write(10), now);
+        put(&mut shard, &other, write(20), now);
         assert!(shard.remove_first_to_expire(&spared).is_some_and(|slot| slot.key == other));
         assert!(shard.remove_first_to_expire(&spared).is_none());
         assert!(shard.remove_expired(after(now, 10)).is_some_and(|slot| slot.key == spared));
@@ -247,10 +287,10 @@ mod tests {
     fn reminders_of_deleted_records_do_not_pile_up() {
         let (mut shard, now) = (Shard::default(), Clock::start().now());
         let staying = SessionId::generate().key();
-        shard.put(&staying, write(60_000), None, now);
+        put(&mut shard, &staying, write(60_000), now);
         for _ in 0..100_000 {
             let key = SessionId::generate().key();
-            shard.put(&key, write(60_000), None, now);
+            put(&mut shard, &key, write(60_000), now);
             shard.remove(&key);
         }
         assert!(shard.queue.len() < 200, "{} reminders for one record", shard.queue.len());

@@ -435,12 +435,7 @@ impl SessionStore for ReferenceStore {
         lock(&self.cache).retain(|cached, _| cached != key || self.has(Flaw::JudgesByCache));
         if self.judged_alone(when) {
             let current = self.read(key).await?;
-            let holds = match when {
-                When::Absent => current.is_none(),
-                When::Version(expected) => current.as_ref().is_some_and(|record| record.version == expected),
-                When::Any => true,
-            };
-            if !holds {
+            if !when.holds(current.as_ref().map(|record| record.version)) {
                 return Ok(WriteOutcome::Conflict(current));
             }
             gap().await;
