@@ -58,8 +58,8 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// The most bytes of session data that are stored at a time, not counting keys, owners and overhead (in all about 200 bytes a
-    /// session). No limit unless set.
+    /// The most bytes of session data that are stored at a time, not counting keys, owners and overhead (200 to 500 bytes a
+    /// session; see the README). No limit unless set.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes);
         self
