@@ -46,7 +46,8 @@ pub const DEFAULT_MAX_DATA_LEN: usize = 1 << 20;
 /// ## 4. Expiry
 /// A record is visible until its ttl has passed, counted in milliseconds by the clock of the serving node from the
 /// moment the write or touch took effect, and never after, whether or not its space was freed. That clock is read after any lock was
-/// waited for, so that no wait revives an expired record. An expired record is absent for every operation.
+/// waited for, so that no wait revives an expired record. An expired record is absent for every operation. Where readers do not wait for
+/// writers, a read that overlaps the change which keeps a record alive can find it expired already.
 ///
 /// ## 5. Touch
 /// `touch` moves the expiry, in either direction, and nothing else: data, version and owner stay, and a concurrent

@@ -1,0 +1,78 @@
+use std::{collections::HashSet, ops::Range};
+
+use session_core::SessionKey;
+
+/// The most items of one statement.
+pub(crate) const MAX_ITEMS: usize = 128;
+
+/// About the most bytes of one statement. A single larger item travels alone.
+const MAX_BYTES: usize = 4 << 20;
+
+/// How many sizes of statements there are: 1, 2, 4, and so on up to [`MAX_ITEMS`].
+pub(crate) const SIZES: usize = MAX_ITEMS.ilog2() as usize + 1;
+
+/// Cuts a batch into consecutive parts, each small enough for one statement and without a key that occurs twice: what is carried out
+/// part by part happens in the order of the items.
+pub(crate) fn parts(items: impl IntoIterator<Item = (SessionKey, usize)>) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let (mut start, mut bytes, mut keys) = (0, 0, HashSet::new());
+    let mut len = 0;
+    for (at, (key, item_bytes)) in items.into_iter().enumerate() {
+        let fits = at - start < MAX_ITEMS && (at == start || bytes + item_bytes <= MAX_BYTES);
+        if !fits || !keys.insert(key) {
+            parts.push(start..at);
+            (start, bytes) = (at, 0);
+            keys.clear();
+            keys.insert(key);
+        }
+        bytes += item_bytes;
+        len = at + 1;
+    }
+    if start < len {
+        parts.push(start..len);
+    }
+    parts
+}
+
+/// The least size of statement that has room for so many items.
+pub(crate) fn padded(items: usize) -> usize {
+    items.next_power_of_two().min(MAX_ITEMS)
+}
+
+/// The place of a [padded](padded) size among the [`SIZES`].
+pub(crate) fn size_index(size: usize) -> usize {
+    (size.max(1).ilog2() as usize).min(SIZES - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(n: u16) -> SessionKey {
+        let mut bytes = [0; SessionKey::LEN];
+        bytes[..2].copy_from_slice(&n.to_le_bytes());
+        SessionKey::from_bytes(bytes)
+    }
+
+    #[test]
+    fn a_part_ends_before_a_key_comes_again() {
+        let items = [1, 2, 1, 1, 3, 2].map(|n| (key(n), 10));
+        assert_eq!(parts(items), [0..2, 2..3, 3..6]);
+        assert_eq!(parts([]), []);
+    }
+
+    #[test]
+    fn a_part_is_bounded_in_items_and_bytes() {
+        let many = (0..300).map(|n| (key(n), 10));
+        assert_eq!(parts(many), [0..128, 128..256, 256..300]);
+        let large = [1, 5 << 20, 1, 3 << 20, 2 << 20].into_iter().enumerate();
+        let large = large.map(|(n, bytes)| (key(u16::try_from(n).expect("few")), bytes));
+        assert_eq!(parts(large), [0..1, 1..2, 2..4, 4..5]);
+    }
+
+    #[test]
+    fn sizes_are_powers_of_two() {
+        assert_eq!([1, 2, 3, 5, 100, 128].map(padded), [1, 2, 4, 8, 128, 128]);
+        assert_eq!([1, 2, 4, 128].map(size_index), [0, 1, 2, SIZES - 1]);
+    }
+}

@@ -1,0 +1,78 @@
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use futures_util::{StreamExt, stream};
+use session_core::{Event, EventStream};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    watch,
+};
+
+/// The events of one table, shared by all stores of this process that use it. Costs a glance at a counter as long as nobody listens.
+#[derive(Debug)]
+pub(crate) struct Events {
+    capacity: usize,
+    sender: OnceLock<broadcast::Sender<Event>>,
+    listeners: Arc<AtomicUsize>,
+}
+
+/// One listener, counted as long as its stream lives.
+#[derive(Debug)]
+struct Listener {
+    events: broadcast::Receiver<Event>,
+    closed: watch::Receiver<bool>,
+    listeners: Arc<AtomicUsize>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.listeners.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+impl Events {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { capacity, sender: OnceLock::new(), listeners: Arc::default() }
+    }
+
+    /// Whether anybody listens now.
+    pub(crate) fn wanted(&self) -> bool {
+        self.listeners.load(Ordering::SeqCst) > 0
+    }
+
+    /// Reports a change. To be called after the change has been made, and before its caller is told.
+    pub(crate) fn tell(&self, event: Event) {
+        if !self.wanted() {
+            return;
+        }
+        if let Some(sender) = self.sender.get() {
+            // The last listener may just have left, which is no failure.
+            let _ = sender.send(event);
+        }
+    }
+
+    /// Listens until the store that `closed` belongs to is closed or dropped.
+    pub(crate) fn subscribe(&self, closed: watch::Receiver<bool>) -> EventStream {
+        let sender = self.sender.get_or_init(|| broadcast::channel(self.capacity).0);
+        let events = sender.subscribe();
+        self.listeners.fetch_add(1, Ordering::SeqCst);
+        let listener = Listener { events, closed, listeners: Arc::clone(&self.listeners) };
+        stream::unfold(listener, |mut listener| async move {
+            let event = tokio::select! {
+                biased;
+                event = listener.events.recv() => event,
+                // An error says that the last handle was dropped.
+                _ = listener.closed.wait_for(|closed| *closed) => return None,
+            };
+            match event {
+                Ok(event) => Some((event, listener)),
+                Err(RecvError::Lagged(_)) => Some((Event::Missed, listener)),
+                Err(RecvError::Closed) => None,
+            }
+        })
+        .fuse()
+        .boxed()
+    }
+}

@@ -1,0 +1,186 @@
+use std::{collections::HashMap, future::Future, ops::Range, sync::Arc, time::Duration};
+
+use session_core::{Error, Event, Operation, Record, Result, SessionKey, Write};
+use sqlx::{SqlStr, sqlite::SqliteRow};
+use tokio::sync::watch;
+
+use super::{
+    connections::{Connections, Lease},
+    errors::closed,
+    fields::Fields,
+    registry::Shared,
+    row,
+    statements::Statements,
+};
+use crate::{
+    chunk::{MAX_ITEMS, padded},
+    deadline::Deadline,
+};
+
+/// What was found under some keys: records, and what cannot be read.
+pub(crate) type Found = HashMap<SessionKey, Result<Record>>;
+
+/// What all handles on one store share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) connections: Connections,
+    pub(crate) statements: Statements,
+    pub(crate) shared: Shared,
+    pub(crate) closed: watch::Sender<bool>,
+    pub(crate) deadline: Duration,
+    pub(crate) max_data_len: usize,
+}
+
+/// Something that is changed by one statement, so that it happens as a whole or not at all.
+pub(crate) trait Change: Send + 'static {
+    type Outcome: Send + 'static;
+
+    const OPERATION: Operation;
+
+    /// Makes the change, and tells the listeners.
+    fn make(self, core: &Core, lease: &mut Lease) -> impl Future<Output = Result<Self::Outcome>> + Send;
+}
+
+impl Core {
+    fn ensure_open(&self, operation: Operation) -> Result<()> {
+        if *self.closed.borrow() { Err(closed(operation)) } else { Ok(()) }
+    }
+
+    /// Asks a question, on a connection that reads.
+    pub(crate) async fn ask(
+        &self,
+        operation: Operation,
+        sql: SqlStr,
+        fields: Fields,
+    ) -> Result<Vec<SqliteRow>> {
+        self.ensure_open(operation)?;
+        let deadline = Deadline::after(self.deadline);
+        let mut lease = deadline.wait(operation, self.connections.reader(operation)).await?;
+        self.ensure_open(operation)?;
+        deadline.ask(operation, lease.rows(operation, sql, fields)).await
+    }
+
+    /// Makes a change when it is its turn. Once begun, it goes on to its end even if nobody waits for it any more.
+    pub(crate) async fn change<C: Change>(self: &Arc<Self>, change: C) -> Result<C::Outcome> {
+        self.ensure_open(C::OPERATION)?;
+        let deadline = Deadline::after(self.deadline);
+        let way = async {
+            let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+            Ok((self.connections.writer(C::OPERATION).await?, turn))
+        };
+        let (mut lease, turn) = deadline.wait(C::OPERATION, way).await?;
+        self.ensure_open(C::OPERATION)?;
+        let core = Arc::clone(self);
+        let changing = async move {
+            let outcome = change.make(&core, &mut lease).await;
+            drop((lease, turn));
+            if outcome.as_ref().is_err_and(Error::may_have_applied) {
+                core.shared.events.tell(Event::Missed);
+            }
+            outcome
+        };
+        deadline.change(C::OPERATION, changing).await
+    }
+
+    /// Makes the changes of a batch part by part. After a part that found no answer, the rest is not tried: it would only wait, too.
+    pub(crate) async fn in_parts<T, C>(
+        self: &Arc<Self>,
+        parts: Vec<Range<usize>>,
+        part: impl Fn(Range<usize>) -> C,
+    ) -> Vec<Result<T>>
+    where
+        C: Change<Outcome = Vec<Result<T>>>,
+    {
+        let mut results = Vec::with_capacity(parts.last().map_or(0, |last| last.end));
+        let mut outage: Option<Error> = None;
+        for range in parts {
+            let len = range.len();
+            if let Some(error) = &outage {
+                results.extend((0..len).map(|_| Err(error.clone())));
+                continue;
+            }
+            match self.change(part(range)).await {
+                Ok(outcomes) => results.extend(outcomes),
+                Err(error) => {
+                    if error.is_transient() {
+                        let unsent = Error::unavailable(C::OPERATION, false);
+                        outage = Some(
+                            unsent
+                                .because("an earlier part of the batch found no answer")
+                                .with_source(error.clone()),
+                        );
+                    }
+                    results.extend((0..len).map(|_| Err(error.clone())));
+                }
+            }
+        }
+        results
+    }
+
+    pub(crate) fn check_len(&self, operation: Operation, write: &Write) -> Result<()> {
+        if write.data.len() > self.max_data_len {
+            return Err(Error::too_large(operation, write.data.len(), self.max_data_len));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        let (sql, fields) = self.reading(&[*key]);
+        let rows = self.ask(Operation::Read, sql, fields).await?;
+        rows.first().map(|row| row::record(Operation::Read, row)).transpose()
+    }
+
+    pub(crate) async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        let mut results = Vec::with_capacity(keys.len());
+        let mut outage: Option<Error> = None;
+        for part in keys.chunks(MAX_ITEMS) {
+            let found = if let Some(error) = &outage {
+                Err(error.clone())
+            } else {
+                let (sql, fields) = self.reading(part);
+                self.ask(Operation::Read, sql, fields).await.and_then(|rows| sorted(Operation::Read, &rows))
+            };
+            match found {
+                Ok(found) => results.extend(part.iter().map(|key| found.get(key).cloned().transpose())),
+                Err(error) => {
+                    results.extend(part.iter().map(|_| Err(error.clone())));
+                    outage = error.is_transient().then_some(error);
+                }
+            }
+        }
+        results
+    }
+
+    fn reading(&self, keys: &[SessionKey]) -> (SqlStr, Fields) {
+        let size = padded(keys.len());
+        let mut fields = Fields::with_capacity(size);
+        for key in keys.iter().cycle().take(size) {
+            fields.key(key);
+        }
+        (self.statements.read(size), fields)
+    }
+
+    /// What is under the keys of those items of a change that were not changed.
+    pub(crate) async fn look(
+        &self,
+        lease: &mut Lease,
+        operation: Operation,
+        keys: &[SessionKey],
+    ) -> Result<Found> {
+        if keys.is_empty() {
+            return Ok(Found::new());
+        }
+        let (sql, fields) = self.reading(keys);
+        match lease.rows(Operation::Read, sql, fields).await {
+            Ok(rows) => sorted(operation, &rows),
+            Err(error) => {
+                Err(Error::new(error.kind(), operation).because("nothing was changed").with_source(error))
+            }
+        }
+    }
+}
+
+/// Rows of [`Statements::read`] by their keys.
+fn sorted(operation: Operation, rows: &[SqliteRow]) -> Result<Found> {
+    rows.iter().map(|row| Ok((row::key(operation, row)?, row::record(operation, row)))).collect()
+}

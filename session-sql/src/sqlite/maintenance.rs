@@ -1,0 +1,92 @@
+use std::sync::Arc;
+
+use session_core::{
+    Cursor, Error, ErrorKind, Event, Maintenance, Operation, Page, Result, SessionKey, async_trait,
+};
+
+use super::{
+    connections::Lease,
+    core::{Change, Core},
+    fields::Fields,
+    owner_index::number,
+    row,
+    store::Direct,
+};
+
+/// The most records of a page, so that none takes long or much memory.
+const MAX_PAGE: usize = 1_000;
+
+/// The most records that one statement frees.
+const MAX_PURGE: usize = 1_000;
+
+struct Purge(usize);
+
+/// Records are listed in the order of their keys: a cursor is the last key of a page.
+#[async_trait]
+impl Maintenance for Direct {
+    async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let mut fields = Fields::with_capacity(2);
+        match &cursor {
+            None => fields.push(&[][..]),
+            Some(cursor) => fields.key(&SessionKey::try_from(cursor.as_bytes()).map_err(|error| {
+                Error::new(ErrorKind::Config, Operation::Page)
+                    .because("this cursor was not made by this store")
+                    .with_source(error)
+            })?),
+        }
+        fields.push(i64::try_from(limit).unwrap_or(i64::MAX));
+        let rows = self.0.ask(Operation::Page, self.0.statements.page.clone(), fields).await?;
+        let mut records = Vec::with_capacity(rows.len());
+        let mut last = None;
+        for row in &rows {
+            let Ok(key) = row::key(Operation::Page, row) else { continue };
+            last = Some(key);
+            if let Ok(record) = row::record(Operation::Page, row) {
+                records.push((key, record));
+            }
+        }
+        let next = last.filter(|_| rows.len() == limit).map(|key| Cursor::new(key.as_bytes().to_vec()));
+        Ok(Page { records, next })
+    }
+
+    async fn count(&self) -> Result<u64> {
+        let rows = self.0.ask(Operation::Count, self.0.statements.count.clone(), Fields::default()).await?;
+        number(Operation::Count, &rows)
+    }
+
+    async fn purge_expired(&self, limit: usize) -> Result<u64> {
+        let (mut freed, limit) = (0, limit.max(1));
+        while freed < limit {
+            let wanted = (limit - freed).min(MAX_PURGE);
+            let some = self.0.purge(wanted).await?;
+            freed += some;
+            if some < wanted {
+                break;
+            }
+        }
+        Ok(freed as u64)
+    }
+}
+
+impl Core {
+    /// Frees some of the expired records, those first that expired first, and returns how many.
+    pub(crate) async fn purge(self: &Arc<Self>, limit: usize) -> Result<usize> {
+        self.change(Purge(limit)).await
+    }
+}
+
+impl Change for Purge {
+    type Outcome = usize;
+    const OPERATION: Operation = Operation::Purge;
+
+    async fn make(self, core: &Core, lease: &mut Lease) -> Result<usize> {
+        let mut fields = Fields::with_capacity(1);
+        fields.push(i64::try_from(self.0).unwrap_or(i64::MAX));
+        let rows = lease.rows(Self::OPERATION, core.statements.purge.clone(), fields).await?;
+        for row in &rows {
+            core.shared.events.tell(Event::Expired { key: row::key(Self::OPERATION, row)? });
+        }
+        Ok(rows.len())
+    }
+}

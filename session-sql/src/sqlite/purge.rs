@@ -1,0 +1,45 @@
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::sleep};
+
+use super::core::Core;
+
+/// How many records one statement frees: few enough that nobody waits long for the write lock.
+const BATCH: usize = 500;
+
+/// What writers get between two batches.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Frees expired records now and then, until the store is closed or its last handle is gone. Harmless from any number of processes.
+pub(crate) fn start(core: &Arc<Core>, interval: Duration) {
+    let closed = core.closed.subscribe();
+    tokio::spawn(run(Arc::downgrade(core), closed, interval));
+}
+
+async fn run(core: Weak<Core>, mut closed: watch::Receiver<bool>, interval: Duration) {
+    loop {
+        // Processes that were started together do not purge together.
+        let wait = interval.mul_f64(rand::random_range(0.8..1.2));
+        tokio::select! {
+            () = sleep(wait) => {}
+            // An error says that the last handle was dropped.
+            _ = closed.wait_for(|closed| *closed) => return,
+        }
+        loop {
+            let Some(core) = core.upgrade() else { return };
+            match core.purge(BATCH).await {
+                Ok(freed) if freed == BATCH => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "expired sessions could not be purged; the next round tries again");
+                    break;
+                }
+            }
+            drop(core);
+            sleep(PAUSE).await;
+        }
+    }
+}

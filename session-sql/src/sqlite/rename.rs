@@ -1,0 +1,58 @@
+use std::sync::Arc;
+
+use session_core::{Event, Operation, RenameOutcome, Result, SessionKey, Version, Write};
+
+use super::{
+    connections::Lease,
+    core::{Change, Core},
+    fields::Fields,
+};
+
+struct Rename {
+    old: SessionKey,
+    new: SessionKey,
+    write: Write,
+    expected: Version,
+}
+
+impl Core {
+    pub(crate) async fn rename(
+        self: &Arc<Self>,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.check_len(Operation::Rename, &write)?;
+        self.change(Rename { old: *old, new: *new, write, expected }).await
+    }
+}
+
+impl Change for Rename {
+    type Outcome = RenameOutcome;
+    const OPERATION: Operation = Operation::Rename;
+
+    async fn make(self, core: &Core, lease: &mut Lease) -> Result<RenameOutcome> {
+        let Self { old, new, write, expected } = self;
+        let mut fields = Fields::with_capacity(8);
+        fields.key(&new);
+        fields.content(&write);
+        fields.key(&old);
+        fields.version(Some(&expected));
+        let renamed = lease.rows(Operation::Rename, core.statements.rename.clone(), fields).await?;
+        if !renamed.is_empty() {
+            core.shared.events.tell(Event::Deleted { key: old });
+            core.shared.events.tell(Event::Changed { key: new, version: Some(write.version) });
+            return Ok(RenameOutcome::Renamed);
+        }
+        let mut found = core.look(lease, Operation::Rename, &[old, new]).await?;
+        match found.remove(&old).transpose()? {
+            // So it was the new key that was in the way.
+            Some(record) if record.version == expected => {
+                found.remove(&new).transpose()?;
+                Ok(RenameOutcome::Occupied)
+            }
+            other => Ok(RenameOutcome::Conflict(other)),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! All SQL of this dialect.
+
+use std::{array, sync::Arc};
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::{
+    chunk::{SIZES, size_index},
+    table::Table,
+};
+
+/// The format of the rows that this release writes, kept in each of them.
+pub(crate) const FORMAT: i64 = 1;
+
+/// The version of the schema that this release makes.
+pub(crate) const SCHEMA_VERSION: i64 = 1;
+
+/// The oldest release whose clock has milliseconds.
+pub(crate) const OLDEST: (u32, u32) = (3, 42);
+
+/// The present in milliseconds. SQLite fixes it for a step of a statement, after the locks of that statement were taken.
+///
+/// The clock ticks in milliseconds and the fraction is a binary one, so it is rounded to the tick that it stands for.
+const NOW: &str = "CAST(unixepoch('subsec') * 1000 + 0.5 AS INTEGER)";
+
+/// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
+#[derive(Clone, Debug)]
+pub(crate) struct Statements {
+    read: [SqlStr; SIZES],
+    write: [SqlStr; SIZES],
+    touch: [SqlStr; SIZES],
+    delete: [SqlStr; SIZES],
+    pub(crate) rename: SqlStr,
+    pub(crate) list_owner: SqlStr,
+    pub(crate) count_owner: SqlStr,
+    pub(crate) delete_owner: SqlStr,
+    pub(crate) page: SqlStr,
+    pub(crate) count: SqlStr,
+    pub(crate) purge: SqlStr,
+    pub(crate) probe: SqlStr,
+    /// What makes the schema of version 1, and so on.
+    pub(crate) migrations: Vec<Vec<SqlStr>>,
+}
+
+pub(crate) const VERSION: &str = "SELECT sqlite_version()";
+
+/// The file of the main database; empty in memory.
+pub(crate) const FILE: &str = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+
+pub(crate) const USE_WAL: &str = "PRAGMA journal_mode = WAL";
+
+/// Whether there is such a table.
+pub(crate) const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?";
+
+pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
+
+pub(crate) const MAKE_SCHEMA_TABLE: &str = "CREATE TABLE IF NOT EXISTS session_store_schema (
+    name TEXT NOT NULL PRIMARY KEY, version INTEGER NOT NULL) STRICT, WITHOUT ROWID";
+
+pub(crate) const SCHEMA_OF: &str = "SELECT version FROM session_store_schema WHERE name = ?";
+
+pub(crate) const SET_SCHEMA: &str = "INSERT INTO session_store_schema (name, version) VALUES (?, ?)
+    ON CONFLICT (name) DO UPDATE SET version = excluded.version";
+
+impl Statements {
+    pub(crate) fn new(table: &Table) -> Self {
+        let each = |make: fn(&Table, usize) -> String| array::from_fn(|index| sql(make(table, 1 << index)));
+        let c_is_ours = ours("c.");
+        let c_is_live = live("c.");
+        Self {
+            read: each(read),
+            write: each(write),
+            touch: each(touch),
+            delete: each(delete),
+            // In one step: an expired row under the new key makes way, anything else there is in the way, and because the row of the
+            // old key stays the same row, no deletion by owner misses it.
+            rename: sql(format!(
+                "UPDATE OR REPLACE {table} AS c
+                SET k = ?1, v = ?2, e = {NOW} + ?3, o = CASE WHEN ?4 THEN c.o ELSE ?5 END, n = length(?6), d = ?6
+                WHERE c.k = ?7 AND c.v = ?8 AND {c_is_live}
+                AND NOT EXISTS (SELECT 1 FROM {table} AS x WHERE x.k = ?1 AND NOT ({} AND x.e <= {NOW}))
+                RETURNING k",
+                ours("x.")
+            )),
+            list_owner: sql(format!("SELECT c.k FROM {table} AS c WHERE c.o = ? AND {c_is_live}")),
+            count_owner: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.o = ? AND {c_is_live}")),
+            delete_owner: sql(format!(
+                "DELETE FROM {table} AS c WHERE c.o = ?1 AND c.k IS NOT ?2 AND {c_is_live} RETURNING k"
+            )),
+            page: sql(format!(
+                "SELECT c.k, c.v, c.e - {NOW}, c.o, c.f, c.n, c.d FROM {table} AS c
+                WHERE c.k > ? AND {c_is_live} ORDER BY c.k LIMIT ?"
+            )),
+            count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
+            // The lock is held from the search to the deletion, so what is renewed meanwhile is not found.
+            purge: sql(format!(
+                "DELETE FROM {table} WHERE rowid IN (SELECT c.rowid FROM {table} AS c
+                WHERE c.f = {FORMAT} AND c.e <= {NOW} AND {c_is_ours} ORDER BY c.e LIMIT ?) RETURNING k"
+            )),
+            probe: sql(format!("DELETE FROM {table} WHERE 0")),
+            migrations: vec![vec![
+                sql(format!(
+                    "CREATE TABLE {table} (
+                        k BLOB NOT NULL UNIQUE,
+                        v BLOB NOT NULL,
+                        e INTEGER NOT NULL,
+                        o TEXT,
+                        f INTEGER NOT NULL,
+                        n INTEGER NOT NULL,
+                        d BLOB NOT NULL
+                    ) STRICT"
+                )),
+                sql(format!("CREATE INDEX {table}_expiry ON {table} (e) WHERE f = {FORMAT}")),
+                sql(format!("CREATE INDEX {table}_owner ON {table} (o) WHERE o IS NOT NULL")),
+            ]],
+        }
+    }
+
+    /// Parameters: a key for each item; to fill up, any key again. What is not ours is returned, too, so that it is not taken for nothing.
+    pub(crate) fn read(&self, size: usize) -> SqlStr {
+        self.read[size_index(size)].clone()
+    }
+
+    /// Parameters for each item: key, version, ttl, whether the owner is kept, new owner, data, [condition](WHEN_ABSENT), and the
+    /// expected version. To fill up: NULL. Returns the keys that were written.
+    pub(crate) fn write(&self, size: usize) -> SqlStr {
+        self.write[size_index(size)].clone()
+    }
+
+    /// Parameters for each item: key and ttl. Returns the keys that were touched, with their versions.
+    pub(crate) fn touch(&self, size: usize) -> SqlStr {
+        self.touch[size_index(size)].clone()
+    }
+
+    /// Parameters for each item: key and expected version, or NULL for any. Returns the keys that were deleted.
+    pub(crate) fn delete(&self, size: usize) -> SqlStr {
+        self.delete[size_index(size)].clone()
+    }
+}
+
+/// The conditions of a write as the statement knows them.
+pub(crate) const WHEN_ABSENT: i64 = 0;
+pub(crate) const WHEN_VERSION: i64 = 1;
+pub(crate) const WHEN_ANY: i64 = 2;
+
+fn sql(text: String) -> SqlStr {
+    // The table's name is checked, and everything else is written here.
+    AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
+
+/// Whether a row is a record of this release, whole.
+fn ours(alias: &str) -> String {
+    format!("({alias}f = {FORMAT} AND length({alias}v) = 16 AND {alias}n = length({alias}d))")
+}
+
+fn live(alias: &str) -> String {
+    format!("({} AND {alias}e > {NOW})", ours(alias))
+}
+
+/// So many rows of so many parameters.
+fn values(rows: usize, columns: usize) -> String {
+    let row = format!("({})", vec!["?"; columns].join(", "));
+    vec![row; rows].join(", ")
+}
+
+fn read(table: &Table, size: usize) -> String {
+    let keys = vec!["?"; size].join(", ");
+    format!(
+        "SELECT c.k, c.v, c.e - {NOW}, c.o, c.f, c.n, c.d FROM {table} AS c
+        WHERE c.k IN ({keys}) AND (c.e > {NOW} OR NOT {})",
+        ours("c.")
+    )
+}
+
+/// Exact, because the whole statement holds the write lock: nobody comes between the condition and the change.
+fn write(table: &Table, size: usize) -> String {
+    let (ours, live) = (ours("c."), live("c."));
+    format!(
+        "INSERT INTO {table} (k, v, e, o, f, n, d)
+        SELECT i.column1, i.column2, {NOW} + i.column3,
+            CASE WHEN i.column4 THEN CASE WHEN {live} THEN c.o END ELSE i.column5 END,
+            {FORMAT}, length(i.column6), i.column6
+        FROM (VALUES {}) AS i LEFT JOIN {table} AS c ON c.k = i.column1
+        WHERE CASE i.column7
+            WHEN {WHEN_ABSENT} THEN c.k IS NULL OR ({ours} AND c.e <= {NOW})
+            WHEN {WHEN_VERSION} THEN {live} AND c.v = i.column8 AND c.v <> i.column2
+            WHEN {WHEN_ANY} THEN c.k IS NULL OR NOT ({live} AND c.v = i.column2)
+        END
+        ON CONFLICT (k) DO UPDATE
+            SET v = excluded.v, e = excluded.e, o = excluded.o, f = excluded.f, n = excluded.n, d = excluded.d
+        RETURNING k",
+        values(size, 8)
+    )
+}
+
+fn touch(table: &Table, size: usize) -> String {
+    format!(
+        "UPDATE {table} AS c SET e = {NOW} + i.column2 FROM (VALUES {}) AS i
+        WHERE c.k = i.column1 AND {} RETURNING k, v",
+        values(size, 2),
+        live("c.")
+    )
+}
+
+fn delete(table: &Table, size: usize) -> String {
+    format!(
+        "DELETE FROM {table} WHERE k IN (
+            SELECT c.k FROM (VALUES {}) AS i CROSS JOIN {table} AS c ON c.k = i.column1
+            WHERE CASE WHEN {} THEN c.e > {NOW} AND (i.column2 IS NULL OR c.v = i.column2) ELSE i.column2 IS NULL END
+        ) RETURNING k",
+        values(size, 2),
+        ours("c.")
+    )
+}

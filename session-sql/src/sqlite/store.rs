@@ -1,0 +1,239 @@
+use std::sync::Arc;
+
+use session_batch::Batched;
+use session_core::{
+    DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerIndex, Record,
+    RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem,
+    WriteOutcome, async_trait,
+};
+use sqlx::SqlitePool;
+use tokio::time::timeout;
+
+use super::{builder::SqliteStoreBuilder, core::Core, errors::closed};
+
+/// Sessions in a table of an SQLite database.
+///
+/// Clones are handles on the same store. Keeps all promises of [`SessionStore`], and has an owner index, maintenance and a watch that hears
+/// all stores of this process. What a crash can take back is in the [crate's documentation](crate#what-a-crash-can-take-back).
+///
+/// Must be opened, used and dropped inside of a tokio runtime. A change that has been sent goes on even if its caller is dropped or has
+/// been told [`Unavailable`](session_core::ErrorKind::Unavailable) with `may_have_applied`.
+///
+/// ```
+/// use session_core::{Result, SessionStore};
+/// use session_sql::{SqliteStore, Synchronous};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// # let directory = tempfile::tempdir().expect("a directory");
+/// # let path = directory.path().join("app.db");
+/// let store = SqliteStore::builder().table("web").synchronous(Synchronous::Full).open(path).await?;
+/// store.ping().await?;
+/// store.close().await
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    pub(crate) front: Front,
+}
+
+/// How operations come to the database: gathered, or each by itself.
+#[derive(Clone, Debug)]
+pub(crate) enum Front {
+    Batched(Batched<Direct>),
+    Direct(Direct),
+}
+
+/// The store without batching.
+#[derive(Clone, Debug)]
+pub(crate) struct Direct(pub(crate) Arc<Core>);
+
+impl SqliteStore {
+    /// Opens the database that `url` names, with the defaults for everything that `url` does not say: `sqlite:app.db`, `sqlite:///var/lib/app.db?synchronous=full`, `sqlite::memory:`.
+    ///
+    /// # Errors
+    /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a file that cannot be opened, created or written to, and a
+    /// table that is somebody else's; [`Corrupt`](session_core::ErrorKind::Corrupt) for a file that is no database;
+    /// [`Unsupported`](session_core::ErrorKind::Unsupported) for a table made by a newer release, and for an SQLite older than 3.42;
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) if other processes keep the database locked. Nothing is changed then.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::builder().connect(url).await
+    }
+
+    /// Uses the database of a pool that the application has already, with the defaults. The pool keeps its settings, and is not closed with the
+    /// store.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect).
+    pub async fn from_pool(pool: SqlitePool) -> Result<Self> {
+        Self::builder().from_pool(pool).await
+    }
+
+    /// Settings for a store.
+    pub fn builder() -> SqliteStoreBuilder {
+        SqliteStoreBuilder::default()
+    }
+
+    /// The store as a trait object.
+    fn store(&self) -> &dyn SessionStore {
+        match &self.front {
+            Front::Batched(store) => store,
+            Front::Direct(store) => store,
+        }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl SessionStore for SqliteStore {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        self.store().read(key).await
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        self.store().write(key, write, when).await
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        self.store().touch(key, ttl).await
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        self.store().delete(key, expected).await
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.store().rename(old, new, write, expected).await
+    }
+
+    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        self.store().read_many(keys).await
+    }
+
+    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        self.store().write_many(items).await
+    }
+
+    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        self.store().touch_many(items).await
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        self.store().delete_many(items).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.store().ping().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.store().close().await
+    }
+
+    fn max_data_len(&self) -> usize {
+        self.store().max_data_len()
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        self.store().owners()
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        self.store().maintenance()
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        self.store().watch()
+    }
+}
+
+/// The outcome of a batch of one.
+fn only<T>(operation: Operation, mut outcomes: Vec<Result<T>>) -> Result<T> {
+    let missing =
+        || Error::new(session_core::ErrorKind::Internal, operation).because("a batch gave no outcome");
+    outcomes.pop().unwrap_or_else(|| Err(missing()))
+}
+
+#[async_trait]
+impl SessionStore for Direct {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        self.0.read(key).await
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        only(Operation::Write, self.0.write_many(&[WriteItem { key: *key, write, when }]).await)
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        only(Operation::Touch, self.0.touch_many(&[TouchItem { key: *key, ttl }]).await)
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        only(Operation::Delete, self.0.delete_many(&[DeleteItem { key: *key, expected }]).await)
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.0.rename(old, new, write, expected).await
+    }
+
+    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        self.0.read_many(keys).await
+    }
+
+    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        self.0.write_many(items).await
+    }
+
+    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        self.0.touch_many(items).await
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        self.0.delete_many(items).await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.0.closed.send_replace(true);
+        timeout(self.0.deadline, self.0.connections.close()).await.unwrap_or_else(|_| {
+            Err(Error::unavailable(Operation::Close, false).because("operations are still under way"))
+        })
+    }
+
+    fn max_data_len(&self) -> usize {
+        self.0.max_data_len
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        Some(self)
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        Some(self)
+    }
+}
+
+#[async_trait]
+impl Watch for Direct {
+    async fn subscribe(&self) -> Result<EventStream> {
+        if *self.0.closed.borrow() {
+            return Err(closed(Operation::Watch));
+        }
+        Ok(self.0.shared.events.subscribe(self.0.closed.subscribe()))
+    }
+}

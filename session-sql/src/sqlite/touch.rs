@@ -1,0 +1,60 @@
+use std::{collections::HashMap, ops::Range, sync::Arc};
+
+use session_core::{Event, Operation, Result, SessionKey, TouchItem, Version};
+
+use super::{
+    connections::Lease,
+    core::{Change, Core},
+    fields::Fields,
+    row,
+};
+use crate::chunk::{padded, parts};
+
+/// How many parameters of the statement an item has.
+const COLUMNS: usize = 2;
+
+/// Touches of different keys.
+struct TouchPart(Vec<TouchItem>);
+
+impl Core {
+    pub(crate) async fn touch_many(self: &Arc<Self>, items: &[TouchItem]) -> Vec<Result<bool>> {
+        let parts = parts(items.iter().map(|item| (item.key, 0)));
+        self.in_parts(parts, |range: Range<usize>| TouchPart(items[range].to_vec())).await
+    }
+}
+
+impl Change for TouchPart {
+    type Outcome = Vec<Result<bool>>;
+    const OPERATION: Operation = Operation::Touch;
+
+    async fn make(self, core: &Core, lease: &mut Lease) -> Result<Self::Outcome> {
+        let items = self.0;
+        let size = padded(items.len());
+        let mut fields = Fields::with_capacity(size * COLUMNS);
+        for item in &items {
+            fields.key(&item.key);
+            fields.millis(item.ttl.as_millis());
+        }
+        fields.nulls((size - items.len()) * COLUMNS);
+        let rows = lease.rows(Operation::Touch, core.statements.touch(size), fields).await?;
+        let touched: HashMap<SessionKey, Option<Version>> = rows
+            .iter()
+            .map(|row| Ok((row::key(Operation::Touch, row)?, row::version(row, 1))))
+            .collect::<Result<_>>()?;
+        for (key, version) in &touched {
+            core.shared.events.tell(Event::Changed { key: *key, version: *version });
+        }
+        let others: Vec<SessionKey> =
+            items.iter().map(|item| item.key).filter(|key| !touched.contains_key(key)).collect();
+        let found = core.look(lease, Operation::Touch, &others).await;
+        let outcome = |item: &TouchItem| {
+            if touched.contains_key(&item.key) {
+                return Ok(true);
+            }
+            // What is live now came after the touch; what cannot be read was in its way.
+            let found = found.as_ref().map_err(Clone::clone)?;
+            found.get(&item.key).cloned().transpose().map(|_came_later| false)
+        };
+        Ok(items.iter().map(outcome).collect())
+    }
+}

@@ -1,0 +1,124 @@
+//! The suite, on files and in memory, bare and batched, on a pool of the application's, and behind `Arc<dyn SessionStore>`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use session_conformance::{Foreign, Namespace, Suite, Target, Unavailable};
+use session_core::{SessionKey, SessionStore};
+use session_sql::{SqliteStore, SqliteStoreBuilder};
+use sqlx::{
+    AssertSqlSafe, Connection, SqliteConnection, SqlitePool,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
+
+type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
+
+/// One file for each namespace, which is also the name of the table.
+fn file(directory: &Path, namespace: &Namespace) -> PathBuf {
+    directory.join(format!("{namespace}.db"))
+}
+
+fn as_dyn(opened: session_core::Result<SqliteStore>) -> Opened {
+    opened.map(|store| -> Arc<dyn SessionStore> { Arc::new(store) }).map_err(Unavailable::because)
+}
+
+fn on_file(
+    name: &str,
+    directory: &Path,
+    settings: impl Fn() -> SqliteStoreBuilder + Send + Sync + 'static,
+) -> Target {
+    let settings = Arc::new(settings);
+    let open = {
+        let directory = directory.to_owned();
+        move |namespace: Namespace| {
+            let (settings, path) = (settings(), file(&directory, &namespace));
+            async move { as_dyn(settings.table(namespace.as_str()).open(path).await) }
+        }
+    };
+    let again = open.clone();
+    let directory = directory.to_owned();
+    Target::new(name, open).second_handle(move |namespace, _first| again(namespace)).foreign_bytes(
+        &[Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat],
+        move |namespace, key, foreign| {
+            let path = file(&directory, &namespace);
+            async move { plant(&path, namespace.as_str(), key, foreign).await.expect("planted") }
+        },
+    )
+}
+
+async fn run(connection: &mut SqliteConnection, sql: String) -> sqlx::Result<()> {
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.map(drop)
+}
+
+async fn plant(path: &Path, table: &str, key: SessionKey, foreign: Foreign) -> sqlx::Result<()> {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut connection = SqliteConnection::connect_with(&options).await?;
+    let (set, strict) = match foreign {
+        // The table refuses other types, so for a moment it must forget that it is strict.
+        Foreign::WrongType => ("v = 7, e = 'soon', n = 4, d = 'text'", false),
+        Foreign::Truncated => ("d = substr(d, 1, 5)", true),
+        _ => ("f = 2", true),
+    };
+    let strictness = async |strict: bool, connection: &mut SqliteConnection| {
+        let changed =
+            if strict { "sql || ' STRICT'" } else { "substr(sql, 1, length(sql) - length(' STRICT'))" };
+        let version: i64 = sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut *connection).await?;
+        run(
+            connection,
+            format!(
+                "PRAGMA writable_schema = ON;
+                UPDATE sqlite_schema SET sql = {changed} WHERE name = '{table}';
+                PRAGMA schema_version = {};
+                PRAGMA writable_schema = RESET;",
+                version + 1
+            ),
+        )
+        .await
+    };
+    if !strict {
+        strictness(false, &mut connection).await?;
+    }
+    let key = key.to_string();
+    run(&mut connection, format!("UPDATE {table} SET {set} WHERE k = x'{key}'")).await?;
+    if !strict {
+        strictness(true, &mut connection).await?;
+    }
+    connection.close().await
+}
+
+fn in_memory(name: &str, settings: impl Fn() -> SqliteStoreBuilder + Send + Sync + 'static) -> Target {
+    Target::new(name, move |namespace| {
+        let settings = settings();
+        async move { as_dyn(settings.table(namespace.as_str()).connect("sqlite::memory:").await) }
+    })
+    .second_handle(|_, first| async move { Ok(first) })
+}
+
+fn on_a_pool(name: &str, directory: &Path) -> Target {
+    let directory = directory.to_owned();
+    let open = move |namespace: Namespace| {
+        let path = file(&directory, &namespace);
+        async move {
+            let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+            let pool = SqlitePool::connect_with(options.journal_mode(SqliteJournalMode::Wal)).await;
+            let pool = pool.map_err(Unavailable::because)?;
+            as_dyn(SqliteStore::builder().table(namespace.as_str()).from_pool(pool).await)
+        }
+    };
+    let again = open.clone();
+    Target::new(name, open).second_handle(move |namespace, _first| again(namespace))
+}
+
+fn main() -> ExitCode {
+    let directory = tempfile::tempdir().expect("a directory");
+    Suite::new()
+        .target(on_file("sqlite-file", directory.path(), || SqliteStore::builder().batching(None)))
+        .target(on_file("sqlite-file-batched", directory.path(), SqliteStore::builder))
+        .target(in_memory("sqlite-memory", || SqliteStore::builder().batching(None)))
+        .target(in_memory("sqlite-memory-batched", SqliteStore::builder))
+        .target(on_a_pool("sqlite-pool", directory.path()))
+        .main()
+}
