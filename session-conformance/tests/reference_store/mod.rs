@@ -460,7 +460,7 @@ impl SessionStore for ReferenceStore {
             gap().await;
             self.call(Operation::Write, true, |space, _| {
                 if let Some(Slot::Ours(stored)) = space.slots.get_mut(key) {
-                    stored.indexed = true
+                    stored.indexed = true;
                 }
             })
             .await?;
