@@ -1,148 +1,139 @@
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use futures_util::FutureExt;
-use parking_lot::Mutex;
-use session_core::{Error, ErrorKind, Operation, Result, SessionKey, SessionStore};
+use session_core::{Error, ErrorKind, Operation, Result, SessionStore};
 use tokio::{
-    runtime::Handle,
     sync::{Notify, Semaphore, oneshot},
-    time::{Instant, timeout_at},
+    time::Instant,
 };
 
 use crate::{
+    attempt::attempt,
+    caller::Caller,
+    carrier::Carrier,
     kind::Kind,
-    lane::{Bounds, Lane, Waiting},
+    lane::{Arrival, Lane},
+    runtime::{Mutex, Runtime},
+    settings::BatchSettings,
+    waiting::Waiting,
 };
 
-/// The way of one kind of operation to the store: its lane, and the tasks that carry batches there.
-#[derive(Debug)]
+const NO_ANSWER: &str = "there was no answer within the deadline";
+
+/// The way of one kind of operation to the store: its lane, and what moves it.
 pub(crate) struct Channel<S, K: Kind> {
-    store: Arc<S>,
+    pub(crate) store: Arc<S>,
     lane: Mutex<Lane<K>>,
-    /// Places in the queue. Who finds none waits for one, so that memory does not grow.
-    places: Semaphore,
+    /// Places in the queue. Who finds none waits for one, in turn, so that the queue does not grow.
+    places: Arc<Semaphore>,
     deadline: Duration,
-    runtime: Handle,
+    runtime: Runtime,
+    /// Is told when a closed lane has become idle.
     idle: Notify,
 }
 
 impl<S: SessionStore + 'static, K: Kind> Channel<S, K> {
-    pub(crate) fn new(
-        store: Arc<S>,
-        bounds: Bounds,
-        queue: usize,
-        deadline: Duration,
-        runtime: Handle,
-    ) -> Arc<Self> {
+    pub(crate) fn new(store: &Arc<S>, settings: &BatchSettings, runtime: &Runtime) -> Arc<Self> {
         Arc::new(Self {
-            store,
-            lane: Mutex::new(Lane::new(bounds)),
-            places: Semaphore::new(queue),
-            deadline,
-            runtime,
+            store: Arc::clone(store),
+            lane: Mutex::new(Lane::new(*settings)),
+            places: Arc::new(Semaphore::new(settings.queue)),
+            deadline: settings.deadline,
+            runtime: runtime.clone(),
             idle: Notify::new(),
         })
     }
 
     /// Carries out one operation: at once if the way is free, else with all others that wait until it is.
     pub(crate) async fn submit(self: &Arc<Self>, item: K) -> K::Outcome {
-        if self.lane.lock().try_leave(item.key()) {
-            let _under_way = UnderWay { channel: self, keys: vec![*item.key()] };
-            return item.one(&*self.store).await;
+        let deadline = Runtime::now() + self.deadline;
+        let arrival = self.lane.lock().arrive(item.key(), deadline);
+        match arrival {
+            Arrival::Leave(ticket) => self.send_alone(item, ticket, deadline).await,
+            Arrival::Wait => self.stand_in_line(item, deadline).await,
+            Arrival::Closed => Err(Error::new(ErrorKind::Closed, K::OPERATION)),
         }
-        let deadline = Instant::now() + self.deadline;
-        let Ok(place) = timeout_at(deadline, self.places.acquire()).await else {
+    }
+
+    /// The caller itself carries its operation: no task, no queue.
+    async fn send_alone(self: &Arc<Self>, item: K, ticket: u64, deadline: Instant) -> K::Outcome {
+        let _under_way = UnderWay { channel: self, ticket };
+        match Runtime::until(deadline, attempt(item.one(&*self.store))).await {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(panicked)) => Err(K::lost(panicked)),
+            None => Err(K::lost(NO_ANSWER)),
+        }
+    }
+
+    async fn stand_in_line(self: &Arc<Self>, item: K, deadline: Instant) -> K::Outcome {
+        let mut caller = Caller::new(self, *item.key());
+        let Some(Ok(place)) = Runtime::until(deadline, Arc::clone(&self.places).acquire_owned()).await else {
             return Err(K::unsent("the queue is full: the store is slower than what is asked of it"));
         };
-        let Ok(_place) = place else { return Err(closed::<K>()) };
         let (reply, mut answer) = oneshot::channel();
-        let ticket = self.lane.lock().enqueue(item, reply);
-        // What was under way when the way was found busy may have come back before this was in the queue.
-        self.dispatch();
-        match timeout_at(deadline, &mut answer).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(K::lost("the batch was dropped")),
-            Err(_) if self.lane.lock().withdraw(ticket) => {
-                Err(K::unsent("it waited for its turn until the deadline"))
+        if !caller.enqueue(Waiting { item, deadline, reply, _place: place }) {
+            return Err(K::unsent("too many changes of this one session wait already"));
+        }
+        match Runtime::until(deadline, &mut answer).await {
+            Some(answer) => {
+                caller.answered();
+                // Everybody is told. Should that ever fail, then it is not known what came of it.
+                answer.unwrap_or_else(|_| Err(K::lost("the batch was dropped")))
             }
-            Err(_) => Err(K::lost("there was no answer within the deadline")),
+            None if caller.withdraw() => Err(K::expired()),
+            // The answer may have come since.
+            None => answer.try_recv().unwrap_or_else(|_| Err(K::lost(NO_ANSWER))),
         }
     }
 
-    /// Sends what waits, as far as there are free places.
-    fn dispatch(self: &Arc<Self>) {
-        loop {
-            let Some(batch) = self.lane.lock().next_batch() else { return };
-            let channel = Arc::clone(self);
-            self.runtime.spawn(async move { channel.carry(batch).await });
+    /// Changes the lane, then sends what may leave, as far as there is room, and tells [`drain`](Self::drain) if nothing is left.
+    ///
+    /// Both are one step under the lock. So there is never something that could leave and does not, and no wake-up to be lost.
+    pub(crate) fn change<T>(self: &Arc<Self>, change: impl FnOnce(&mut Lane<K>) -> T) -> T {
+        let (changed, mut batch, drained) = {
+            let mut lane = self.lane.lock();
+            (change(&mut lane), lane.next_batch(), lane.is_drained())
+        };
+        if drained {
+            self.idle.notify_waiters();
         }
+        while let Some(waiting) = batch {
+            self.runtime.spawn(Carrier::new(Arc::clone(self), waiting).run());
+            batch = self.lane.lock().next_batch();
+        }
+        changed
     }
 
-    /// Carries a batch to the store and its outcomes back.
-    async fn carry(self: Arc<Self>, batch: Vec<Waiting<K>>) {
-        let (items, replies): (Vec<K>, Vec<_>) =
-            batch.into_iter().map(|waiting| (waiting.item, waiting.reply)).unzip();
-        let under_way = UnderWay { channel: &self, keys: items.iter().map(|item| *item.key()).collect() };
-        let outcomes = guarded(&items, &*self.store).await;
-        // The way is free before the callers are told, so that what they do next finds it free.
-        drop(under_way);
-        for (reply, outcome) in replies.into_iter().zip(outcomes) {
-            // A caller that has given up does not want to know.
-            let _ = reply.send(outcome);
-        }
+    /// Refuses all operations from now on, but for those that wait already.
+    pub(crate) fn close(&self) {
+        self.lane.lock().close();
     }
 
-    /// Refuses all further operations that would have to wait, and waits until none is left.
+    /// Waits until nothing waits and nothing is under way, after [`close`](Self::close).
     pub(crate) async fn drain(&self) -> Result<()> {
-        self.places.close();
         let drained = async {
             loop {
+                // Registered before the question is asked, so that no answer is missed.
                 let idle = self.idle.notified();
-                if self.lane.lock().is_idle() {
+                if self.lane.lock().is_drained() {
                     return;
                 }
                 idle.await;
             }
         };
-        timeout_at(Instant::now() + self.deadline, drained).await.map_err(|_| {
+        Runtime::until(Runtime::now() + self.deadline, drained).await.ok_or_else(|| {
             Error::unavailable(Operation::Close, false).because("operations are still under way")
         })
     }
 }
 
-fn closed<K: Kind>() -> Error {
-    Error::new(ErrorKind::Closed, K::OPERATION)
-}
-
-/// A batch whose store panics, or miscounts, is a failed batch and not a lost one.
-async fn guarded<S: SessionStore, K: Kind>(items: &[K], store: &S) -> Vec<K::Outcome> {
-    let outcomes: std::result::Result<Vec<K::Outcome>, _> =
-        AssertUnwindSafe(K::many(items, store)).catch_unwind().await;
-    let reason = match outcomes {
-        Ok(outcomes) if outcomes.len() == items.len() => return outcomes,
-        Ok(outcomes) => format!("the store gave {} outcomes for {} items", outcomes.len(), items.len()),
-        Err(_) => "the store panicked".to_owned(),
-    };
-    items.iter().map(|_| Err(K::lost(&reason))).collect()
-}
-
-/// What was sent and is not back. Coming back sends what waits, also if it comes back by being dropped.
+/// What left alone and is not back. It comes back by being dropped, whatever came of it.
 struct UnderWay<'a, S: SessionStore + 'static, K: Kind> {
     channel: &'a Arc<Channel<S, K>>,
-    keys: Vec<SessionKey>,
+    ticket: u64,
 }
 
 impl<S: SessionStore + 'static, K: Kind> Drop for UnderWay<'_, S, K> {
     fn drop(&mut self) {
-        let idle = {
-            let mut lane = self.channel.lane.lock();
-            lane.came_back(&self.keys);
-            lane.is_idle()
-        };
-        if idle {
-            self.channel.idle.notify_waiters();
-        } else {
-            self.channel.dispatch();
-        }
+        self.channel.change(|lane| lane.back_alone(self.ticket));
     }
 }

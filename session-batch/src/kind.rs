@@ -5,11 +5,11 @@ use session_core::{
     WriteItem, WriteOutcome,
 };
 
-use crate::lane::Item;
+use crate::waiting::Item;
 
 /// An operation that exists as a single one and as a batch.
 pub(crate) trait Kind: Item<Outcome = Result<Self::Answer>> + Clone {
-    type Answer: std::fmt::Debug + Clone + Send;
+    type Answer: Send;
 
     const OPERATION: Operation;
 
@@ -22,6 +22,11 @@ pub(crate) trait Kind: Item<Outcome = Result<Self::Answer>> + Clone {
     /// What a caller is told whose operation may have been sent and came to nothing.
     fn lost(reason: &str) -> Error {
         Error::unavailable(Self::OPERATION, Self::CHANGES).because(reason)
+    }
+
+    /// What a caller is told whose turn did not come in time.
+    fn expired() -> Error {
+        Self::unsent("it waited for its turn until the deadline")
     }
 
     /// What a caller is told whose operation was not sent.

@@ -1,142 +1,148 @@
-use std::{
-    collections::{HashSet, VecDeque},
-    mem,
+use session_core::SessionKey;
+use tokio::time::Instant;
+
+use crate::{
+    queue::Queue,
+    runtime::Runtime,
+    settings::BatchSettings,
+    waiting::{Item, Waiting},
 };
 
-use session_core::SessionKey;
-use tokio::sync::oneshot;
-
-/// What one kind of operation needs to be batched.
-pub(crate) trait Item: std::fmt::Debug + Send + Sync + 'static {
-    /// What the caller gets.
-    type Outcome: std::fmt::Debug + Send + 'static;
-
-    /// Whether two operations on one key must not be under way at the same time.
-    const CHANGES: bool;
-
-    fn key(&self) -> &SessionKey;
-
-    /// About how many bytes it puts into a batch.
-    fn bytes(&self) -> usize;
+/// What becomes of an operation that arrives.
+pub(crate) enum Arrival {
+    /// It leaves at once and alone. It is under way until [`back_alone`](Lane::back_alone) gets this ticket.
+    Leave(u64),
+    /// It waits, outside until it has a place in the queue.
+    Wait,
+    /// Nothing is taken any more.
+    Closed,
 }
 
-/// An operation that waits for a batch, with the way back to its caller.
-#[derive(Debug)]
-pub(crate) struct Waiting<I: Item> {
+/// An operation that left alone. Its caller carries it.
+struct Alone {
     ticket: u64,
-    pub(crate) item: I,
-    pub(crate) reply: oneshot::Sender<I::Outcome>,
+    key: SessionKey,
+    deadline: Instant,
 }
 
-/// How much goes into a batch, and how many batches are under way.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) batch_items: usize,
-    pub(crate) batch_bytes: usize,
-    pub(crate) in_flight: usize,
-}
-
-/// The queue of one kind of operation, and what of it is under way: the whole decision of who leaves when. Held under one lock, and without
-/// any waiting of its own, so that it can be checked by model.
-#[derive(Debug)]
+/// Who of one kind of operation waits, who is under way, and the whole decision of who leaves when. Held under one lock; never waits itself.
 pub(crate) struct Lane<I: Item> {
-    bounds: Bounds,
-    waiting: VecDeque<Waiting<I>>,
-    next_ticket: u64,
-    /// Batches and single operations that were sent and are not back.
-    in_flight: usize,
-    /// The keys that are being changed by them.
-    busy: HashSet<SessionKey>,
+    settings: BatchSettings,
+    closed: bool,
+    /// How many callers wait for a place in the queue.
+    outside: usize,
+    queue: Queue<I>,
+    /// How many batches are under way.
+    batches: usize,
+    /// What else is under way: with the batches, no more than there may be batches.
+    alone: Vec<Alone>,
 }
 
 impl<I: Item> Lane<I> {
-    pub(crate) fn new(bounds: Bounds) -> Self {
-        Self { bounds, waiting: VecDeque::new(), next_ticket: 0, in_flight: 0, busy: HashSet::new() }
+    pub(crate) fn new(settings: BatchSettings) -> Self {
+        let alone = Vec::with_capacity(settings.in_flight);
+        Self { settings, closed: false, outside: 0, queue: Queue::new(), batches: 0, alone }
     }
 
-    /// Whether an operation may leave at once, alone: there is a free place, and nobody waits who would be overtaken. If so, it is under
-    /// way from now on, until [`came_back`](Self::came_back).
-    pub(crate) fn try_leave(&mut self, key: &SessionKey) -> bool {
-        let free = self.waiting.is_empty() && self.in_flight < self.bounds.in_flight;
-        if !free || (I::CHANGES && !self.busy.insert(*key)) {
-            return false;
+    /// An operation arrives. It leaves at once if there is room, and if nobody waits who would be overtaken.
+    pub(crate) fn arrive(&mut self, key: &SessionKey, deadline: Instant) -> Arrival {
+        if self.closed {
+            return Arrival::Closed;
         }
-        self.in_flight += 1;
-        true
-    }
-
-    /// Puts an operation at the end of the queue. Returns the ticket by which it can be withdrawn.
-    pub(crate) fn enqueue(&mut self, item: I, reply: oneshot::Sender<I::Outcome>) -> u64 {
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
-        self.waiting.push_back(Waiting { ticket, item, reply });
-        ticket
-    }
-
-    /// Takes an operation out of the queue again. `false` if it was sent.
-    pub(crate) fn withdraw(&mut self, ticket: u64) -> bool {
-        let place = self.waiting.iter().position(|waiting| waiting.ticket == ticket);
-        place.and_then(|place| self.waiting.remove(place)).is_some()
-    }
-
-    /// Says that a batch with these keys is back, whatever came of it.
-    pub(crate) fn came_back<'a>(&mut self, keys: impl IntoIterator<Item = &'a SessionKey>) {
-        self.in_flight -= 1;
-        if I::CHANGES {
-            for key in keys {
-                self.busy.remove(key);
-            }
+        let free = self.outside == 0 && self.queue.none_ready() && self.has_room();
+        if !free || !self.queue.hold(key) {
+            self.outside += 1;
+            return Arrival::Wait;
         }
+        let ticket = self.queue.ticket();
+        self.alone.push(Alone { ticket, key: *key, deadline });
+        Arrival::Leave(ticket)
     }
 
-    /// The next batch, if there is a free place and something that may leave. It is under way from now on.
-    ///
-    /// In the order in which they came, but for changes of a key that is being changed: these stay, and so do all later ones of that key. Not
-    /// many are passed over like this, so that a hot key does not make every batch search a long queue. Whose caller is gone is left out, and
-    /// was never sent.
+    /// One that waited outside goes away.
+    pub(crate) fn leave_outside(&mut self) {
+        self.outside -= 1;
+    }
+
+    /// One that waited outside has a place, and stands in the queue from now on, under the ticket that is returned. It stays outside if too
+    /// many changes of its key stand there.
+    pub(crate) fn enqueue(&mut self, waiting: Waiting<I>) -> Result<u64, Waiting<I>> {
+        let ticket = self.queue.push(waiting, self.settings.per_key())?;
+        self.outside -= 1;
+        Ok(ticket)
+    }
+
+    /// Takes an operation out of the queue, if it was not sent.
+    pub(crate) fn withdraw(&mut self, ticket: u64, key: &SessionKey) -> Option<Waiting<I>> {
+        self.queue.remove(ticket, key)
+    }
+
+    /// The next batch, oldest first, if there is room for one and something to send. It is under way until [`back`](Self::back).
     pub(crate) fn next_batch(&mut self) -> Option<Vec<Waiting<I>>> {
-        if self.in_flight >= self.bounds.in_flight {
+        self.reclaim();
+        if !self.has_room() {
             return None;
         }
-        let (mut batch, mut stay) = (Vec::new(), VecDeque::new());
-        let (mut bytes, mut held_back) = (0, HashSet::new());
-        while let Some(next) = self.waiting.pop_front() {
-            if next.reply.is_closed() {
-                continue;
-            }
-            let key = *next.item.key();
-            if I::CHANGES && (self.busy.contains(&key) || held_back.contains(&key)) {
-                held_back.insert(key);
-                stay.push_back(next);
-                if stay.len() >= 4 * self.bounds.batch_items {
-                    break;
-                }
-                continue;
-            }
-            let fits = batch.len() < self.bounds.batch_items
-                && (batch.is_empty() || bytes + next.item.bytes() <= self.bounds.batch_bytes);
-            if !fits {
-                self.waiting.push_front(next);
-                break;
-            }
-            bytes += next.item.bytes();
-            if I::CHANGES {
-                self.busy.insert(key);
-            }
+        // The first one leaves however large it is.
+        let first = self.queue.pop(usize::MAX)?;
+        let mut bytes_left = self.settings.batch_bytes.saturating_sub(first.item.bytes());
+        let mut batch = vec![first];
+        while batch.len() < self.settings.batch_items
+            && let Some(next) = self.queue.pop(bytes_left)
+        {
+            bytes_left -= next.item.bytes();
             batch.push(next);
         }
-        // What stays goes back to the front, before those that were not looked at.
-        stay.append(&mut self.waiting);
-        self.waiting = mem::take(&mut stay);
-        if batch.is_empty() {
-            return None;
-        }
-        self.in_flight += 1;
+        self.batches += 1;
         Some(batch)
     }
 
-    /// Whether nothing waits and nothing is under way.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty() && self.in_flight == 0
+    /// A batch with these keys is back, whatever came of it.
+    pub(crate) fn back(&mut self, keys: impl IntoIterator<Item = SessionKey>) {
+        self.batches -= 1;
+        for key in keys {
+            self.queue.release(&key);
+        }
+    }
+
+    /// An operation that had left alone is back, whatever came of it.
+    pub(crate) fn back_alone(&mut self, ticket: u64) {
+        // It is not there if it was given up for lost.
+        if let Some(place) = self.alone.iter().position(|alone| alone.ticket == ticket) {
+            let alone = self.alone.swap_remove(place);
+            self.queue.release(&alone.key);
+        }
+    }
+
+    /// Takes no more operations. Those that wait, outside or in the queue, are still sent.
+    pub(crate) fn close(&mut self) {
+        self.closed = true;
+    }
+
+    /// Empties the queue, because nobody is left who could carry a batch.
+    pub(crate) fn abandon(&mut self) -> Vec<Waiting<I>> {
+        self.queue.clear()
+    }
+
+    /// Whether it is closed, nobody waits and nothing is under way.
+    pub(crate) fn is_drained(&self) -> bool {
+        // What waits for another change of its key need not be asked for: that one is ready or under way.
+        self.closed
+            && self.outside == 0
+            && self.queue.none_ready()
+            && self.batches == 0
+            && self.alone.is_empty()
+    }
+
+    fn has_room(&self) -> bool {
+        self.batches + self.alone.len() < self.settings.in_flight
+    }
+
+    /// Gives up for lost what left alone and is not back by its deadline. A caller that keeps its future and does not poll it cannot bring the
+    /// operation back, and must not stop everybody else.
+    fn reclaim(&mut self) {
+        while let Some(lost) = self.alone.iter().find(|alone| Runtime::has_passed(alone.deadline)) {
+            self.back_alone(lost.ticket);
+        }
     }
 }

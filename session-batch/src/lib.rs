@@ -1,10 +1,21 @@
 #![doc = include_str!("../README.md")]
 
+mod attempt;
+mod batch;
 mod batched;
+mod caller;
+mod carrier;
 mod channel;
 mod kind;
 mod lane;
+mod queue;
+#[cfg(not(shuttle))]
+mod runtime;
+#[cfg(shuttle)]
+#[path = "runtime_model.rs"]
+mod runtime;
 mod settings;
+mod waiting;
 
 pub use batched::Batched;
 pub use settings::BatchSettings;

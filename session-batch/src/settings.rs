@@ -1,22 +1,35 @@
 use std::time::Duration;
 
-use crate::lane::Bounds;
-
-/// How operations are gathered.
+/// How operations are gathered. The defaults suit a store on the same network; most programs need no others.
 ///
-/// The defaults are what measured best on PostgreSQL, MariaDB, MongoDB and Redis.
+/// ```
+/// use std::time::Duration;
+/// use session_batch::BatchSettings;
+///
+/// let settings = BatchSettings::default().batch_items(64).deadline(Duration::from_secs(2));
+/// # let _ = settings;
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct BatchSettings {
-    pub(crate) bounds: Bounds,
+    pub(crate) on: bool,
+    pub(crate) batch_items: usize,
+    pub(crate) batch_bytes: usize,
+    pub(crate) in_flight: usize,
     pub(crate) queue: usize,
     pub(crate) deadline: Duration,
 }
 
+/// As many changes of one key may wait in any queue, as far as it goes.
+const LEAST_PER_KEY: usize = 128;
+
 impl Default for BatchSettings {
     fn default() -> Self {
         Self {
-            bounds: Bounds { batch_items: 128, batch_bytes: 4 << 20, in_flight: 2 },
+            on: true,
+            batch_items: 128,
+            batch_bytes: 4 << 20,
+            in_flight: 2,
             queue: 8_192,
             deadline: Duration::from_secs(5),
         }
@@ -24,34 +37,51 @@ impl Default for BatchSettings {
 }
 
 impl BatchSettings {
+    /// Gathers nothing: every operation goes straight to the store within, as if this crate were not there.
+    pub fn off() -> Self {
+        Self { on: false, ..Self::default() }
+    }
+
     /// The most operations in a batch. 128 unless set; one is the least.
     pub fn batch_items(mut self, items: usize) -> Self {
-        self.bounds.batch_items = items.max(1);
+        self.batch_items = items.max(1);
         self
     }
 
-    /// About how many bytes a batch may have; a single larger operation travels alone. 4 MiB unless set.
+    /// The most bytes that the operations of a batch have together, about 128 for each beside its data. 4 MiB unless set. An operation that is
+    /// larger by itself travels alone.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
-        self.bounds.batch_bytes = bytes;
+        self.batch_bytes = bytes;
         self
     }
 
-    /// How many batches of each kind of operation are under way at a time, 1 to 4. Two unless set: one goes while the other comes.
+    /// How many batches of each kind of operation (reads, writes, touches, deletes) are under way at a time, 1 to 4. Two unless set: one goes
+    /// while the other comes. An operation that is sent alone counts as a batch.
     pub fn in_flight(mut self, batches: usize) -> Self {
-        self.bounds.in_flight = batches.clamp(1, 4);
+        self.in_flight = batches.clamp(1, 4);
         self
     }
 
-    /// How many operations of each kind may wait for a batch; further callers wait for a place. 8,192 unless set; one is the least.
+    /// How many operations of each kind wait for a batch; further callers wait for a place, in turn. 8,192 unless set, 1 to 1,048,576.
+    ///
+    /// Changes of one key may take up an eighth of it, or 128 places if that is more. What exceeds this fails as
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable), so that one session under fire does not keep out all others.
     pub fn queue(mut self, operations: usize) -> Self {
         self.queue = operations.clamp(1, 1 << 20);
         self
     }
 
     /// How long an operation may take, waiting included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set.
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; a day is the most.
+    ///
+    /// Give the store within a shorter one of its own: it knows best what came of an operation that was sent.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
+        self.deadline = deadline.min(Duration::from_hours(24));
         self
+    }
+
+    /// How many changes of one key may wait for the one before them.
+    pub(crate) fn per_key(&self) -> usize {
+        (self.queue / 8).max(LEAST_PER_KEY)
     }
 }

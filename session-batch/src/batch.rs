@@ -1,0 +1,88 @@
+use std::mem;
+
+use session_core::{SessionKey, SessionStore};
+use tokio::{sync::oneshot, time::Instant};
+
+use crate::{attempt::attempt, kind::Kind, runtime::Runtime, waiting::Waiting};
+
+/// Operations on their way to the store together, with the ways back to their callers. However it ends, each caller is told.
+pub(crate) struct Batch<K: Kind> {
+    keys: Vec<SessionKey>,
+    items: Vec<K>,
+    replies: Vec<oneshot::Sender<K::Outcome>>,
+    /// The latest of the callers' deadlines: when nobody is left who wants to know.
+    deadline: Instant,
+    sent: bool,
+}
+
+impl<K: Kind> Batch<K> {
+    /// A batch of these operations, but for those whose deadline has passed. Their places in the queue are free from now on.
+    pub(crate) fn new(waiting: Vec<Waiting<K>>) -> Self {
+        let keys = waiting.iter().map(|waiting| *waiting.item.key()).collect();
+        let (late, timely): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|waiting| Runtime::has_passed(waiting.deadline));
+        for waiting in late {
+            tell(waiting.reply, Err(K::expired()));
+        }
+        let deadline = timely.iter().map(|waiting| waiting.deadline).max().unwrap_or_else(Runtime::now);
+        let (items, replies) = timely.into_iter().map(|waiting| (waiting.item, waiting.reply)).unzip();
+        Self { keys, items, replies, deadline, sent: false }
+    }
+
+    /// The keys that are held for this batch.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = SessionKey> {
+        self.keys.iter().copied()
+    }
+
+    /// Sends it, and returns an outcome for each operation, also if the store panics, miscounts, or does not answer in time.
+    pub(crate) async fn send<S: SessionStore>(&mut self, store: &S) -> Vec<K::Outcome> {
+        self.sent = true;
+        let outcomes = attempt(async {
+            match &*self.items {
+                [] => Vec::new(),
+                // The store's plain statement is at least as good for one.
+                [item] => vec![item.clone().one(store).await],
+                items => K::many(items, store).await,
+            }
+        });
+        let reason = match Runtime::until(self.deadline, outcomes).await {
+            Some(Ok(outcomes)) if outcomes.len() == self.items.len() => return outcomes,
+            Some(Ok(outcomes)) => {
+                format!("the store gave {} outcomes for {} items", outcomes.len(), self.items.len())
+            }
+            Some(Err(panicked)) => panicked.to_owned(),
+            None => "there was no answer within the deadline".to_owned(),
+        };
+        self.items.iter().map(|_| Err(K::lost(&reason))).collect()
+    }
+
+    /// Tells every caller its outcome.
+    pub(crate) fn answer(mut self, outcomes: Vec<K::Outcome>) {
+        for (reply, outcome) in mem::take(&mut self.replies).into_iter().zip(outcomes) {
+            tell(reply, outcome);
+        }
+    }
+}
+
+impl<K: Kind> Drop for Batch<K> {
+    fn drop(&mut self) {
+        for reply in mem::take(&mut self.replies) {
+            let error = if self.sent { K::lost(RUNTIME_GONE) } else { K::unsent(RUNTIME_GONE) };
+            tell(reply, Err(error));
+        }
+    }
+}
+
+const RUNTIME_GONE: &str = "the runtime that carries batches has shut down";
+
+/// Tells callers that nobody is left to carry their operations.
+pub(crate) fn turn_away<K: Kind>(abandoned: Vec<Waiting<K>>) {
+    for waiting in abandoned {
+        tell(waiting.reply, Err(K::unsent(RUNTIME_GONE)));
+    }
+}
+
+fn tell<T>(reply: oneshot::Sender<T>, outcome: T) {
+    // A caller that has given up does not want to know.
+    let _ = reply.send(outcome);
+}

@@ -1,0 +1,28 @@
+use session_core::SessionKey;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::Instant,
+};
+
+/// What one kind of operation needs to be batched.
+pub(crate) trait Item: Send + Sync + 'static {
+    /// What the caller gets.
+    type Outcome: Send + 'static;
+
+    /// Whether it changes records. Two changes of one key are never under way at the same time.
+    const CHANGES: bool;
+
+    fn key(&self) -> &SessionKey;
+
+    /// About how many bytes it puts into a batch.
+    fn bytes(&self) -> usize;
+}
+
+/// An operation that waits for a batch, with the way back to its caller.
+pub(crate) struct Waiting<I: Item> {
+    pub(crate) item: I,
+    pub(crate) deadline: Instant,
+    pub(crate) reply: oneshot::Sender<I::Outcome>,
+    /// Its place in the queue, which is free again when this is dropped.
+    pub(crate) _place: OwnedSemaphorePermit,
+}

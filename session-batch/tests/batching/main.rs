@@ -1,0 +1,14 @@
+//! The rules of batching, over a store whose calls can be held back, counted, and made to fail.
+
+mod backpressure;
+mod cancellation;
+mod closing;
+mod deadlines;
+mod failures;
+mod gate;
+mod inside;
+mod order;
+mod sending;
+mod setup;
+mod under_load;
+mod waits;
