@@ -1,4 +1,4 @@
-use std::{collections::HashSet, ops::Range};
+use std::collections::HashSet;
 
 use session_core::SessionKey;
 
@@ -11,27 +11,33 @@ const MAX_BYTES: usize = 4 << 20;
 /// How many sizes of statements there are: 1, 2, 4, and so on up to [`MAX_ITEMS`].
 pub(crate) const SIZES: usize = MAX_ITEMS.ilog2() as usize + 1;
 
-/// Cuts a batch into consecutive parts, each small enough for one statement and without a key that occurs twice: what is carried out
-/// part by part happens in the order of the items.
-pub(crate) fn parts(items: impl IntoIterator<Item = (SessionKey, usize)>) -> Vec<Range<usize>> {
-    let mut parts = Vec::new();
-    let (mut start, mut bytes, mut keys) = (0, 0, HashSet::new());
-    let mut len = 0;
-    for (at, (key, item_bytes)) in items.into_iter().enumerate() {
-        let fits = at - start < MAX_ITEMS && (at == start || bytes + item_bytes <= MAX_BYTES);
-        if !fits || !keys.insert(key) {
-            parts.push(start..at);
-            (start, bytes) = (at, 0);
+/// Cuts a batch into parts, each small enough for one statement and without a key that occurs twice: what is carried out part by part
+/// happens in the order of the items. An item is its number, its key and the length of its data.
+pub(crate) fn parts(items: impl IntoIterator<Item = (usize, SessionKey, usize)>) -> Vec<Vec<usize>> {
+    let mut parts: Vec<Vec<usize>> = Vec::new();
+    let (mut bytes, mut keys) = (0, HashSet::new());
+    for (number, key, item_bytes) in items {
+        let fits = parts.last().is_some_and(|part| {
+            part.len() < MAX_ITEMS && bytes + item_bytes <= MAX_BYTES && !keys.contains(&key)
+        });
+        if !fits {
+            parts.push(Vec::new());
+            bytes = 0;
             keys.clear();
-            keys.insert(key);
         }
+        keys.insert(key);
         bytes += item_bytes;
-        len = at + 1;
-    }
-    if start < len {
-        parts.push(start..len);
+        if let Some(part) = parts.last_mut() {
+            part.push(number);
+        }
     }
     parts
+}
+
+/// The outcomes of all items in the order of their numbers.
+pub(crate) fn in_order<T>(mut outcomes: Vec<(usize, T)>) -> Vec<T> {
+    outcomes.sort_unstable_by_key(|(number, _)| *number);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// The least size of statement that has room for so many items.
@@ -56,18 +62,19 @@ mod tests {
 
     #[test]
     fn a_part_ends_before_a_key_comes_again() {
-        let items = [1, 2, 1, 1, 3, 2].map(|n| (key(n), 10));
-        assert_eq!(parts(items), [0..2, 2..3, 3..6]);
-        assert_eq!(parts([]), []);
+        let items = [1, 2, 1, 1, 3, 2].into_iter().enumerate().map(|(number, n)| (number, key(n), 10));
+        assert_eq!(parts(items), [vec![0, 1], vec![2], vec![3, 4, 5]]);
+        assert!(parts([]).is_empty());
     }
 
     #[test]
     fn a_part_is_bounded_in_items_and_bytes() {
-        let many = (0..300).map(|n| (key(n), 10));
-        assert_eq!(parts(many), [0..128, 128..256, 256..300]);
+        let lens = |parts: Vec<Vec<usize>>| parts.iter().map(Vec::len).collect::<Vec<_>>();
+        let many = (0..300).map(|n| (usize::from(n), key(n), 10));
+        assert_eq!(lens(parts(many)), [128, 128, 44]);
         let large = [1, 5 << 20, 1, 3 << 20, 2 << 20].into_iter().enumerate();
-        let large = large.map(|(n, bytes)| (key(u16::try_from(n).expect("few")), bytes));
-        assert_eq!(parts(large), [0..1, 1..2, 2..4, 4..5]);
+        let large = large.map(|(n, bytes)| (n, key(u16::try_from(n).expect("few")), bytes));
+        assert_eq!(parts(large), [vec![0], vec![1], vec![2, 3], vec![4]]);
     }
 
     #[test]

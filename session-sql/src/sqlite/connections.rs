@@ -20,8 +20,8 @@ type Slot = Arc<Mutex<Option<SqliteConnection>>>;
 
 /// The ways to the database.
 pub(crate) enum Connections {
-    /// One connection writes and some read beside it.
-    File { writer: Slot, readers: Vec<Slot>, free: Arc<Semaphore>, options: Box<Options> },
+    /// One connection writes, some read beside it, and one moves the write-ahead log.
+    File { writer: Slot, readers: Vec<Slot>, free: Arc<Semaphore>, mover: Slot, options: Box<Options> },
     /// A database in memory belongs to its connection.
     Memory { only: Slot },
     /// A pool that belongs to the application.
@@ -31,6 +31,7 @@ pub(crate) enum Connections {
 pub(crate) struct Options {
     writer: SqliteConnectOptions,
     reader: SqliteConnectOptions,
+    mover: SqliteConnectOptions,
 }
 
 /// A connection in use by one operation.
@@ -55,10 +56,20 @@ impl Options {
         };
         let options = options.pragma("cache_size", format!("-{}", settings.cache_kib));
         Self {
-            reader: options.clone().create_if_missing(false).pragma("query_only", "1"),
+            reader: options
+                .clone()
+                .create_if_missing(false)
+                .pragma("query_only", "1")
+                .pragma("mmap_size", settings.mmap_size.to_string()),
+            mover: options
+                .clone()
+                .create_if_missing(false)
+                .busy_timeout(MOVER_PATIENCE)
+                .pragma("synchronous", settings.synchronous.name()),
+            // It moves the log itself only if the connection for that does not keep up.
             writer: options
                 .pragma("synchronous", settings.synchronous.name())
-                .pragma("wal_autocheckpoint", settings.wal_autocheckpoint.to_string()),
+                .pragma("wal_autocheckpoint", settings.wal_autocheckpoint.saturating_mul(8).to_string()),
         }
     }
 
@@ -67,6 +78,9 @@ impl Options {
         open(&self.writer, Operation::Connect).await
     }
 }
+
+/// How long the log's mover, and with it all writers, wait for those who still read from the log.
+const MOVER_PATIENCE: Duration = Duration::from_millis(50);
 
 /// How long SQLite waits for the locks of other processes: less than the deadline, so that it is SQLite that gives up, and we know it.
 fn busy_timeout(deadline: Duration) -> Duration {
@@ -83,6 +97,7 @@ impl Connections {
             writer: Arc::new(Mutex::new(Some(writer))),
             readers: (0..readers).map(|_| Slot::default()).collect(),
             free: Arc::new(Semaphore::new(readers)),
+            mover: Slot::default(),
             options: Box::new(options),
         }
     }
@@ -123,10 +138,21 @@ impl Connections {
         Ok(Lease::Own { slot, _free: Some(place) })
     }
 
+    /// The connection that moves the write-ahead log; for all but files, where SQLite's own way is kept, the one that writes.
+    pub(crate) async fn mover(&self, operation: Operation) -> Result<Lease> {
+        let Self::File { mover, options, .. } = self else { return self.writer(operation).await };
+        let mut slot = Arc::clone(mover).lock_owned().await;
+        if slot.is_none() {
+            *slot = Some(open(&options.mover, operation).await?);
+        }
+        Ok(Lease::Own { slot, _free: None })
+    }
+
     /// Closes what is ours, when those who use it are done.
     pub(crate) async fn close(&self) -> Result<()> {
         let slots: Vec<&Slot> = match self {
-            Self::File { writer, readers, .. } => readers.iter().chain([writer]).collect(),
+            // The last one to be closed moves what is left of the log.
+            Self::File { writer, readers, mover, .. } => readers.iter().chain([mover, writer]).collect(),
             Self::Memory { only } => vec![only],
             Self::Pool(_) => Vec::new(),
         };

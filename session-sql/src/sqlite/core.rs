@@ -1,13 +1,15 @@
-use std::{collections::HashMap, future::Future, ops::Range, sync::Arc, time::Duration};
+use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
 use session_core::{Error, Event, Operation, Record, Result, SessionKey, Write};
 use sqlx::{SqlStr, sqlite::SqliteRow};
 use tokio::sync::watch;
 
 use super::{
+    checkpoint::Checkpoints,
     connections::{Connections, Lease},
-    errors::closed,
+    errors::{closed, is_too_long},
     fields::Fields,
+    packed,
     registry::Shared,
     row,
     statements::Statements,
@@ -26,6 +28,9 @@ pub(crate) struct Core {
     pub(crate) connections: Connections,
     pub(crate) statements: Statements,
     pub(crate) shared: Shared,
+    pub(crate) checkpoints: Arc<Checkpoints>,
+    /// Whether the database stores text as UTF-8, in which bytes can be joined.
+    pub(crate) utf8: bool,
     pub(crate) closed: watch::Sender<bool>,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
@@ -36,6 +41,9 @@ pub(crate) trait Change: Send + 'static {
     type Outcome: Send + 'static;
 
     const OPERATION: Operation;
+
+    /// How many records it changes at most, about.
+    fn items(&self) -> usize;
 
     /// Makes the change, and tells the listeners.
     fn make(self, core: &Core, lease: &mut Lease) -> impl Future<Output = Result<Self::Outcome>> + Send;
@@ -72,8 +80,10 @@ impl Core {
         self.ensure_open(C::OPERATION)?;
         let core = Arc::clone(self);
         let changing = async move {
+            let items = change.items();
             let outcome = change.make(&core, &mut lease).await;
             drop((lease, turn));
+            core.checkpoints.changed(items);
             if outcome.as_ref().is_err_and(Error::may_have_applied) {
                 core.shared.events.tell(Event::Missed);
             }
@@ -82,25 +92,25 @@ impl Core {
         deadline.change(C::OPERATION, changing).await
     }
 
-    /// Makes the changes of a batch part by part. After a part that found no answer, the rest is not tried: it would only wait, too.
+    /// Makes the changes of a batch part by part, and returns the outcomes with the numbers of their items. After a part that found no answer, the rest is not
+    /// tried: it would only wait, too.
     pub(crate) async fn in_parts<T, C>(
         self: &Arc<Self>,
-        parts: Vec<Range<usize>>,
-        part: impl Fn(Range<usize>) -> C,
-    ) -> Vec<Result<T>>
+        parts: Vec<Vec<usize>>,
+        part: impl Fn(&[usize]) -> C,
+    ) -> Vec<(usize, Result<T>)>
     where
         C: Change<Outcome = Vec<Result<T>>>,
     {
-        let mut results = Vec::with_capacity(parts.last().map_or(0, |last| last.end));
+        let mut results = Vec::with_capacity(parts.iter().map(Vec::len).sum());
         let mut outage: Option<Error> = None;
-        for range in parts {
-            let len = range.len();
+        for numbers in parts {
             if let Some(error) = &outage {
-                results.extend((0..len).map(|_| Err(error.clone())));
+                results.extend(numbers.into_iter().map(|number| (number, Err(error.clone()))));
                 continue;
             }
-            match self.change(part(range)).await {
-                Ok(outcomes) => results.extend(outcomes),
+            match self.change(part(&numbers)).await {
+                Ok(outcomes) => results.extend(numbers.into_iter().zip(outcomes)),
                 Err(error) => {
                     if error.is_transient() {
                         let unsent = Error::unavailable(C::OPERATION, false);
@@ -110,7 +120,7 @@ impl Core {
                                 .with_source(error.clone()),
                         );
                     }
-                    results.extend((0..len).map(|_| Err(error.clone())));
+                    results.extend(numbers.into_iter().map(|number| (number, Err(error.clone()))));
                 }
             }
         }
@@ -134,11 +144,9 @@ impl Core {
         let mut results = Vec::with_capacity(keys.len());
         let mut outage: Option<Error> = None;
         for part in keys.chunks(MAX_ITEMS) {
-            let found = if let Some(error) = &outage {
-                Err(error.clone())
-            } else {
-                let (sql, fields) = self.reading(part);
-                self.ask(Operation::Read, sql, fields).await.and_then(|rows| sorted(Operation::Read, &rows))
+            let found = match &outage {
+                Some(error) => Err(error.clone()),
+                None => self.find(part).await,
             };
             match found {
                 Ok(found) => results.extend(part.iter().map(|key| found.get(key).cloned().transpose())),
@@ -151,13 +159,29 @@ impl Core {
         results
     }
 
-    fn reading(&self, keys: &[SessionKey]) -> (SqlStr, Fields) {
-        let size = padded(keys.len());
-        let mut fields = Fields::with_capacity(size);
-        for key in keys.iter().cycle().take(size) {
-            fields.key(key);
+    /// What is under some keys. Packed into one row, unless there is a record that has to be looked at by itself.
+    async fn find(&self, keys: &[SessionKey]) -> Result<Found> {
+        if self.utf8 && keys.len() > 1 {
+            let (sql, fields) = (self.statements.read_packed(padded(keys.len())), keys_of(keys));
+            match self.ask(Operation::Read, sql, fields).await {
+                Ok(rows) => {
+                    if let Some(row) = rows.first()
+                        && let Some(found) = packed::records(Operation::Read, row)?
+                    {
+                        return Ok(found);
+                    }
+                }
+                // Together they are longer than a value may be.
+                Err(error) if is_too_long(&error) => {}
+                Err(error) => return Err(error),
+            }
         }
-        (self.statements.read(size), fields)
+        let (sql, fields) = self.reading(keys);
+        self.ask(Operation::Read, sql, fields).await.and_then(|rows| sorted(Operation::Read, &rows))
+    }
+
+    fn reading(&self, keys: &[SessionKey]) -> (SqlStr, Fields) {
+        (self.statements.read(padded(keys.len())), keys_of(keys))
     }
 
     /// What is under the keys of those items of a change that were not changed.
@@ -178,6 +202,16 @@ impl Core {
             }
         }
     }
+}
+
+/// The parameters of a statement that reads.
+fn keys_of(keys: &[SessionKey]) -> Fields {
+    let size = padded(keys.len());
+    let mut fields = Fields::with_capacity(size);
+    for key in keys.iter().cycle().take(size) {
+        fields.key(key);
+    }
+    fields
 }
 
 /// Rows of [`Statements::read`] by their keys.

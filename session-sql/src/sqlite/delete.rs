@@ -1,4 +1,4 @@
-use std::{collections::HashSet, ops::Range, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use session_core::{DeleteItem, DeleteOutcome, Event, Expected, Operation, Result, SessionKey};
 
@@ -8,7 +8,7 @@ use super::{
     fields::Fields,
     row,
 };
-use crate::chunk::{padded, parts};
+use crate::chunk::{in_order, padded, parts};
 
 /// How many parameters of the statement an item has.
 const COLUMNS: usize = 2;
@@ -18,14 +18,19 @@ struct DeletePart(Vec<DeleteItem>);
 
 impl Core {
     pub(crate) async fn delete_many(self: &Arc<Self>, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        let parts = parts(items.iter().map(|item| (item.key, 0)));
-        self.in_parts(parts, |range: Range<usize>| DeletePart(items[range].to_vec())).await
+        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)));
+        let part = |numbers: &[usize]| DeletePart(numbers.iter().map(|&number| items[number]).collect());
+        in_order(self.in_parts(parts, part).await)
     }
 }
 
 impl Change for DeletePart {
     type Outcome = Vec<Result<DeleteOutcome>>;
     const OPERATION: Operation = Operation::Delete;
+
+    fn items(&self) -> usize {
+        self.0.len()
+    }
 
     async fn make(self, core: &Core, lease: &mut Lease) -> Result<Self::Outcome> {
         let items = self.0;

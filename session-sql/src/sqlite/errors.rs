@@ -36,6 +36,12 @@ pub(crate) fn is_fatal(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::WorkerCrashed)
 }
 
+/// Whether a value was longer than SQLite takes.
+pub(crate) fn is_too_long(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
+    source.and_then(primary_code) == Some(code::TOOBIG)
+}
+
 fn meaning(operation: Operation, error: &sqlx::Error) -> (ErrorKind, &'static str) {
     let changes = changes(operation);
     let unavailable = |may_have_applied| ErrorKind::Unavailable { may_have_applied };

@@ -65,6 +65,14 @@ impl Fields {
         self.version(expected.as_ref());
     }
 
+    /// Version, ttl, data, and the expected version.
+    pub(crate) fn renewal(&mut self, write: &Write, when: When) {
+        self.version(Some(&write.version));
+        self.millis(write.ttl.as_millis());
+        self.push(&write.data[..]);
+        self.version(if let When::Version(version) = &when { Some(version) } else { None });
+    }
+
     /// NULL for each of so many parameters.
     pub(crate) fn nulls(&mut self, fields: usize) {
         for _ in 0..fields {

@@ -59,9 +59,9 @@ impl Maintenance for Direct {
         let (mut freed, limit) = (0, limit.max(1));
         while freed < limit {
             let wanted = (limit - freed).min(MAX_PURGE);
-            let some = self.0.purge(wanted).await?;
-            freed += some;
-            if some < wanted {
+            let purged = self.0.purge(wanted).await?;
+            freed += purged.freed;
+            if purged.looked_at < wanted {
                 break;
             }
         }
@@ -69,24 +69,44 @@ impl Maintenance for Direct {
     }
 }
 
+/// What a purge found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Purged {
+    pub(crate) freed: usize,
+    /// As many as were asked for, if there may be more.
+    pub(crate) looked_at: usize,
+}
+
 impl Core {
-    /// Frees some of the expired records, those first that expired first, and returns how many.
-    pub(crate) async fn purge(self: &Arc<Self>, limit: usize) -> Result<usize> {
+    /// Looks at so many of the records that may have expired, those first that have been due for longest, and frees those that have.
+    pub(crate) async fn purge(self: &Arc<Self>, limit: usize) -> Result<Purged> {
         self.change(Purge(limit)).await
     }
 }
 
 impl Change for Purge {
-    type Outcome = usize;
+    type Outcome = Purged;
     const OPERATION: Operation = Operation::Purge;
 
-    async fn make(self, core: &Core, lease: &mut Lease) -> Result<usize> {
-        let mut fields = Fields::with_capacity(1);
-        fields.push(i64::try_from(self.0).unwrap_or(i64::MAX));
-        let rows = lease.rows(Self::OPERATION, core.statements.purge.clone(), fields).await?;
-        for row in &rows {
+    fn items(&self) -> usize {
+        self.0
+    }
+
+    async fn make(self, core: &Core, lease: &mut Lease) -> Result<Purged> {
+        let limit = || {
+            let mut fields = Fields::with_capacity(1);
+            fields.push(i64::try_from(self.0).unwrap_or(i64::MAX));
+            fields
+        };
+        let freed = lease.rows(Self::OPERATION, core.statements.purge.clone(), limit()).await?;
+        for row in &freed {
             core.shared.events.tell(Event::Expired { key: row::key(Self::OPERATION, row)? });
         }
-        Ok(rows.len())
+        let freed = freed.len();
+        if freed == self.0 {
+            return Ok(Purged { freed, looked_at: freed });
+        }
+        let postponed = lease.rows(Self::OPERATION, core.statements.postpone.clone(), limit()).await?.len();
+        Ok(Purged { freed, looked_at: (freed + postponed).min(self.0) })
     }
 }

@@ -1,6 +1,7 @@
 //! The SQLite backend. All of its SQL is in `statements`.
 
 mod builder;
+mod checkpoint;
 mod connections;
 mod core;
 mod delete;
@@ -8,6 +9,7 @@ mod errors;
 mod fields;
 mod maintenance;
 mod owner_index;
+mod packed;
 mod purge;
 mod registry;
 mod rename;

@@ -53,6 +53,10 @@ impl Change for DeleteOwner {
     type Outcome = Vec<SessionKey>;
     const OPERATION: Operation = Operation::DeleteOwner;
 
+    fn items(&self) -> usize {
+        1
+    }
+
     async fn make(self, core: &Core, lease: &mut Lease) -> Result<Vec<SessionKey>> {
         let mut fields = Fields::with_capacity(2);
         fields.push(self.owner.as_str());

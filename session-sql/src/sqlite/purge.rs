@@ -31,7 +31,7 @@ async fn run(core: Weak<Core>, mut closed: watch::Receiver<bool>, interval: Dura
         loop {
             let Some(core) = core.upgrade() else { return };
             match core.purge(BATCH).await {
-                Ok(freed) if freed == BATCH => {}
+                Ok(purged) if purged.looked_at == BATCH => {}
                 Ok(_) => break,
                 Err(error) => {
                     tracing::warn!(%error, "expired sessions could not be purged; the next round tries again");

@@ -32,6 +32,10 @@ impl Change for Rename {
     type Outcome = RenameOutcome;
     const OPERATION: Operation = Operation::Rename;
 
+    fn items(&self) -> usize {
+        1
+    }
+
     async fn make(self, core: &Core, lease: &mut Lease) -> Result<RenameOutcome> {
         let Self { old, new, write, expected } = self;
         let mut fields = Fields::with_capacity(8);

@@ -5,19 +5,20 @@ use tokio::time::{Duration, Instant, sleep};
 use super::{
     errors::{config, failed},
     statements::{
-        BEGIN, HAS_TABLE, MAKE_SCHEMA_TABLE, OLDEST, SCHEMA_OF, SCHEMA_VERSION, SET_SCHEMA, Statements,
-        USE_WAL, VERSION,
+        BEGIN, ENCODING, HAS_TABLE, MAKE_SCHEMA_TABLE, OLDEST, SCHEMA_OF, SCHEMA_VERSION, SET_SCHEMA,
+        Statements, USE_WAL, VERSION,
     },
 };
 use crate::table::Table;
 
-/// Checks that the database can be used, and makes or renews the schema of `table`. Nothing is changed unless all checks pass.
+/// Checks that the database can be used, and makes or renews the schema of `table`. Nothing is changed unless all checks pass. Tells whether
+/// the database stores text as UTF-8.
 pub(crate) async fn prepare(
     connection: &mut SqliteConnection,
     table: &Table,
     statements: &Statements,
     use_wal: Option<Duration>,
-) -> Result<()> {
+) -> Result<bool> {
     let sqlite: String = sqlx::query_scalar(VERSION).fetch_one(&mut *connection).await.map_err(broken)?;
     check_version(&sqlite)?;
     check_schema(connection, table).await?;
@@ -38,7 +39,9 @@ pub(crate) async fn prepare(
         // A database that is only readable says so now, and not at the first login.
         sqlx::query(statements.probe.clone()).execute(&mut *transaction).await.map_err(broken)?;
     }
-    transaction.commit().await.map_err(broken)
+    transaction.commit().await.map_err(broken)?;
+    let encoding: String = sqlx::query_scalar(ENCODING).fetch_one(connection).await.map_err(broken)?;
+    Ok(encoding == "UTF-8")
 }
 
 fn broken(error: sqlx::Error) -> Error {

@@ -51,6 +51,7 @@ pub(crate) struct Settings {
     pub(crate) watch_capacity: usize,
     pub(crate) wal_autocheckpoint: u32,
     pub(crate) cache_kib: u32,
+    pub(crate) mmap_size: u64,
 }
 
 /// What SQLite accepts as one value, less what the rest of a row may need.
@@ -69,6 +70,7 @@ impl Default for Settings {
             watch_capacity: 4_096,
             wal_autocheckpoint: 8_000,
             cache_kib: 16_384,
+            mmap_size: 1 << 30,
         }
     }
 }

@@ -23,11 +23,20 @@ pub(crate) const OLDEST: (u32, u32) = (3, 42);
 /// The clock ticks in milliseconds and the fraction is a binary one, so it is rounded to the tick that it stands for.
 const NOW: &str = "CAST(unixepoch('subsec') * 1000 + 0.5 AS INTEGER)";
 
+/// The longest time, in milliseconds, between two looks of the purge at one row.
+///
+/// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
+/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive. A session whose time was
+/// cut short may therefore take up space for that long.
+const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
+
 /// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
 #[derive(Clone, Debug)]
 pub(crate) struct Statements {
     read: [SqlStr; SIZES],
+    read_packed: [SqlStr; SIZES],
     write: [SqlStr; SIZES],
+    renew: [SqlStr; SIZES],
     touch: [SqlStr; SIZES],
     delete: [SqlStr; SIZES],
     pub(crate) rename: SqlStr,
@@ -37,6 +46,7 @@ pub(crate) struct Statements {
     pub(crate) page: SqlStr,
     pub(crate) count: SqlStr,
     pub(crate) purge: SqlStr,
+    pub(crate) postpone: SqlStr,
     pub(crate) probe: SqlStr,
     /// What makes the schema of version 1, and so on.
     pub(crate) migrations: Vec<Vec<SqlStr>>,
@@ -46,6 +56,15 @@ pub(crate) const VERSION: &str = "SELECT sqlite_version()";
 
 /// The file of the main database; empty in memory.
 pub(crate) const FILE: &str = "SELECT file FROM pragma_database_list WHERE name = 'main'";
+
+/// How the database stores text.
+pub(crate) const ENCODING: &str = "PRAGMA encoding";
+
+/// Moves what it can from the write-ahead log to the database file, while others read and write.
+pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
+
+/// Moves everything, and waits until nobody reads from the log any more, so that the next change starts it anew.
+pub(crate) const RESTART_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 pub(crate) const USE_WAL: &str = "PRAGMA journal_mode = WAL";
 
@@ -69,7 +88,9 @@ impl Statements {
         let c_is_live = live("c.");
         Self {
             read: each(read),
+            read_packed: each(read_packed),
             write: each(write),
+            renew: each(renew),
             touch: each(touch),
             delete: each(delete),
             // In one step: an expired row under the new key makes way, anything else there is in the way, and because the row of the
@@ -92,10 +113,15 @@ impl Statements {
                 WHERE c.k > ? AND {c_is_live} ORDER BY c.k LIMIT ?"
             )),
             count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
-            // The lock is held from the search to the deletion, so what is renewed meanwhile is not found.
+            // The lock is held from the search to the deletion, so what is renewed meanwhile is not freed.
             purge: sql(format!(
-                "DELETE FROM {table} WHERE rowid IN (SELECT c.rowid FROM {table} AS c
-                WHERE c.f = {FORMAT} AND c.e <= {NOW} AND {c_is_ours} ORDER BY c.e LIMIT ?) RETURNING k"
+                "DELETE FROM {table} AS c WHERE c.rowid IN ({due}) AND {c_is_ours} AND c.e <= {NOW} RETURNING k",
+                due = due(table)
+            )),
+            postpone: sql(format!(
+                "UPDATE {table} AS c SET b = min(max(c.e, {NOW} + 1), {NOW} + {LONGEST_WAIT})
+                WHERE c.rowid IN ({due}) AND NOT ({c_is_ours} AND c.e <= {NOW}) RETURNING k",
+                due = due(table)
             )),
             probe: sql(format!("DELETE FROM {table} WHERE 0")),
             migrations: vec![vec![
@@ -104,13 +130,14 @@ impl Statements {
                         k BLOB NOT NULL UNIQUE,
                         v BLOB NOT NULL,
                         e INTEGER NOT NULL,
+                        b INTEGER NOT NULL,
                         o TEXT,
                         f INTEGER NOT NULL,
                         n INTEGER NOT NULL,
                         d BLOB NOT NULL
                     ) STRICT"
                 )),
-                sql(format!("CREATE INDEX {table}_expiry ON {table} (e) WHERE f = {FORMAT}")),
+                sql(format!("CREATE INDEX {table}_due ON {table} (b) WHERE f = {FORMAT}")),
                 sql(format!("CREATE INDEX {table}_owner ON {table} (o) WHERE o IS NOT NULL")),
             ]],
         }
@@ -121,10 +148,26 @@ impl Statements {
         self.read[size_index(size)].clone()
     }
 
+    /// Parameters as for [`read`](Self::read). Returns one row: everything that is ours, one record behind the
+    /// other, each as key, version, owner and data; the numbers that go with them, three for each: what is left in milliseconds, the length of
+    /// the owner or -1, and the length of the data; and whether there is anything that is not ours.
+    ///
+    /// For databases in UTF-8 only: in others, bytes do not survive being joined. A row for each record costs half of all the time of a batch, because each
+    /// makes its own way from SQLite's thread to ours.
+    pub(crate) fn read_packed(&self, size: usize) -> SqlStr {
+        self.read_packed[size_index(size)].clone()
+    }
+
     /// Parameters for each item: key, version, ttl, whether the owner is kept, new owner, data, [condition](WHEN_ABSENT), and the
     /// expected version. To fill up: NULL. Returns the keys that were written.
     pub(crate) fn write(&self, size: usize) -> SqlStr {
         self.write[size_index(size)].clone()
+    }
+
+    /// For items with an expected version that keep the owner. Parameters for each: key, version, ttl, data, and the expected version. To fill
+    /// up: NULL. Returns the keys that were written.
+    pub(crate) fn renew(&self, size: usize) -> SqlStr {
+        self.renew[size_index(size)].clone()
     }
 
     /// Parameters for each item: key and ttl. Returns the keys that were touched, with their versions.
@@ -172,12 +215,30 @@ fn read(table: &Table, size: usize) -> String {
     )
 }
 
+fn read_packed(table: &Table, size: usize) -> String {
+    let keys = vec!["?"; size].join(", ");
+    let ours = ours("c.");
+    format!(
+        "SELECT CAST(group_concat(c.k || c.v || coalesce(c.o, '') || c.d, '') FILTER (WHERE {ours}) AS BLOB),
+            group_concat(
+                (c.e - {NOW}) || ' ' || coalesce(length(CAST(c.o AS BLOB)), -1) || ' ' || c.n, ' '
+            ) FILTER (WHERE {ours}),
+            total(NOT {ours}) > 0
+        FROM {table} AS c WHERE c.k IN ({keys}) AND (c.e > {NOW} OR NOT {ours})"
+    )
+}
+
+/// The rows that the purge looks at next.
+fn due(table: &Table) -> String {
+    format!("SELECT x.rowid FROM {table} AS x WHERE x.f = {FORMAT} AND x.b <= {NOW} ORDER BY x.b LIMIT ?")
+}
+
 /// Exact, because the whole statement holds the write lock: nobody comes between the condition and the change.
 fn write(table: &Table, size: usize) -> String {
     let (ours, live) = (ours("c."), live("c."));
     format!(
-        "INSERT INTO {table} (k, v, e, o, f, n, d)
-        SELECT i.column1, i.column2, {NOW} + i.column3,
+        "INSERT INTO {table} (k, v, e, b, o, f, n, d)
+        SELECT i.column1, i.column2, {NOW} + i.column3, {NOW} + min(i.column3, {LONGEST_WAIT}),
             CASE WHEN i.column4 THEN CASE WHEN {live} THEN c.o END ELSE i.column5 END,
             {FORMAT}, length(i.column6), i.column6
         FROM (VALUES {}) AS i LEFT JOIN {table} AS c ON c.k = i.column1
@@ -193,10 +254,22 @@ fn write(table: &Table, size: usize) -> String {
     )
 }
 
+/// The `+` keeps SQLite from making an index of the items and looking up every row of the table in that
+/// (<https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_>).
+fn renew(table: &Table, size: usize) -> String {
+    format!(
+        "UPDATE {table} AS c SET v = i.column2, e = {NOW} + i.column3, n = length(i.column4), d = i.column4
+        FROM (VALUES {}) AS i
+        WHERE c.k = +i.column1 AND c.v = +i.column5 AND c.v <> i.column2 AND {} RETURNING k",
+        values(size, 5),
+        live("c.")
+    )
+}
+
 fn touch(table: &Table, size: usize) -> String {
     format!(
         "UPDATE {table} AS c SET e = {NOW} + i.column2 FROM (VALUES {}) AS i
-        WHERE c.k = i.column1 AND {} RETURNING k, v",
+        WHERE c.k = +i.column1 AND {} RETURNING k, v",
         values(size, 2),
         live("c.")
     )

@@ -1,4 +1,4 @@
-use std::{collections::HashMap, ops::Range, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use session_core::{Event, Operation, Result, SessionKey, TouchItem, Version};
 
@@ -8,7 +8,7 @@ use super::{
     fields::Fields,
     row,
 };
-use crate::chunk::{padded, parts};
+use crate::chunk::{in_order, padded, parts};
 
 /// How many parameters of the statement an item has.
 const COLUMNS: usize = 2;
@@ -18,14 +18,19 @@ struct TouchPart(Vec<TouchItem>);
 
 impl Core {
     pub(crate) async fn touch_many(self: &Arc<Self>, items: &[TouchItem]) -> Vec<Result<bool>> {
-        let parts = parts(items.iter().map(|item| (item.key, 0)));
-        self.in_parts(parts, |range: Range<usize>| TouchPart(items[range].to_vec())).await
+        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)));
+        let part = |numbers: &[usize]| TouchPart(numbers.iter().map(|&number| items[number]).collect());
+        in_order(self.in_parts(parts, part).await)
     }
 }
 
 impl Change for TouchPart {
     type Outcome = Vec<Result<bool>>;
     const OPERATION: Operation = Operation::Touch;
+
+    fn items(&self) -> usize {
+        self.0.len()
+    }
 
     async fn make(self, core: &Core, lease: &mut Lease) -> Result<Self::Outcome> {
         let items = self.0;
