@@ -6,6 +6,7 @@
 //! candidates whose quartiles overlap are equally fast as far as the run can tell.
 
 pub mod args;
+pub mod callers;
 pub mod child;
 pub mod executor;
 pub mod keys;
