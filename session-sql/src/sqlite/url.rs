@@ -10,7 +10,7 @@ use super::{
 
 /// What may stand behind the `?`.
 const OPTIONS: &str =
-    "mode, table, synchronous, readers, deadline_ms, max_data_len, purge_interval_ms, batching";
+    "mode, table, synchronous, readers, deadline_ms, max_data_len, mmap_size, purge_interval_ms, batching";
 
 /// Reads a URL, whose options overrule those of the builder.
 pub(crate) fn parse(url: &str, mut builder: SqliteStoreBuilder) -> Result<(Place, SqliteStoreBuilder)> {
@@ -49,6 +49,7 @@ pub(crate) fn parse(url: &str, mut builder: SqliteStoreBuilder) -> Result<(Place
             "readers" => builder = builder.readers(number(name, value)?),
             "deadline_ms" => builder = builder.deadline(Duration::from_millis(number(name, value)?)),
             "max_data_len" => builder = builder.max_data_len(number(name, value)?),
+            "mmap_size" => builder = builder.mmap_size(number(name, value)?),
             "purge_interval_ms" => {
                 builder = builder.purge_interval(Some(Duration::from_millis(number(name, value)?)));
             }
