@@ -1,4 +1,4 @@
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
@@ -66,6 +66,22 @@ impl TryFrom<&[u8]> for SessionKey {
     }
 }
 
+impl FromStr for SessionKey {
+    type Err = Error;
+
+    /// Reads what `Display` has written: for forms and links of an administration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidId`] if these are not 66 hexadecimal digits in lower case.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let bytes = HEXLOWER.decode(text.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidId, Operation::Validate)
+                .because("a key is written as 66 hexadecimal digits in lower case")
+        })
+    }
+}
+
 impl fmt::Display for SessionKey {
     /// The whole key in hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -92,6 +108,15 @@ mod tests {
         let digest = &key.to_string()[2..];
         assert_eq!(key.shard(), 0);
         assert_eq!(digest, "c90232586b801f9558a76f2f963eccd831d9fe6775e4c8f1446b2331aa2132f2");
+    }
+
+    #[test]
+    fn comes_back_from_its_text_and_from_no_other() {
+        let key = SessionId::generate().key();
+        assert_eq!(key.to_string().parse::<SessionKey>().expect("its own text"), key);
+        for text in ["", "00", &"0".repeat(67), &"A".repeat(66), &"g".repeat(66), &"é".repeat(33)] {
+            assert_eq!(text.parse::<SessionKey>().expect_err(text).kind(), ErrorKind::InvalidId);
+        }
     }
 
     #[test]
