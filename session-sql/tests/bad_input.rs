@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use session_core::{Error, ErrorKind, SessionId, SessionKey, SessionStore, Ttl, When, Write};
+use session_core::{Error, ErrorKind, SessionId, SessionKey, SessionStore, Ttl, When, Write, WriteItem};
 use session_sql::SqliteStore;
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
@@ -161,31 +161,61 @@ async fn a_damaged_page_is_an_error_for_what_is_on_it() {
         assert!(store.write(key, write(3_000), When::Absent).await.expect("a write").is_written());
     }
     store.close().await.expect("closed");
-    // Most pages hold one record each; some of those in the middle are overwritten.
+    // Which page holds what: each session of 3,000 bytes has one for itself.
+    let options = SqliteConnectOptions::new().filename(&file);
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a connection");
+    let pages: Vec<i64> = sqlx::query_scalar(
+        "SELECT pageno FROM dbstat WHERE name = 'sessions' AND pagetype = 'leaf' AND ncell = 1 ORDER BY pageno",
+    )
+    .fetch_all(&mut connection)
+    .await
+    .expect("the pages");
+    connection.close().await.expect("closed");
+    assert!(pages.len() > 100, "{} pages with one session each", pages.len());
     let mut bytes = fs::OpenOptions::new().write(true).open(&file).expect("the file");
-    let pages = bytes.metadata().expect("its length").len() / 4_096;
-    for page in pages / 2..pages / 2 + 3 {
-        bytes.seek(SeekFrom::Start(page * 4_096)).expect("in the file");
+    let damaged = &pages[50..55];
+    for page in damaged {
+        let page = u64::try_from(*page).expect("a number of a page");
+        bytes.seek(SeekFrom::Start((page - 1) * 4_096)).expect("in the file");
         bytes.write_all(&[0xA5; 4_096]).expect("damaged");
     }
     drop(bytes);
-    let store = SqliteStore::builder().batching(None).open(&file).await.expect("the rest is whole");
-    let (mut whole, mut damaged) = (0, 0);
-    for key in &keys {
-        match store.read(key).await {
+    let before = fs::read(&file).expect("the file");
+    let store = SqliteStore::builder().open(&file).await.expect("the rest is whole");
+    let (mut lost, mut good) = (Vec::new(), Vec::new());
+    for (key, found) in keys.iter().zip(store.read_many(&keys).await) {
+        match found {
             Ok(Some(record)) => {
                 assert_eq!(record.data, write(3_000).data);
-                whole += 1;
+                good.push(*key);
             }
             Ok(None) => panic!("a damaged page was taken for an empty session"),
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
                 assert!(error.to_string().contains("the database file is damaged"), "{error}");
-                let creation = store.write(key, write(10), When::Absent).await;
-                assert_eq!(creation.expect_err("not over a damaged page").kind(), ErrorKind::Corrupt);
-                damaged += 1;
+                lost.push(*key);
             }
         }
     }
-    assert!(whole > 0 && damaged > 0, "{whole} whole, {damaged} damaged");
+    assert_eq!((lost.len(), good.len()), (damaged.len(), keys.len() - damaged.len()));
+    for key in &lost {
+        assert_eq!(store.read(key).await.expect_err("alone, too").kind(), ErrorKind::Corrupt);
+    }
+    // In one batch: who is on a damaged page is refused, and all others are written.
+    let item = |key: &SessionKey| WriteItem { key: *key, write: write(10), when: When::Any };
+    let items: Vec<WriteItem> = lost.iter().chain(&good[..20]).map(item).collect();
+    let outcomes = store.write_many(&items).await;
+    for outcome in &outcomes[..lost.len()] {
+        let error = outcome.as_ref().expect_err("not over a damaged page");
+        assert_eq!(error.kind(), ErrorKind::Corrupt);
+    }
+    for outcome in &outcomes[lost.len()..] {
+        assert!(outcome.as_ref().expect("a write").is_written());
+    }
+    store.close().await.expect("closed");
+    let after = fs::read(&file).expect("the file");
+    for page in damaged {
+        let at = (usize::try_from(*page).expect("a number of a page") - 1) * 4_096;
+        assert_eq!(after[at..at + 4_096], before[at..at + 4_096], "what is left of it is left alone");
+    }
 }

@@ -97,13 +97,14 @@ fn in_memory(name: &str, settings: impl Fn() -> SqliteStoreBuilder + Send + Sync
     .second_handle(|_, first| async move { Ok(first) })
 }
 
-fn on_a_pool(name: &str, directory: &Path) -> Target {
+fn on_a_pool(name: &str, directory: &Path, encoding: &'static str) -> Target {
     let directory = directory.to_owned();
     let open = move |namespace: Namespace| {
         let path = file(&directory, &namespace);
         async move {
             let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
-            let pool = SqlitePool::connect_with(options.journal_mode(SqliteJournalMode::Wal)).await;
+            let options = options.pragma("encoding", encoding).journal_mode(SqliteJournalMode::Wal);
+            let pool = SqlitePool::connect_with(options).await;
             let pool = pool.map_err(Unavailable::because)?;
             as_dyn(SqliteStore::builder().table(namespace.as_str()).from_pool(pool).await)
         }
@@ -119,6 +120,8 @@ fn main() -> ExitCode {
         .target(on_file("sqlite-file-batched", directory.path(), SqliteStore::builder))
         .target(in_memory("sqlite-memory", || SqliteStore::builder().batching(None)))
         .target(in_memory("sqlite-memory-batched", SqliteStore::builder))
-        .target(on_a_pool("sqlite-pool", directory.path()))
+        .target(on_a_pool("sqlite-pool", directory.path(), "'UTF-8'"))
+        // Where text is stored in another way, batches cannot be packed.
+        .target(on_a_pool("sqlite-utf16", directory.path(), "'UTF-16'"))
         .main()
 }

@@ -1,6 +1,6 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
-use session_core::{Error, Event, Operation, Record, Result, SessionKey, Write};
+use session_core::{Error, ErrorKind, Event, Operation, Record, Result, SessionKey, Write};
 use sqlx::{SqlStr, sqlite::SqliteRow};
 use tokio::sync::watch;
 
@@ -111,6 +111,13 @@ impl Core {
             }
             match self.change(part(&numbers)).await {
                 Ok(outcomes) => results.extend(numbers.into_iter().zip(outcomes)),
+                // A damaged page concerns only those on it, and a statement that failed has changed nothing.
+                Err(error) if error.kind() == ErrorKind::Corrupt && numbers.len() > 1 => {
+                    for number in numbers {
+                        let outcome = self.change(part(&[number])).await;
+                        results.push((number, outcome.and_then(|outcomes| only(C::OPERATION, outcomes))));
+                    }
+                }
                 Err(error) => {
                     if error.is_transient() {
                         let unsent = Error::unavailable(C::OPERATION, false);
@@ -149,6 +156,12 @@ impl Core {
                 None => self.find(part).await,
             };
             match found {
+                // A damaged page concerns only those on it.
+                Err(error) if error.kind() == ErrorKind::Corrupt && part.len() > 1 => {
+                    for key in part {
+                        results.push(self.read(key).await);
+                    }
+                }
                 Ok(found) => results.extend(part.iter().map(|key| found.get(key).cloned().transpose())),
                 Err(error) => {
                     results.extend(part.iter().map(|_| Err(error.clone())));
@@ -212,6 +225,12 @@ fn keys_of(keys: &[SessionKey]) -> Fields {
         fields.key(key);
     }
     fields
+}
+
+/// The outcome of a batch of one.
+pub(crate) fn only<T>(operation: Operation, mut outcomes: Vec<Result<T>>) -> Result<T> {
+    let missing = || Error::new(ErrorKind::Internal, operation).because("a batch gave no outcome");
+    outcomes.pop().unwrap_or_else(|| Err(missing()))
 }
 
 /// Rows of [`Statements::read`] by their keys.

@@ -9,7 +9,11 @@ use session_core::{
 use sqlx::SqlitePool;
 use tokio::time::timeout;
 
-use super::{builder::SqliteStoreBuilder, core::Core, errors::closed};
+use super::{
+    builder::SqliteStoreBuilder,
+    core::{Core, only},
+    errors::closed,
+};
 
 /// Sessions in a table of an SQLite database.
 ///
@@ -151,13 +155,6 @@ impl SessionStore for SqliteStore {
     fn watch(&self) -> Option<&dyn Watch> {
         self.store().watch()
     }
-}
-
-/// The outcome of a batch of one.
-fn only<T>(operation: Operation, mut outcomes: Vec<Result<T>>) -> Result<T> {
-    let missing =
-        || Error::new(session_core::ErrorKind::Internal, operation).because("a batch gave no outcome");
-    outcomes.pop().unwrap_or_else(|| Err(missing()))
 }
 
 #[async_trait]
