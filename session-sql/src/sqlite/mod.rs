@@ -10,6 +10,8 @@ mod fields;
 mod maintenance;
 mod owner_index;
 mod packed;
+#[cfg(test)]
+mod plans;
 mod purge;
 mod registry;
 mod rename;
