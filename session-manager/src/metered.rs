@@ -1,0 +1,3 @@
+/// To come.
+#[derive(Debug)]
+pub struct Metered<S>(S);
