@@ -1,11 +1,11 @@
 use std::time::Instant;
 
-use session_core::{Owner, OwnerChange, RenameOutcome};
+use session_core::{Owner, OwnerChange, RenameOutcome, SessionId};
 
 use crate::{
     Result, Session, SessionError, SessionEvent,
     base::Base,
-    state::{Extra, Link, Live, Part},
+    state::{Extra, Link, Live, Part, Prepared, State},
 };
 
 impl Session {
@@ -69,38 +69,52 @@ impl Session {
             let id = old_id.rotate();
             let (new, sent_at) = (id.key(), Instant::now());
             let outcome = manager.store().rename(&old, &new, prepared.write.clone(), expected).await;
-            let mut state = handle.state.lock();
-            match outcome {
-                Ok(RenameOutcome::Renamed) => {
-                    let before = state.base().and_then(|base| base.owner.clone());
-                    state.changes.saved(prepared.stamp);
-                    let base = prepared.into_base(before, sent_at);
-                    let owner = base.owner.clone();
-                    state.link = Link::Live(Live { id, key: new, base });
-                    drop(state);
-                    manager.tell(|| SessionEvent::Rotated { old, new, owner });
-                    return Ok(());
-                }
-                Ok(RenameOutcome::Conflict(Some(record))) => {
-                    let now = Base::of(record, sent_at)?;
-                    state.rebase(now);
-                }
-                Ok(RenameOutcome::Conflict(None)) => {
-                    state.link = Link::Gone;
-                    return Err(state.gone());
-                }
-                // A random id that is taken: draw another one.
-                Ok(RenameOutcome::Occupied) => {}
-                Err(error) => {
-                    if error.may_have_applied() {
-                        state.link = Link::Unsure(old_id);
-                    }
-                    return Err(error.into());
-                }
+            let moved = handle.state.lock().settle_move(prepared, outcome, sent_at, old_id, id)?;
+            if let Some(owner) = moved {
+                manager.tell(|| SessionEvent::Rotated { old, new, owner });
+                return Ok(());
             }
-            drop(state);
             manager.yield_to_rivals(&old, attempt, &mut among_rivals).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
+    }
+}
+
+impl State {
+    /// Takes note of what came of a rename: the owner since, or `None` if it is to be tried again.
+    fn settle_move(
+        &mut self,
+        prepared: Prepared,
+        outcome: session_core::Result<RenameOutcome>,
+        sent_at: Instant,
+        old: SessionId,
+        new: SessionId,
+    ) -> Result<Option<Option<Owner>>> {
+        match outcome {
+            Ok(RenameOutcome::Renamed) => {
+                let before = self.base().and_then(|base| base.owner.clone());
+                self.changes.saved(prepared.stamp);
+                let base = prepared.into_base(before, sent_at);
+                let owner = base.owner.clone();
+                self.link = Link::Live(Live { key: new.key(), id: new, base });
+                Ok(Some(owner))
+            }
+            Ok(RenameOutcome::Conflict(Some(record))) => {
+                self.rebase(Base::of(record, sent_at)?);
+                Ok(None)
+            }
+            Ok(RenameOutcome::Conflict(None)) => {
+                self.link = Link::Gone;
+                Err(self.gone())
+            }
+            // A random id that is taken: draw another one.
+            Ok(RenameOutcome::Occupied) => Ok(None),
+            Err(error) => {
+                if error.may_have_applied() {
+                    self.link = Link::Unsure(old);
+                }
+                Err(error.into())
+            }
+        }
     }
 }

@@ -71,32 +71,11 @@ impl Session {
             };
             let sent_at = Instant::now();
             let sent = manager.send(&key, prepared.write.clone(), expected).await?;
-            let mut state = handle.state.lock();
-            match sent {
-                Sent::Written => {
-                    state.wrote(prepared, sent_at);
-                    return Ok(Saved::Written);
-                }
-                Sent::Superseded(now) => {
-                    state.changes.saved(prepared.stamp);
-                    state.rebase(now);
-                    return Ok(Saved::Written);
-                }
-                Sent::Gone => {
-                    state.link = Link::Gone;
-                    return Err(state.gone());
-                }
-                Sent::Conflict(now) => {
-                    if manager.settings().same_key == SameKey::Fail {
-                        let keys = state.changed_by_both(&now.payload);
-                        if !keys.is_empty() {
-                            return Err(SessionError::SameKey { keys });
-                        }
-                    }
-                    state.rebase(now);
-                }
+            if let Some(saved) =
+                handle.state.lock().settle(prepared, sent, sent_at, manager.settings().same_key)?
+            {
+                return Ok(saved);
             }
-            drop(state);
             manager.yield_to_rivals(&key, attempt, &mut among_rivals).await;
         }
         Err(SessionError::Contended { attempts: manager.settings().max_attempts })
@@ -165,6 +144,39 @@ impl State {
             Link::Fresh | Link::Presented(_) | Link::Unsure(_) => Ok(Step::Done(Saved::Nothing)),
             Link::Gone => Err(self.gone()),
         }
+    }
+
+    /// Takes note of what came of a save; `None` if it is to be tried again.
+    fn settle(
+        &mut self,
+        prepared: Prepared,
+        sent: Sent,
+        sent_at: Instant,
+        policy: SameKey,
+    ) -> Result<Option<Saved>> {
+        match sent {
+            Sent::Written => self.wrote(prepared, sent_at),
+            Sent::Superseded(now) => {
+                self.changes.saved(prepared.stamp);
+                self.rebase(now);
+            }
+            Sent::Gone => {
+                self.link = Link::Gone;
+                return Err(self.gone());
+            }
+            Sent::Conflict(now) => {
+                let keys = match policy {
+                    SameKey::Fail => self.changed_by_both(&now.payload),
+                    SameKey::LastWriterWins => Vec::new(),
+                };
+                if !keys.is_empty() {
+                    return Err(SessionError::SameKey { keys });
+                }
+                self.rebase(now);
+                return Ok(None);
+            }
+        }
+        Ok(Some(Saved::Written))
     }
 
     /// Takes note that all changes up to those in `prepared` are stored.

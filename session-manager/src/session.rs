@@ -127,18 +127,14 @@ impl Session {
     /// # Errors
     /// As [`get`](Self::get); then nothing is removed.
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        loop {
-            let mut state = self.0.state.lock();
-            if let Lookup::Known(stored) = state.stored(key)? {
-                let value = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
-                if value.is_some() {
-                    state.changes.remove(key);
-                }
-                return Ok(value);
-            }
-            drop(state);
-            self.load().await?;
+        self.load().await?;
+        let mut state = self.0.state.lock();
+        let Lookup::Known(stored) = state.stored(key)? else { return Ok(None) };
+        let value = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
+        if value.is_some() {
+            state.changes.remove(key);
         }
+        Ok(value)
     }
 
     /// Removes all values, locally until the next [`save`](Self::save). The session itself stays, and so do its owner, its label, and values under
@@ -277,10 +273,13 @@ impl Session {
 
     /// As [`load`](Self::load), for those who hold the turn.
     pub(crate) async fn load_in_turn(&self) -> Result<bool> {
+        if let Some(known) = self.known()? {
+            return Ok(known);
+        }
         let (id, was_there) = match &self.0.state.lock().link {
             Link::Presented(id) => (id.clone(), false),
             Link::Unsure(id) => (id.clone(), true),
-            _ => return self.known().map(Option::unwrap_or_default),
+            _ => return Ok(false),
         };
         let manager = &self.0.manager;
         let (key, asked) = (id.key(), Instant::now());

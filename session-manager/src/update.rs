@@ -6,7 +6,7 @@ use crate::{
     Result, Saved, Session, SessionError, codec,
     commit::Sent,
     payload::Stored,
-    state::{Extra, Link, Lookup, Part},
+    state::{Extra, Link, Lookup, Part, Prepared, State},
 };
 
 impl Session {
@@ -94,25 +94,9 @@ impl Session {
             };
             let sent_at = Instant::now();
             let sent = manager.send(&session_key, prepared.write.clone(), expected).await?;
-            let mut state = handle.state.lock();
-            match sent {
-                Sent::Written => {
-                    state.wrote(prepared, sent_at);
-                    state.changes.saved_key(key, stamp);
-                    return Ok(new);
-                }
-                Sent::Superseded(now) => {
-                    state.rebase(now);
-                    state.changes.saved_key(key, stamp);
-                    return Ok(new);
-                }
-                Sent::Gone => {
-                    state.link = Link::Gone;
-                    return Err(state.gone().into());
-                }
-                Sent::Conflict(now) => state.rebase(now),
+            if handle.state.lock().settle_update(key, stamp, prepared, sent, sent_at)? {
+                return Ok(new);
             }
-            drop(state);
             manager.yield_to_rivals(&session_key, attempt, &mut among_rivals).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts }.into())
@@ -129,5 +113,32 @@ impl Session {
             // The caller holds the turn and has loaded the session.
             Lookup::MustLoad => Ok((None, stamp)),
         }
+    }
+}
+
+impl State {
+    /// Takes note of what came of an update of `key`; `false` if it is to be tried again.
+    fn settle_update(
+        &mut self,
+        key: &str,
+        stamp: u64,
+        prepared: Prepared,
+        sent: Sent,
+        sent_at: Instant,
+    ) -> Result<bool> {
+        match sent {
+            Sent::Written => self.wrote(prepared, sent_at),
+            Sent::Superseded(now) => self.rebase(now),
+            Sent::Gone => {
+                self.link = Link::Gone;
+                return Err(self.gone());
+            }
+            Sent::Conflict(now) => {
+                self.rebase(now);
+                return Ok(false);
+            }
+        }
+        self.changes.saved_key(key, stamp);
+        Ok(true)
     }
 }
