@@ -20,12 +20,15 @@ pub(crate) async fn pause(attempt: u32) {
 #[derive(Debug)]
 pub(crate) struct Turns([Mutex<()>; 64]);
 
+/// Nobody else who has taken a turn on the same session has it until this is dropped.
+pub(crate) type Turn<'a> = MutexGuard<'a, ()>;
+
 impl Turns {
     pub(crate) fn new() -> Self {
         Self(std::array::from_fn(|_| Mutex::new(())))
     }
 
-    pub(crate) async fn take(&self, key: &SessionKey) -> MutexGuard<'_, ()> {
+    pub(crate) async fn take(&self, key: &SessionKey) -> Turn<'_> {
         let [lowest, ..] = key.hash64().to_le_bytes();
         self.0[usize::from(lowest) % self.0.len()].lock().await
     }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use session_core::{SessionKey, Version, When, Write, WriteOutcome};
 
-use crate::{Result, SessionManager, backoff, base::Base};
+use crate::{Result, SessionManager, base::Base};
 
 /// How often a write whose reply was lost is sent again.
 const RESENDS: u32 = 3;
@@ -55,7 +55,8 @@ impl SessionManager {
             if attempt > RESENDS {
                 return Err(lost.into());
             }
-            backoff::pause(attempt).await;
+            // No pause and no waiting for a turn: the lost reply has taken its time, and while the outcome is open, others had better not
+            // write it out of the trace.
         }
     }
 }

@@ -3,7 +3,8 @@ use std::time::Instant;
 use session_core::{SessionId, When, WriteOutcome};
 
 use crate::{
-    Result, SameKey, Session, SessionError, SessionEvent, SessionManager, backoff,
+    Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
+    backoff::{self, Turn},
     base::Base,
     commit::Sent,
     payload::Payload,
@@ -200,7 +201,7 @@ impl SessionManager {
         &'a self,
         key: &session_core::SessionKey,
         attempt: u32,
-        among_rivals: &mut Option<tokio::sync::MutexGuard<'a, ()>>,
+        among_rivals: &mut Option<Turn<'a>>,
     ) {
         if among_rivals.is_none() {
             *among_rivals = Some(self.turns().take(key).await);

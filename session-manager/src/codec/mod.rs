@@ -1,6 +1,10 @@
 mod bincode_codec;
+mod fingerprint;
+mod guard;
 mod json;
 mod message_pack;
+mod number;
+mod reader;
 mod value;
 
 use std::{error::Error as StdError, fmt};
@@ -43,6 +47,10 @@ pub(crate) struct CodecError(pub(crate) String, pub(crate) Option<Box<dyn StdErr
 impl CodecError {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(text.into(), None)
+    }
+
+    pub(crate) fn of(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self(source.to_string(), Some(Box::new(source)))
     }
 }
 

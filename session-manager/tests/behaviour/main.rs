@@ -12,21 +12,17 @@ use tokio::runtime::Runtime;
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 fn trial(backend: Backend, case: cases::Case) -> Trial {
-    Trial::ignorable_test(format!("{}::{}", backend.name, case.name), move || {
+    let file = case.file.rsplit("::").next().unwrap_or_default();
+    Trial::ignorable_test(format!("{}::{file}::{}", backend.name, case.name), move || {
         let opened = RUNTIME.block_on((backend.open)());
         let store = match opened {
             Ok(store) => store,
             Err(reason) if session_servers::required(backend.name) => return Err(Failed::from(reason)),
             Err(reason) => return Ok(Completion::ignored_with(reason)),
         };
-        // A task of the runtime, not its main future, which would share a thread with nobody.
-        let run = RUNTIME.spawn((case.run)(Context::new(store)));
-        match RUNTIME.block_on(async { tokio::time::timeout(support::LIMIT, run).await }) {
-            Ok(Ok(())) => Ok(Completion::Completed),
-            Ok(Err(panic)) => match panic.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(error) => Err(Failed::from(error.to_string())),
-            },
+        let case = (case.run)(Context::new(store));
+        match RUNTIME.block_on(async { tokio::time::timeout(support::LIMIT, case).await }) {
+            Ok(()) => Ok(Completion::Completed),
             Err(_) => Err(Failed::from("it hangs")),
         }
     })

@@ -12,8 +12,9 @@ use crate::support::Context;
 
 #[derive(Clone, Copy)]
 pub(crate) struct Case {
+    pub(crate) file: &'static str,
     pub(crate) name: &'static str,
-    pub(crate) run: fn(Context) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub(crate) run: fn(Context) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
 /// The cases of a file: each is an `async fn` of a context.
@@ -21,7 +22,8 @@ macro_rules! cases {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn all() -> Vec<crate::cases::Case> {
             vec![$(crate::cases::Case {
-                name: concat!(module_path!(), "::", stringify!($name)),
+                file: module_path!(),
+                name: stringify!($name),
                 run: |context| Box::pin($name(context)),
             }),*]
         }
