@@ -4,6 +4,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use session_core::{Owner, SessionId, SessionKey, Ttl};
@@ -13,7 +14,7 @@ use crate::{
     base::Base,
     changes::Changes,
     codec,
-    state::{Link, Lookup, State},
+    state::{Known, Link, Lookup, State},
 };
 
 /// One session, as one request or one conversation uses it. Clones are cheap, and are the same handle: what one changes, the others see.
@@ -70,7 +71,7 @@ impl Session {
             if let Lookup::Known(stored) = self.0.state.lock().stored(key)? {
                 return stored.map(|stored| codec::decode_stored(key, stored)).transpose();
             }
-            self.load().await?;
+            self.load_now().await?;
         }
     }
 
@@ -83,7 +84,7 @@ impl Session {
             if let Lookup::Known(stored) = self.0.state.lock().stored(key)? {
                 return Ok(stored.is_some());
             }
-            self.load().await?;
+            self.load_now().await?;
         }
     }
 
@@ -254,32 +255,26 @@ impl Session {
     /// [`SessionError::Store`]: the store could not be asked, or the session is damaged or of a newer format.
     /// [`SessionError::Gone`] if it was there and has ended.
     pub async fn load(&self) -> Result<bool> {
-        if let Some(known) = self.known()? {
-            return Ok(known);
+        match self.0.state.lock().known()? {
+            Known::Live(live) => return Ok(live),
+            Known::NotYet { .. } => {}
         }
-        let _turn = self.0.turn.lock().await;
-        self.load_in_turn().await
+        self.load_now().await
     }
 
-    fn known(&self) -> Result<Option<bool>> {
-        let state = self.0.state.lock();
-        match &state.link {
-            Link::Live(_) => Ok(Some(true)),
-            Link::Fresh => Ok(Some(false)),
-            Link::Gone => Err(state.gone()),
-            Link::Presented(_) | Link::Unsure(_) => Ok(None),
-        }
+    /// As [`load`](Self::load), for those who know that it is not loaded. Boxed, so that the futures of calls that find it loaded stay small.
+    fn load_now(&self) -> BoxFuture<'_, Result<bool>> {
+        Box::pin(async {
+            let _turn = self.0.turn.lock().await;
+            self.load_in_turn().await
+        })
     }
 
     /// As [`load`](Self::load), for those who hold the turn.
     pub(crate) async fn load_in_turn(&self) -> Result<bool> {
-        if let Some(known) = self.known()? {
-            return Ok(known);
-        }
-        let (id, was_there) = match &self.0.state.lock().link {
-            Link::Presented(id) => (id.clone(), false),
-            Link::Unsure(id) => (id.clone(), true),
-            _ => return Ok(false),
+        let (id, was_there) = match self.0.state.lock().known()? {
+            Known::Live(live) => return Ok(live),
+            Known::NotYet { id, was_there } => (id, was_there),
         };
         let manager = &self.0.manager;
         let (key, asked) = (id.key(), Instant::now());

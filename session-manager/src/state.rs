@@ -99,6 +99,17 @@ impl State {
         self.link = Link::Live(Live { id, key, base });
     }
 
+    /// Whether the session is there, or that the store must be asked.
+    pub(crate) fn known(&self) -> Result<Known> {
+        match &self.link {
+            Link::Live(_) => Ok(Known::Live(true)),
+            Link::Fresh => Ok(Known::Live(false)),
+            Link::Gone => Err(self.gone()),
+            Link::Presented(id) => Ok(Known::NotYet { id: id.clone(), was_there: false }),
+            Link::Unsure(id) => Ok(Known::NotYet { id: id.clone(), was_there: true }),
+        }
+    }
+
     /// The value under `key`, or that the session must be loaded to know.
     pub(crate) fn stored(&self, key: &str) -> Result<Lookup<'_>> {
         if let Link::Gone = self.link {
@@ -183,6 +194,14 @@ fn merge<'a>(
     }
     merged.extend(old);
     merged
+}
+
+/// What is known about a session.
+pub(crate) enum Known {
+    /// Whether it is there.
+    Live(bool),
+    /// The store must be asked; whether it was there before.
+    NotYet { id: SessionId, was_there: bool },
 }
 
 /// What is known about a value.

@@ -48,6 +48,9 @@ pub struct Payload {
     entries: Vec<Entry>,
 }
 
+/// Up to so many keys, comparing lengths first finds one faster than halving does.
+const SCANNED: usize = 16;
+
 /// One value as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stored<'a> {
@@ -134,8 +137,14 @@ impl Payload {
     }
 
     pub(crate) fn stored(&self, key: &str) -> Option<Stored<'_>> {
-        let at = self.entries.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(key.as_bytes())).ok()?;
-        self.entries.get(at).map(|entry| self.value(entry))
+        let key = key.as_bytes();
+        let found = if self.entries.len() <= SCANNED {
+            self.entries.iter().find(|entry| entry.key.len() == key.len() && entry.key.of(&self.bytes) == key)
+        } else {
+            let found = self.entries.binary_search_by(|entry| entry.key.of(&self.bytes).cmp(key));
+            found.ok().and_then(|at| self.entries.get(at))
+        };
+        found.map(|entry| self.value(entry))
     }
 
     /// All keys with their values, ascending.
