@@ -58,7 +58,7 @@ fn main() {
         "insert and save",
         count(|n| {
             loaded.insert(number, &(n as u64)).expect("a number");
-            drop(block_on(loaded.save()).expect("a save"));
+            block_on(loaded.save()).expect("a save");
         }),
     );
     row("update", count(|_| drop(block_on(loaded.update(number, |n: Option<u64>| n.unwrap_or(0) + 1)))));

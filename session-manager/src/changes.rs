@@ -83,6 +83,7 @@ impl Changes {
         self.timeouts = Some((self.next_stamp(), (millis(idle), millis(absolute))));
     }
 
+    #[expect(clippy::option_option, reason = "a change, if any, to a value, if any")]
     /// What becomes of the value under `key`: `None` if it stays, `Some(None)` if it goes.
     pub(crate) fn of(&self, key: &str) -> Option<Option<Stored<'_>>> {
         match self.values.get(key) {
@@ -93,7 +94,7 @@ impl Changes {
 
     /// The changed keys, ascending.
     pub(crate) fn keys(&self) -> Vec<String> {
-        self.values.keys().map(|key| key.to_string()).collect()
+        self.values.keys().map(|key| String::from(&**key)).collect()
     }
 
     /// The changed keys with what becomes of them, ascending.
@@ -101,6 +102,7 @@ impl Changes {
         self.values.iter().map(|(key, change)| (&**key, change.value.as_ref().map(stored)))
     }
 
+    #[expect(clippy::option_option, reason = "a change, if any, to a label, if any")]
     pub(crate) fn label(&self) -> Option<Option<&str>> {
         self.label.as_ref().map(|(_, label)| label.as_deref())
     }

@@ -81,6 +81,7 @@ impl Session {
 }
 
 impl State {
+    #[expect(clippy::option_option, reason = "whether it was done, and then whose it is, if anybody's")]
     /// Takes note of what came of a rename: the owner since, or `None` if it is to be tried again.
     fn settle_move(
         &mut self,
@@ -96,7 +97,7 @@ impl State {
                 self.changes.saved(prepared.stamp);
                 let base = prepared.into_base(before, sent_at);
                 let owner = base.owner.clone();
-                self.link = Link::Live(Live { key: new.key(), id: new, base });
+                self.link = Link::Live(Box::new(Live { key: new.key(), id: new, base }));
                 Ok(Some(owner))
             }
             Ok(RenameOutcome::Conflict(Some(record))) => {

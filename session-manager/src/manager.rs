@@ -138,7 +138,9 @@ impl SessionManager {
         let listeners = &self.settings().listeners;
         if !listeners.is_empty() {
             let event = event();
-            listeners.iter().for_each(|listener| listener(&event));
+            for listener in listeners {
+                listener(&event);
+            }
         }
     }
 }

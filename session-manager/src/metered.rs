@@ -308,7 +308,9 @@ impl<S: SessionStore> SessionStore for Metered<S> {
 
     async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
         let outcomes = self.time_many(Operation::Delete, self.store.delete_many(items)).await;
-        outcomes.iter().for_each(|outcome| self.deleted(outcome));
+        for outcome in &outcomes {
+            self.deleted(outcome);
+        }
         outcomes
     }
 

@@ -105,7 +105,7 @@ impl Session {
         {
             let mut state = handle.state.lock();
             state.changes.saved(stamp);
-            state.link = Link::Live(Live { id, key, base });
+            state.link = Link::Live(Box::new(Live { id, key, base }));
         }
         manager.tell(|| SessionEvent::Created { key, owner });
         Ok(Saved::Created)

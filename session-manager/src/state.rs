@@ -29,7 +29,7 @@ pub(crate) enum Link {
     /// Nothing is stored.
     Fresh,
     /// It was there when the store was last asked.
-    Live(Live),
+    Live(Box<Live>),
     /// It was there, but a rotation may or may not have taken it away.
     Unsure(SessionId),
     /// It was there, and has ended elsewhere.
@@ -96,7 +96,7 @@ impl State {
     /// Takes note of what the store has shown of a session that was not looked at before.
     pub(crate) fn found(&mut self, id: SessionId, key: SessionKey, base: Base) {
         self.changes.see(Some(&base.payload));
-        self.link = Link::Live(Live { id, key, base });
+        self.link = Link::Live(Box::new(Live { id, key, base }));
     }
 
     /// Whether the session is there, or that the store must be asked.

@@ -45,7 +45,7 @@ async fn operations_conflicts_errors_and_sessions_are_counted() {
     assert_eq!(store.sample().await.expect("a count"), Some(2));
     another.logout().await.expect("a logout");
     assert_eq!(store.sample().await.expect("a count"), Some(1));
-    let write = Write::new("x", Ttl::new(Duration::from_secs(60)).expect("a ttl"));
+    let write = Write::new("x", Ttl::new(Duration::from_mins(1)).expect("a ttl"));
     let item = WriteItem { key: session.key().expect("live"), write, when: When::Absent };
     let _ = store.write_many(&[item.clone(), item]).await;
 

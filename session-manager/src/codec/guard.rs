@@ -94,7 +94,7 @@ macro_rules! float {
     };
 }
 
-impl<'a, S: Serializer> Guard<'a, S> {
+impl<S: Serializer> Guard<'_, S> {
     fn null(&self) -> Result<(), S::Error> {
         if self.in_some && self.rules.one_null {
             return Err(S::Error::custom(

@@ -110,26 +110,21 @@ impl Codec {
         let error =
             |source| SessionError::Encode { key: key.to_owned(), codec: self, source: Box::new(source) };
         let bytes = self.encode(value).map_err(error)?;
-        match self.decode::<T::Stored>(&bytes) {
-            Ok(_) => Ok(bytes),
-            Err(CodecError(text, source)) => {
-                Err(error(CodecError(format!("it could not be read back: {text}"), source)))
-            }
+        if let Err(CodecError(text, source)) = self.decode::<T::Stored>(&bytes) {
+            return Err(error(CodecError(format!("it could not be read back: {text}"), source)));
         }
+        Ok(bytes)
     }
 }
 
 /// The value in `stored`, by whatever codec it was encoded.
 pub(crate) fn decode_stored<T: DeserializeOwned>(key: &str, stored: Stored<'_>) -> Result<T, SessionError> {
     let error = |codec, source| SessionError::Decode { key: key.to_owned(), codec, source: Box::new(source) };
-    match Codec::from_tag(stored.codec) {
-        Some(codec) => codec.decode(stored.bytes).map_err(|source| error(Some(codec), source)),
-        None => {
-            let text =
-                format!("codec {} is not known to this release; a later one wrote the value", stored.codec);
-            Err(error(None, CodecError::new(text)))
-        }
+    if let Some(codec) = Codec::from_tag(stored.codec) {
+        return codec.decode(stored.bytes).map_err(|source| error(Some(codec), source));
     }
+    let text = format!("codec {} is not known to this release; a later one wrote the value", stored.codec);
+    Err(error(None, CodecError::new(text)))
 }
 
 impl fmt::Display for Codec {

@@ -67,7 +67,7 @@ impl Payload {
         let bytes = bytes.into();
         let (header, body) = Header::open(&bytes)?;
         let (meta, entries) = table::read(body, header::LEN)?;
-        Ok(Self { header, meta, entries, bytes })
+        Ok(Self { bytes, header, meta, entries })
     }
 
     /// A payload of these values, whose keys must ascend.

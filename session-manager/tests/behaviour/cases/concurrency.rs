@@ -184,7 +184,7 @@ async fn dropped_futures_leave_the_handle_usable(context: Context) {
         let update = session.update("n", |n: Option<usize>| n.unwrap_or(0) + 1);
         tokio::select! {
             biased;
-            _ = async { for _ in 0..round % 7 { tokio::task::yield_now().await } } => {}
+            () = async { for _ in 0..round % 7 { tokio::task::yield_now().await } } => {}
             saved = async { save.await.expect("a save"); update.await } => {
                 saved.expect("an update");
                 counted += 1;

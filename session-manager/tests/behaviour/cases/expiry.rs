@@ -59,12 +59,12 @@ async fn the_idle_timeout_ends_what_is_not_used(context: Context) {
         .expect("settings");
     let (_, used) = context.stored(&manager).await;
     let (_, unused) = context.stored(&manager).await;
-    let mut uses = 0;
+    let mut requests = 0;
     eventually(async || {
         let session = manager.load(&used).await.expect("a read").expect("it is used all the time");
         session.save().await.expect("a touch");
-        uses += 1;
-        uses > 3 && !context.is_live(&unused).await
+        requests += 1;
+        requests > 3 && !context.is_live(&unused).await
     })
     .await;
     assert!(manager.load(&unused).await.expect("a read").is_none());
@@ -145,7 +145,7 @@ async fn listeners_hear_what_happens(context: Context) {
     let Some(maintenance) = manager.store().maintenance() else { return watching.abort() };
     eventually(async || {
         let session = manager.create();
-        session.set_timeouts(Duration::from_millis(1), Duration::from_secs(60)).expect("usable");
+        session.set_timeouts(Duration::from_millis(1), Duration::from_mins(1)).expect("usable");
         session.insert("n", &1).expect("a number");
         session.save().await.expect("a save");
         tokio::time::sleep(Duration::from_millis(3)).await;

@@ -74,7 +74,7 @@ async fn what_cannot_be_read_is_never_overwritten(context: Context) {
     ];
     for (bytes, expected) in planted {
         let id = SessionId::generate();
-        let write = Write::new(bytes.clone(), Ttl::new(Duration::from_secs(60)).expect("a ttl"));
+        let write = Write::new(bytes.clone(), Ttl::new(Duration::from_mins(1)).expect("a ttl"));
         assert!(context.tap.write(&id.key(), write, When::Absent).await.expect("a write").is_written());
         let session = context.manager().open(Some(id.clone()));
         assert_eq!(kind(&session.get::<u32>("n").await.expect_err("it cannot be read")), expected);
@@ -87,7 +87,7 @@ async fn what_cannot_be_read_is_never_overwritten(context: Context) {
         assert_eq!(there.data, bytes);
 
         // Also if it came after this handle had loaded the session.
-        let write = Write::new(bytes.clone(), Ttl::new(Duration::from_secs(60)).expect("a ttl"));
+        let write = Write::new(bytes.clone(), Ttl::new(Duration::from_mins(1)).expect("a ttl"));
         assert!(context.tap.write(&good_id.key(), write, When::Any).await.expect("a write").is_written());
         good.insert("n", &1).expect("this is local");
         assert_eq!(kind(&good.save().await.expect_err("it cannot be read")), expected);
