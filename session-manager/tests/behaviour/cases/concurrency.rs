@@ -6,12 +6,13 @@ use std::sync::{
 use session_manager::{SameKey, SessionError};
 use tokio::{sync::Barrier, task::JoinSet};
 
-use crate::support::{Context, rounds};
+use crate::support::{Context, NextWrite, rounds};
 
 super::cases![
     sixty_four_requests_each_add_a_key,
     concurrent_updates_count_exactly,
     updates_count_exactly_when_replies_are_lost,
+    a_lost_reply_is_found_out_although_others_have_written_since,
     saves_arrive_when_replies_are_lost,
     the_last_writer_of_a_key_wins,
     or_the_second_writer_of_a_key_fails,
@@ -95,6 +96,35 @@ async fn updates_count_exactly_when_replies_are_lost(context: Context) {
     );
     // Four losses in a row, at three in ten, are about one in a hundred; everything else was found out.
     assert!(unknown < (counted + unknown) / 20, "{unknown} of {} could not be found out", counted + unknown);
+}
+
+/// The write was carried out or not, its reply is lost, and others write before it can be sent again: up to eight of them, it is known what came of it.
+async fn a_lost_reply_is_found_out_although_others_have_written_since(context: Context) {
+    for (carried_out, others) in
+        [true, false].into_iter().flat_map(|carried_out| [0, 1, 3, 8, 9].map(|n| (carried_out, n)))
+    {
+        let (_, id) = context.stored(&context.manager()).await;
+        let (session, rival) = (context.load(&id).await, context.load(&id).await);
+        let meanwhile = Box::pin(async move {
+            for _ in 0..others {
+                rival.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await.expect("an update");
+            }
+        });
+        *context.tap.next_write.lock() = Some(NextWrite { carried_out, meanwhile });
+        let updated = session.update("n", |n: Option<u64>| n.unwrap_or(0) + 1).await;
+        let n = context.load(&id).await.get::<u64>("n").await.expect("loaded").unwrap_or(0);
+        match updated {
+            Ok(_) => assert_eq!(n, others + 1, "carried out: {carried_out}, others: {others}"),
+            Err(error) => {
+                assert!(error.may_have_applied(), "{error}");
+                assert_eq!(
+                    (n, others),
+                    (9 + u64::from(carried_out), 9),
+                    "after more than eight, nobody can tell"
+                );
+            }
+        }
+    }
 }
 
 async fn saves_arrive_when_replies_are_lost(context: Context) {

@@ -1,7 +1,13 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+    },
 };
+
+use parking_lot::Mutex;
 
 use session_core::{
     DeleteItem, DeleteOutcome, Error, Expected, Maintenance, Operation, OwnerIndex, Record, RenameOutcome,
@@ -23,6 +29,20 @@ pub(crate) struct Tap {
     /// Of a hundred changes, so many get lost before they are carried out.
     pub(crate) lose_requests: AtomicU32,
     pub(crate) lost: AtomicUsize,
+    /// The next write is carried out, or not, then this happens, and then its reply is lost.
+    pub(crate) next_write: Mutex<Option<NextWrite>>,
+}
+
+/// What becomes of a write.
+pub(crate) struct NextWrite {
+    pub(crate) carried_out: bool,
+    pub(crate) meanwhile: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl fmt::Debug for NextWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextWrite").field("carried_out", &self.carried_out).finish_non_exhaustive()
+    }
 }
 
 fn chance(percent: &AtomicU32) -> bool {
@@ -41,6 +61,7 @@ impl Tap {
             lose: AtomicU32::new(0),
             lose_requests: AtomicU32::new(0),
             lost: AtomicUsize::new(0),
+            next_write: Mutex::new(None),
         }
     }
 
@@ -82,6 +103,14 @@ impl SessionStore for Tap {
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
         self.pass(&self.writes, Operation::Write)?;
+        let next = self.next_write.lock().take();
+        if let Some(NextWrite { carried_out, meanwhile }) = next {
+            if carried_out {
+                let _ = self.store.write(key, write, when).await?;
+            }
+            meanwhile.await;
+            return Err(Error::unavailable(Operation::Write, true).because("the reply was lost"));
+        }
         self.request(Operation::Write)?;
         self.reply(self.store.write(key, write, when).await, Operation::Write)
     }
