@@ -265,7 +265,11 @@ impl Session {
     /// As [`load`](Self::load), for those who know that it is not loaded. Boxed, so that the futures of calls that find it loaded stay small.
     fn load_now(&self) -> BoxFuture<'_, Result<bool>> {
         Box::pin(async {
-            let _turn = self.0.turn.lock().await;
+            // Nobody else, as a rule; then there is no queue to join.
+            let _turn = match self.0.turn.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => self.0.turn.lock().await,
+            };
             self.load_in_turn().await
         })
     }

@@ -100,7 +100,7 @@ pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), Pay
         if last.is_some_and(|last| last >= key) {
             return Err(PayloadError::Damaged("its keys are not in order"));
         }
-        if str::from_utf8(key).is_err() {
+        if !key.is_ascii() && str::from_utf8(key).is_err() {
             return Err(PayloadError::Damaged("a key is not text"));
         }
         (last, at) = (Some(key), end);
