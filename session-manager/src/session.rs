@@ -61,7 +61,7 @@ impl Session {
 
     /// The value under `key`, or `None` if there is none: what this handle has set, else what was there when it loaded the session.
     ///
-    /// One read of the store if the session is not loaded yet; then about 50 ns and no copy of the rest of the session.
+    /// One read of the store if the session is not loaded yet; then 60 to 90 ns for a number or a short text, and the rest of the session is neither decoded nor copied.
     ///
     /// # Errors
     /// [`SessionError::Decode`] if the value is no `T`, [`SessionError::Store`] if the session had to be loaded and could not be,
