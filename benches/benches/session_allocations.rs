@@ -6,7 +6,7 @@ use std::alloc::System;
 
 use benches::{executor::block_on, table::Table};
 use session_core::SessionId;
-use session_manager::SessionManager;
+use session_manager::{SessionManager, payload::Payload};
 use session_memory::MemoryStore;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -47,6 +47,8 @@ fn main() {
     };
     row("open and drop, untouched", count(|_| drop(manager.open(Some(id.clone())))));
     row("load", count(|_| drop(block_on(manager.load(&id)))));
+    let bytes = block_on(manager.store().read(&id.key())).expect("a read").expect("it is live").data;
+    row("check the bytes, read the table", count(|_| drop(Payload::decode(bytes.clone()))));
     row("get, a number", count(|_| drop(block_on(loaded.get::<u64>(number)))));
     row("get, a String", count(|_| drop(block_on(loaded.get::<String>("key number 3")))));
     row("insert, a number", count(|n| loaded.insert(number, &(n as u64)).expect("a number")));

@@ -22,6 +22,8 @@ impl Session {
     /// again.
     pub async fn login(&self, owner: Owner) -> Result<()> {
         let manager = &self.handle().manager;
+        // Whoever is logged in already takes no further place, so it has to be known.
+        self.load().await?;
         manager.refuse_early(&owner, self.key().as_ref()).await?;
         {
             let _turn = self.handle().turn.lock().await;

@@ -129,7 +129,7 @@ async fn race(context: &Context, id: &SessionId, what: usize) -> Vec<SessionId> 
 /// dead, and a session lives on only if it was logged in anew.
 async fn nothing_revives_a_session_that_was_logged_out(context: Context) {
     let manager = context.builder().touch_after(0.0).build().expect("settings");
-    for round in 0..rounds(700) {
+    for round in 0..rounds(1_500) {
         let session = manager.create();
         session.login(owner("bob")).await.expect("a login");
         let id = session.id().expect("it is live");

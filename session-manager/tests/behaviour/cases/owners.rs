@@ -104,7 +104,7 @@ async fn or_the_login_is_refused(context: Context) {
     assert_eq!(session.id(), Some(id), "it stays as it was");
     assert_eq!(session.owner().await.expect("loaded"), None);
     session.login(owner("bob")).await.expect("another owner");
-    let last = last.expect("there are three");
+    let last = manager.open(last.expect("there are three").id());
     last.login(owner("alice")).await.expect("who is logged in already may log in again");
     last.logout().await.expect("a logout");
     let session = manager.create();
