@@ -1,13 +1,15 @@
 use session_core::SessionKey;
 
-use crate::{Result, Session, changes::Changes, state::Link};
+use crate::{Result, Session, SessionError, changes::Changes, state::Link};
 
 impl Session {
     /// Ends the session, for all who use it, and drops what this handle has not saved. The handle is then as good as new: what is set
     /// afterwards, such as a farewell, goes into a new session under a new id.
     ///
-    /// Costs one round trip, also if the session was never loaded. When it has returned, no save, touch, update or rotation, whenever it
-    /// began, brings the session back.
+    /// When it has returned, no save, touch, update or rotation, whenever it began, brings the session back. If another request rotates it
+    /// at the same time, it is ended under its new id, too, provided that it has an owner, by whom it can be found.
+    ///
+    /// Costs one round trip, and a read if the session was not loaded. Also ends what cannot be read.
     ///
     /// # Errors
     /// [`SessionError::Store`](crate::SessionError::Store): the session may still be there. Calling again is always safe.
@@ -15,15 +17,20 @@ impl Session {
         let handle = self.handle();
         let manager = &handle.manager;
         let _turn = handle.turn.lock().await;
-        let (key, lineage) = {
+        let key = match &handle.state.lock().link {
+            Link::Presented(id) | Link::Unsure(id) => Some(id.key()),
+            Link::Live(live) => Some(live.key),
+            Link::Fresh | Link::Gone => None,
+        };
+        match self.load_in_turn().await {
+            // A newer key is not known, and this one can be ended all the same.
+            Ok(_) | Err(SessionError::Gone { .. }) => {}
+            Err(SessionError::Store(error)) if !error.is_transient() => {}
+            Err(error) => return Err(error),
+        }
+        let lineage = {
             let state = handle.state.lock();
-            let lineage =
-                state.base().and_then(|base| Some((base.owner.clone()?, base.payload.meta().family)));
-            match &state.link {
-                Link::Presented(id) | Link::Unsure(id) => (Some(id.key()), lineage),
-                Link::Live(live) => (Some(live.key), lineage),
-                Link::Fresh | Link::Gone => (None, None),
-            }
+            state.base().and_then(|base| Some((base.owner.clone()?, base.payload.meta().family)))
         };
         if let Some(key) = key
             && !manager.destroy(&key).await?
