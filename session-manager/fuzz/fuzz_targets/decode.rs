@@ -1,0 +1,6 @@
+//! Any bytes give a payload or an error.
+#![no_main]
+
+mod look;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| look::look(bytes.to_vec()));

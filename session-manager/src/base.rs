@@ -1,0 +1,73 @@
+use std::time::{Duration, Instant};
+
+use session_core::{Owner, Record, Ttl, Version};
+
+use crate::{
+    Result,
+    payload::{
+        Payload,
+        meta::{self, Meta},
+    },
+    settings::Settings,
+};
+
+/// A session as the store last showed it, or as this handle wrote it.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    pub(crate) version: Version,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) payload: Payload,
+    /// When it expires unless somebody renews it.
+    pub(crate) expires_at: Instant,
+}
+
+impl Base {
+    /// Reads a record that was asked for at `asked`.
+    pub(crate) fn of(record: Record, asked: Instant) -> Result<Self> {
+        let Record { data, version, expires_in, owner } = record;
+        let payload = Payload::decode(data).map_err(session_core::Error::from)?;
+        Ok(Self { version, owner, payload, expires_at: later(asked, expires_in) })
+    }
+
+    /// The trace that a write on top of this one leaves.
+    pub(crate) fn next_trace(&self) -> meta::Trace {
+        self.payload.meta().trace.with(self.version)
+    }
+
+    /// Whether `version` is among this write and the last few before it.
+    pub(crate) fn has_seen(&self, version: Version) -> bool {
+        self.version == version || self.payload.meta().trace.holds(version)
+    }
+}
+
+/// `after` from `start`, or as late as can be said.
+pub(crate) fn later(start: Instant, after: Duration) -> Instant {
+    start.checked_add(after).unwrap_or_else(|| start + Duration::from_hours(24 * 365))
+}
+
+impl Settings {
+    /// How long a session with this `meta` lives if it is renewed now; `None` if its absolute timeout has passed.
+    pub(crate) fn ttl(&self, meta: &Meta) -> Option<Ttl> {
+        let idle = self.idle_of(meta);
+        let left = (meta.created.saturating_add(self.absolute_of(meta))).checked_sub(meta::now())?;
+        Ttl::new(Duration::from_millis(left).min(idle)).ok()
+    }
+
+    pub(crate) fn idle_of(&self, meta: &Meta) -> Duration {
+        meta.timeouts.map_or(self.idle, |(idle, _)| Duration::from_millis(idle))
+    }
+
+    fn absolute_of(&self, meta: &Meta) -> u64 {
+        let default = || u64::try_from(self.absolute.as_millis()).unwrap_or(u64::MAX);
+        meta.timeouts.map_or_else(default, |(_, absolute)| absolute)
+    }
+
+    /// The ttl that a touch now would give, if that is worth a write.
+    pub(crate) fn due_touch(&self, base: &Base) -> Option<Ttl> {
+        let meta = base.payload.meta();
+        let ttl = self.ttl(meta)?;
+        let left = base.expires_at.saturating_duration_since(Instant::now());
+        let gained = ttl.as_duration().saturating_sub(left);
+        (gained > Duration::ZERO && gained >= self.idle_of(meta).mul_f64(self.touch_after)).then_some(ttl)
+    }
+}

@@ -1,0 +1,60 @@
+use std::marker::PhantomData;
+
+use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    CodecError,
+    fingerprint::Fingerprint,
+    guard::{Guard, Rules},
+    reader::Reader,
+};
+
+/// No length in damaged bytes makes the decoder reserve more than this.
+const LIMIT: usize = 16 << 20;
+
+const CONFIG: Configuration<LittleEndian, Varint, Limit<LIMIT>> = config::standard().with_limit::<LIMIT>();
+
+fn rules() -> Rules {
+    Rules { finite: false, one_null: false, plain_numbers: true, fingerprint: Some(Fingerprint::new()) }
+}
+
+fn fingerprint(rules: &Rules) -> [u8; 8] {
+    rules.fingerprint.as_ref().map_or(0, Fingerprint::value).to_le_bytes()
+}
+
+/// The eight bytes of the value's [`Fingerprint`], then the value.
+pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
+    let rules = rules();
+    let value =
+        bincode::serde::encode_to_vec(Shaped { value, rules: &rules }, CONFIG).map_err(CodecError::of)?;
+    Ok([fingerprint(&rules).as_slice(), &value].concat())
+}
+
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+    let Some((written, bytes)) = bytes.split_first_chunk::<8>() else {
+        return Err(CodecError::new("it is shorter than a fingerprint"));
+    };
+    let rules = rules();
+    let seed = Reader::new(PhantomData::<T>, &rules);
+    let decoded = bincode::serde::seed_decode_from_slice(seed, bytes, CONFIG);
+    let whole = !matches!(decoded, Ok((_, len)) if len != bytes.len());
+    // Where both are wrong, the shape is the cause.
+    if fingerprint(&rules) != *written || !whole {
+        let text = "it was encoded from a type with another shape (other fields, variants, or kinds of numbers), and bincode cannot \
+                    tell what has become of which";
+        return Err(CodecError(text.to_owned(), decoded.err().map(Into::into)));
+    }
+    decoded.map(|(value, _)| value).map_err(CodecError::of)
+}
+
+struct Shaped<'a, T: ?Sized> {
+    value: &'a T,
+    rules: &'a Rules,
+}
+
+impl<T: Serialize + ?Sized> Serialize for Shaped<'_, T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.value.serialize(Guard::new(serializer, self.rules))
+    }
+}

@@ -1,0 +1,61 @@
+use std::cell::Cell;
+
+/// A hash of the shape that serde goes through when it encodes or decodes a value: names of fields and variants, and kinds of numbers and
+/// text. A codec without names in its bytes stores it, and compares.
+///
+/// FNV-1a, 64 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>: it guards against mistakes, not against attacks.
+#[derive(Debug)]
+pub(super) struct Fingerprint(Cell<u64>);
+
+/// What is not a name. Never changes: fingerprints are stored.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Bool = 1,
+    I8,
+    I16,
+    I32,
+    I64,
+    I128,
+    U8,
+    U16,
+    U32,
+    U64,
+    U128,
+    F32,
+    F64,
+    Char,
+    Text,
+    Bytes,
+    Option,
+    Unit,
+    Sequence,
+    Tuple,
+    Map,
+    Struct,
+    Enum,
+}
+
+impl Fingerprint {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(0xcbf2_9ce4_8422_2325))
+    }
+
+    pub(super) fn kind(&self, kind: Kind) {
+        self.byte(kind as u8);
+    }
+
+    pub(super) fn name(&self, name: &str) {
+        name.bytes().for_each(|byte| self.byte(byte));
+        // No name holds it, so that two names are not one.
+        self.byte(0xff);
+    }
+
+    pub(super) fn value(&self) -> u64 {
+        self.0.get()
+    }
+
+    fn byte(&self, byte: u8) {
+        self.0.set((self.0.get() ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    }
+}

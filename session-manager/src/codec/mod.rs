@@ -1,0 +1,138 @@
+mod bincode_codec;
+mod fingerprint;
+mod guard;
+mod json;
+mod message_pack;
+mod number;
+mod reader;
+mod value;
+
+use std::{error::Error as StdError, fmt};
+
+use serde::{Serialize, de::DeserializeOwned};
+
+pub use value::SessionValue;
+
+use crate::{SessionError, payload::Stored};
+
+/// How a deployment encodes the values of its sessions. Every value remembers its codec, so that a deployment can change it while
+/// sessions are live: what is there stays readable, what is saved anew is in the new codec.
+///
+/// | | `MessagePack` | `Json` | `Bincode` |
+/// | --- | --- | --- | --- |
+/// | fields added with a default, removed, reordered, renamed with an alias | yes | yes | error at `get` |
+/// | `serde_json::Value`, `flatten`, untagged enums | yes | yes | error at `insert` |
+/// | NaN and infinities | yes | error at `insert` | yes |
+/// | maps whose keys are not text | yes | numbers and booleans; else error at `insert` | yes |
+/// | `Some(None)` | error at `insert` | error at `insert` | yes |
+///
+/// Where a struct no longer fits what is stored, `get` of that key fails, and of no other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Codec {
+    /// `MessagePack` with the names of fields and variants. Small, fast, and structs may change.
+    #[default]
+    MessagePack,
+    /// JSON, for those who want to read what is stored.
+    Json,
+    /// bincode 2 behind a fingerprint of the value's shape (names of fields and variants, kinds of numbers): the smallest and
+    /// fastest, but a changed struct is a clear error.
+    Bincode,
+}
+
+/// Why a codec could not encode or decode a value. It never holds the value.
+#[derive(Debug)]
+pub(crate) struct CodecError(pub(crate) String, pub(crate) Option<Box<dyn StdError + Send + Sync>>);
+
+impl CodecError {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into(), None)
+    }
+
+    pub(crate) fn of(source: impl StdError + Send + Sync + 'static) -> Self {
+        Self(source.to_string(), Some(Box::new(source)))
+    }
+}
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl StdError for CodecError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.1.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+impl Codec {
+    /// The number that stands for it in a payload. Never changes its meaning.
+    pub(crate) const fn tag(self) -> u8 {
+        match self {
+            Self::MessagePack => 1,
+            Self::Json => 2,
+            Self::Bincode => 3,
+        }
+    }
+
+    pub(crate) const fn from_tag(tag: u8) -> Option<Self> {
+        match tag {
+            1 => Some(Self::MessagePack),
+            2 => Some(Self::Json),
+            3 => Some(Self::Bincode),
+            _ => None,
+        }
+    }
+
+    fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Vec<u8>, CodecError> {
+        match self {
+            Self::MessagePack => message_pack::encode(value),
+            Self::Json => json::encode(value),
+            Self::Bincode => bincode_codec::encode(value),
+        }
+    }
+
+    fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, CodecError> {
+        match self {
+            Self::MessagePack => message_pack::decode(bytes),
+            Self::Json => json::decode(bytes),
+            Self::Bincode => bincode_codec::decode(bytes),
+        }
+    }
+
+    /// Encodes a value, and makes sure that it can be decoded again.
+    pub(crate) fn encode_checked<T: SessionValue + ?Sized>(
+        self,
+        key: &str,
+        value: &T,
+    ) -> Result<Vec<u8>, SessionError> {
+        let error =
+            |source| SessionError::Encode { key: key.to_owned(), codec: self, source: Box::new(source) };
+        let bytes = self.encode(value).map_err(error)?;
+        if let Err(CodecError(text, source)) = self.decode::<T::Stored>(&bytes) {
+            return Err(error(CodecError(format!("it could not be read back: {text}"), source)));
+        }
+        Ok(bytes)
+    }
+}
+
+/// The value in `stored`, by whatever codec it was encoded.
+pub(crate) fn decode_stored<T: DeserializeOwned>(key: &str, stored: Stored<'_>) -> Result<T, SessionError> {
+    let error = |codec, source| SessionError::Decode { key: key.to_owned(), codec, source: Box::new(source) };
+    if let Some(codec) = Codec::from_tag(stored.codec) {
+        return codec.decode(stored.bytes).map_err(|source| error(Some(codec), source));
+    }
+    let text = format!("codec {} is not known to this release; a later one wrote the value", stored.codec);
+    Err(error(None, CodecError::new(text)))
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::MessagePack => "MessagePack",
+            Self::Json => "JSON",
+            Self::Bincode => "bincode",
+        })
+    }
+}

@@ -1,0 +1,51 @@
+//! Numbers of `serde_json` in a build where its feature `arbitrary_precision` is on.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// A number that every codec and every build can carry.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Plain {
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+}
+
+impl Plain {
+    /// The number that `text` says in JSON, exactly, or as near as a float comes.
+    pub(super) fn of(text: &str) -> Result<Self, String> {
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Unsigned(number));
+        }
+        // "-0" is no integer.
+        if let Ok(number) = text.parse::<i64>()
+            && number != 0
+        {
+            return Ok(Self::Signed(number));
+        }
+        let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+        match text.parse::<f64>() {
+            Ok(number) if number.is_finite() && (!whole || number == 0.0) => Ok(Self::Float(number)),
+            _ => Err(format!(
+                "the number {text} has neither 64 bits nor is it a float, and is carried as no other number would be; keep it as text"
+            )),
+        }
+    }
+}
+
+/// The text that a magic struct holds: a plain string, as JSON.
+pub(super) fn text_of<T: Serialize + ?Sized>(value: &T) -> Result<String, NotText> {
+    let json = serde_json::to_string(value).map_err(|_| NotText)?;
+    serde_json::from_str(&json).map_err(|_| NotText)
+}
+
+/// A struct with the magic name that holds something else.
+#[derive(Debug)]
+pub(super) struct NotText;
+
+impl fmt::Display for NotText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number of serde_json is not what it is in the releases that are known")
+    }
+}

@@ -1,0 +1,78 @@
+//! Sending a conditional write, and finding out what came of it.
+
+use std::time::Instant;
+
+use session_core::{SessionKey, Version, When, Write, WriteOutcome};
+
+use crate::{Result, SessionManager, base::Base};
+
+/// How often a write whose reply was lost is sent again.
+const RESENDS: u32 = 3;
+
+/// What came of a conditional write.
+pub(crate) enum Sent {
+    /// It took effect.
+    Written,
+    /// It took effect, and others have written since.
+    Superseded(Base),
+    /// It did not and will not take effect, because this is there.
+    Conflict(Base),
+    /// It did not and will not take effect, because nothing is there; or it did, and the session ended since.
+    Gone,
+}
+
+impl SessionManager {
+    /// Sends `write` on the condition that `expected` is the stored version.
+    ///
+    /// If the reply is lost, the same write is sent again, which is safe: it has the same token, so that a store which has carried it out
+    /// recognises it, and the same condition, so that it cannot take effect after another write. If another write is there
+    /// by then, its trace tells whether this one came before it.
+    ///
+    /// # Errors
+    /// `may_have_applied` is true only if the store could not be asked again, or more writes have passed than the trace remembers.
+    pub(crate) async fn send(&self, key: &SessionKey, write: Write, expected: Version) -> Result<Sent> {
+        let mut attempt = 0;
+        loop {
+            let asked = Instant::now();
+            let lost = match self.store().write(key, write.clone(), When::Version(expected)).await {
+                Ok(WriteOutcome::Written) => return Ok(Sent::Written),
+                Ok(WriteOutcome::Conflict(None)) => return Ok(Sent::Gone),
+                Ok(WriteOutcome::Conflict(Some(record))) => {
+                    let now = Base::of(record, asked)?;
+                    if attempt == 0 {
+                        return Ok(Sent::Conflict(now));
+                    }
+                    return after_loss(now, write.version, expected);
+                }
+                Err(error) if error.may_have_applied() => error,
+                // Whatever the first attempt came to, this one has not told.
+                Err(error) if attempt > 0 => {
+                    session_core::Error::unavailable(error.operation(), true).with_source(error)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            attempt += 1;
+            if attempt > RESENDS {
+                return Err(lost.into());
+            }
+            // No pause and no waiting for a turn: the lost reply has taken its time, and while the outcome is open, others had better not
+            // write it out of the trace.
+        }
+    }
+}
+
+/// Whether `mine`, which was to replace `expected` and whose reply was lost, came before what is there `now`.
+fn after_loss(now: Base, mine: Version, expected: Version) -> Result<Sent> {
+    if now.has_seen(mine) {
+        Ok(Sent::Superseded(now))
+    } else if now.has_seen(expected) {
+        // Another write has replaced what mine was to replace.
+        Ok(Sent::Conflict(now))
+    } else {
+        Err(session_core::Error::unavailable(session_core::Operation::Write, true)
+            .because(
+                "the reply was lost, and too many others have written since to tell what came of the change",
+            )
+            .into())
+    }
+}

@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod backoff;
+mod base;
+mod builder;
+mod changes;
+mod codec;
+mod commit;
+mod cookie;
+mod error;
+mod events;
+mod login;
+mod logout;
+mod manager;
+#[cfg(feature = "metrics")]
+mod metered;
+mod owners;
+pub mod payload;
+mod save;
+mod session;
+mod settings;
+mod state;
+mod update;
+
+pub use builder::SessionManagerBuilder;
+pub use codec::{Codec, SessionValue};
+pub use cookie::CookieChange;
+pub use error::{Result, SessionError};
+pub use events::SessionEvent;
+pub use manager::SessionManager;
+#[cfg(feature = "metrics")]
+pub use metered::Metered;
+pub use owners::OwnedSession;
+pub use save::Saved;
+pub use session::Session;
+pub use session_core;
+pub use settings::{SameKey, WhenReached};

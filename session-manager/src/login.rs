@@ -1,0 +1,123 @@
+use std::time::Instant;
+
+use session_core::{Owner, OwnerChange, RenameOutcome, SessionId};
+
+use crate::{
+    Result, Session, SessionError, SessionEvent,
+    base::Base,
+    state::{Extra, Link, Live, Part, Prepared, State},
+};
+
+impl Session {
+    /// Makes the session `owner`'s, under a new id, with all that this handle has changed, in one step: what a login does after it
+    /// has checked the password.
+    ///
+    /// The old id is worth nothing from then on (an attacker may have planted it), and requests that loaded the session before can change nothing
+    /// any more: they fail as [`Gone`](SessionError::Gone). The [absolute timeout](crate::SessionManagerBuilder::absolute_timeout) begins anew. A
+    /// session that was not stored is created. The client must be told the new id: [`cookie_change`](Self::cookie_change).
+    ///
+    /// # Errors
+    /// As [`save`](Self::save), and [`SessionError::TooManySessions`]. After an error that
+    /// [may have been applied](SessionError::may_have_applied), the old id may have ended, and nobody has the new one: the client has to log in
+    /// again.
+    pub async fn login(&self, owner: Owner) -> Result<()> {
+        let manager = &self.handle().manager;
+        // Whoever is logged in already takes no further place, so it has to be known.
+        self.load().await?;
+        manager.refuse_early(&owner, self.key().as_ref()).await?;
+        {
+            let _turn = self.handle().turn.lock().await;
+            let extra = Extra { owner: OwnerChange::Set(owner.clone()), restart: true };
+            self.move_to_new_id(&extra).await?;
+        }
+        self.keep_limit(&owner).await
+    }
+
+    /// Gives the session a new id, with all that this handle has changed, in one step: when its rights have changed.
+    ///
+    /// The old id is worth nothing from then on; see [`login`](Self::login). What is not stored has no id, and nothing happens to it.
+    ///
+    /// # Errors
+    /// As [`login`](Self::login).
+    pub async fn rotate(&self) -> Result<()> {
+        let _turn = self.handle().turn.lock().await;
+        self.load_in_turn().await?;
+        if let Link::Fresh = self.handle().state.lock().link {
+            return Ok(());
+        }
+        self.move_to_new_id(&Extra::default()).await
+    }
+
+    /// Gives the session a new id; for those who hold the turn.
+    pub(crate) async fn move_to_new_id(&self, extra: &Extra) -> Result<()> {
+        let handle = self.handle();
+        let manager = &handle.manager;
+        let settings = manager.settings();
+        self.load_in_turn().await?;
+        let mut among_rivals = None;
+        for attempt in 1..=settings.max_attempts {
+            let (old, prepared) = {
+                let state = handle.state.lock();
+                let prepared = state.prepare(settings, manager.max_len(), &Part::All, extra)?;
+                match &state.link {
+                    Link::Live(live) => (Some((live.id.clone(), live.key, live.base.version)), prepared),
+                    Link::Gone => return Err(state.gone()),
+                    _ => (None, prepared),
+                }
+            };
+            let Some((old_id, old, expected)) = old else {
+                return self.store_new(prepared).await.map(drop);
+            };
+            let id = old_id.rotate();
+            let (new, sent_at) = (id.key(), Instant::now());
+            let outcome = manager.store().rename(&old, &new, prepared.write.clone(), expected).await;
+            let moved = handle.state.lock().settle_move(prepared, outcome, sent_at, old_id, id)?;
+            if let Some(owner) = moved {
+                manager.tell(|| SessionEvent::Rotated { old, new, owner });
+                return Ok(());
+            }
+            manager.yield_to_rivals(&old, attempt, &mut among_rivals).await;
+        }
+        Err(SessionError::Contended { attempts: settings.max_attempts })
+    }
+}
+
+impl State {
+    #[expect(clippy::option_option, reason = "whether it was done, and then whose it is, if anybody's")]
+    /// Takes note of what came of a rename: the owner since, or `None` if it is to be tried again.
+    fn settle_move(
+        &mut self,
+        prepared: Prepared,
+        outcome: session_core::Result<RenameOutcome>,
+        sent_at: Instant,
+        old: SessionId,
+        new: SessionId,
+    ) -> Result<Option<Option<Owner>>> {
+        match outcome {
+            Ok(RenameOutcome::Renamed) => {
+                let before = self.base().and_then(|base| base.owner.clone());
+                self.changes.saved(prepared.stamp);
+                let base = prepared.into_base(before, sent_at);
+                let owner = base.owner.clone();
+                self.link = Link::Live(Box::new(Live { key: new.key(), id: new, base }));
+                Ok(Some(owner))
+            }
+            Ok(RenameOutcome::Conflict(Some(record))) => {
+                self.rebase(Base::of(record, sent_at)?);
+                Ok(None)
+            }
+            Ok(RenameOutcome::Conflict(None)) => {
+                self.link = Link::Gone;
+                Err(self.gone())
+            }
+            // A random id that is taken: draw another one.
+            Ok(RenameOutcome::Occupied) => Ok(None),
+            Err(error) => {
+                if error.may_have_applied() {
+                    self.link = Link::Unsure(old);
+                }
+                Err(error.into())
+            }
+        }
+    }
+}

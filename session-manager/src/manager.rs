@@ -1,0 +1,155 @@
+use std::{fmt, sync::Arc};
+
+use futures_util::StreamExt;
+use session_core::{Error, ErrorKind, Event, Operation, SessionId, SessionKey, SessionStore};
+
+use crate::{Result, Session, SessionEvent, SessionManagerBuilder, backoff::Turns, settings::Settings};
+
+/// Makes [`Session`]s over a store: one for each deployment, shared by all requests. Clones are cheap and are the same manager.
+///
+/// ```
+/// use std::time::Duration;
+/// use session_manager::SessionManager;
+/// use session_memory::MemoryStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> session_manager::Result<()> {
+/// let manager = SessionManager::builder(MemoryStore::new())
+///     .idle_timeout(Duration::from_secs(30 * 60))
+///     .absolute_timeout(Duration::from_secs(8 * 60 * 60))
+///     .build()?;
+///
+/// let session = manager.create();
+/// session.insert("theme", "dark")?;
+/// session.save().await?;
+/// let id = session.id().expect("it is stored now");
+///
+/// let same = manager.load(&id).await?.expect("it is live");
+/// assert_eq!(same.get::<String>("theme").await?.as_deref(), Some("dark"));
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct SessionManager(Arc<Inner>);
+
+struct Inner {
+    store: Arc<dyn SessionStore>,
+    settings: Settings,
+    turns: Turns,
+    max_len: usize,
+}
+
+impl SessionManager {
+    /// A manager with the default settings: see [`SessionManagerBuilder`].
+    pub fn new(store: impl SessionStore + 'static) -> Self {
+        Self::with(Arc::new(store), Settings::default())
+    }
+
+    /// Settings for a manager over this store.
+    pub fn builder(store: impl SessionStore + 'static) -> SessionManagerBuilder {
+        SessionManagerBuilder::new(Arc::new(store))
+    }
+
+    /// Settings for a manager over a store that is shared already; saves the second `Arc` that [`builder`](Self::builder) would put around it.
+    pub fn builder_shared(store: Arc<dyn SessionStore>) -> SessionManagerBuilder {
+        SessionManagerBuilder::new(store)
+    }
+
+    pub(crate) fn with(store: Arc<dyn SessionStore>, settings: Settings) -> Self {
+        let max_len = settings.max_len.min(store.max_data_len());
+        Self(Arc::new(Inner { store, settings, turns: Turns::new(), max_len }))
+    }
+
+    /// A handle on a new session. Nothing is stored, and it has no id, until there is something to save.
+    pub fn create(&self) -> Session {
+        Session::new(self.clone(), None)
+    }
+
+    /// A handle on the session whose id the client has presented, if any. Costs no I/O: the store is asked when something is read.
+    ///
+    /// An id that the store does not know is never adopted: the session is then a new one, and gets an id of its own when there is something to
+    /// save.
+    pub fn open(&self, presented: Option<SessionId>) -> Session {
+        Session::new(self.clone(), presented)
+    }
+
+    /// The session with this id, or `None` if nothing live is there. Asks the store at once: one read.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`](crate::SessionError::Store). An outage is never `None`.
+    pub async fn load(&self, id: &SessionId) -> Result<Option<Session>> {
+        let session = self.open(Some(id.clone()));
+        Ok(session.load().await?.then_some(session))
+    }
+
+    /// Ends the session under `key`, whoever uses it, and says whether it was there: for "your devices" and administration.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`](crate::SessionError::Store). Calling again is always safe.
+    pub async fn destroy(&self, key: &SessionKey) -> Result<bool> {
+        match self.store().delete(key, session_core::Expected::Any).await? {
+            session_core::DeleteOutcome::Deleted => {
+                self.tell(|| SessionEvent::Destroyed { key: *key });
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Tells the listeners of this manager of every session that expires, until the store is closed. Run it on a task of its own.
+    ///
+    /// Expiry is told when the store frees the space, by each manager that watches. While the connection to the store is interrupted, it can go
+    /// untold.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`](crate::SessionError::Store) with [`ErrorKind::Config`] if the store has no watch.
+    pub async fn watch_expiry(&self) -> Result<()> {
+        let Some(watch) = self.store().watch() else {
+            let error = Error::new(ErrorKind::Config, Operation::Watch);
+            return Err(error.because("this store cannot tell when a session expires").into());
+        };
+        let mut events = watch.subscribe().await?;
+        while let Some(event) = events.next().await {
+            if let Event::Expired { key } = event {
+                self.tell(|| SessionEvent::Expired { key });
+            }
+        }
+        Ok(())
+    }
+
+    /// The store.
+    pub fn store(&self) -> &dyn SessionStore {
+        &*self.0.store
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn turns(&self) -> &Turns {
+        &self.0.turns
+    }
+
+    /// The most bytes that a session may have.
+    pub(crate) fn max_len(&self) -> usize {
+        self.0.max_len
+    }
+
+    pub(crate) fn tell(&self, event: impl FnOnce() -> SessionEvent) {
+        let listeners = &self.settings().listeners;
+        if !listeners.is_empty() {
+            let event = event();
+            for listener in listeners {
+                listener(&event);
+            }
+        }
+    }
+}
+
+impl fmt::Debug for SessionManager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionManager")
+            .field("store", &self.0.store)
+            .field("settings", &self.0.settings)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,160 @@
+use std::{
+    cmp::Reverse,
+    time::{Instant, SystemTime},
+};
+
+use session_core::{Error, ErrorKind, Operation, Owner, OwnerChange, OwnerIndex, SessionKey};
+
+use crate::{
+    Result, Session, SessionError, SessionEvent, SessionManager, WhenReached,
+    base::Base,
+    payload::meta,
+    state::{Extra, Link},
+};
+
+/// One of an owner's sessions, for a page "your devices".
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OwnedSession {
+    /// Its key, by which [`SessionManager::destroy`] ends it. No secret.
+    pub key: SessionKey,
+    /// When its owner logged in.
+    pub created: SystemTime,
+    /// When it was last used, as far as that is stored: a use that was worth neither a save nor a touch is not, so the true time can be later
+    /// by the [part of the idle timeout](crate::SessionManagerBuilder::touch_after) that is not worth a touch; and shortly before the absolute timeout,
+    /// by up to the idle timeout.
+    pub last_seen: SystemTime,
+    /// What the application calls the place where it is used: [`Session::set_label`].
+    pub label: Option<String>,
+}
+
+impl SessionManager {
+    /// The live sessions of `owner`, the latest login first. Costs a look-up of the owner and one batch of reads.
+    ///
+    /// Sessions that begin or end meanwhile may be there or not; those that cannot be read are left out.
+    ///
+    /// # Errors
+    /// [`SessionError::Store`], with [`ErrorKind::Config`] if the store has no index of owners.
+    pub async fn sessions_of(&self, owner: &Owner) -> Result<Vec<OwnedSession>> {
+        let mut sessions: Vec<_> =
+            self.records_of(owner).await?.iter().map(|(key, base)| self.show(*key, base)).collect();
+        sessions.sort_by_key(|session| (Reverse(session.created), session.key));
+        Ok(sessions)
+    }
+
+    /// Ends all sessions of `owner`, and returns how many.
+    ///
+    /// Ends every one that existed when the call began, also if it is rotated meanwhile. What a concurrent login begins may go or stay.
+    ///
+    /// # Errors
+    /// As [`sessions_of`](Self::sessions_of). Calling again is always safe.
+    pub async fn logout_everywhere(&self, owner: &Owner) -> Result<usize> {
+        self.end_all(owner, None).await
+    }
+
+    async fn end_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<usize> {
+        let ended = self.owner_index()?.delete_all(owner, except).await?;
+        for key in &ended {
+            self.tell(|| SessionEvent::Destroyed { key: *key });
+        }
+        Ok(ended.len())
+    }
+
+    fn owner_index(&self) -> Result<&dyn OwnerIndex> {
+        self.store().owners().ok_or_else(|| {
+            Error::new(ErrorKind::Config, Operation::ListOwner)
+                .because("this store has no index of owners, so nobody can tell whose sessions there are")
+                .into()
+        })
+    }
+
+    /// The owner's sessions as they are stored.
+    pub(crate) async fn records_of(&self, owner: &Owner) -> Result<Vec<(SessionKey, Base)>> {
+        let keys = self.owner_index()?.list(owner).await?;
+        let asked = Instant::now();
+        let mut sessions = Vec::with_capacity(keys.len());
+        for (key, record) in keys.iter().zip(self.store().read_many(&keys).await) {
+            let record = match record {
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => None,
+                other => other?,
+            };
+            if let Some(base) = record.and_then(|record| Base::of(record, asked).ok())
+                && base.owner.as_ref() == Some(owner)
+            {
+                sessions.push((*key, base));
+            }
+        }
+        Ok(sessions)
+    }
+
+    fn show(&self, key: SessionKey, base: &Base) -> OwnedSession {
+        let meta = base.payload.meta();
+        // A touch has set the expiry to the idle timeout from then, unless the absolute timeout comes first.
+        let idle = self.settings().idle_of(meta);
+        let left = base.expires_at.saturating_duration_since(Instant::now());
+        let unused = u64::try_from(idle.saturating_sub(left).as_millis()).unwrap_or(u64::MAX);
+        let clipped = self.settings().ttl(meta).is_none_or(|ttl| ttl.as_duration() < idle);
+        let touched = if clipped { 0 } else { meta::now().saturating_sub(unused) };
+        OwnedSession {
+            key,
+            created: base.payload.created(),
+            last_seen: meta::time(meta.saved.max(touched)),
+            label: base.payload.label().map(str::to_owned),
+        }
+    }
+
+    /// Refuses a login that cannot succeed, before it does anything.
+    pub(crate) async fn refuse_early(&self, owner: &Owner, own: Option<&SessionKey>) -> Result<()> {
+        let Some((max, WhenReached::Refuse)) = self.settings().limit else { return Ok(()) };
+        let others = self.owner_index()?.list(owner).await?.into_iter().filter(|key| Some(key) != own);
+        if others.count() < max {
+            return Ok(());
+        }
+        Err(SessionError::TooManySessions { owner: owner.clone(), max })
+    }
+}
+
+impl Session {
+    /// Ends all other sessions of this one's owner, and returns how many. Without an owner, there are none.
+    ///
+    /// # Errors
+    /// As [`SessionManager::logout_everywhere`], and [`SessionError::Gone`].
+    pub async fn logout_others(&self) -> Result<usize> {
+        let handle = self.handle();
+        // The turn keeps this handle from rotating the one session that is to be spared.
+        let _turn = handle.turn.lock().await;
+        self.load_in_turn().await?;
+        let (key, owner) = match &handle.state.lock().link {
+            Link::Live(live) => (live.key, live.base.owner.clone()),
+            _ => return Ok(0),
+        };
+        let Some(owner) = owner else { return Ok(0) };
+        handle.manager.end_all(&owner, Some(&key)).await
+    }
+
+    /// After a login: keeps the limit on the owner's sessions.
+    pub(crate) async fn keep_limit(&self, owner: &Owner) -> Result<()> {
+        let manager = &self.handle().manager;
+        let Some((max, when_reached)) = manager.settings().limit else { return Ok(()) };
+        if manager.owner_index()?.list(owner).await?.len() <= max {
+            return Ok(());
+        }
+        match when_reached {
+            WhenReached::EndOldest => {
+                // All who look agree on the order, so that concurrent logins end the same ones.
+                let mut sessions = manager.sessions_of(owner).await?;
+                for session in sessions.split_off(max.min(sessions.len())) {
+                    manager.destroy(&session.key).await?;
+                }
+                Ok(())
+            }
+            WhenReached::Refuse => {
+                // Whoever sees too many steps back, so that no order has to be agreed on.
+                let _turn = self.handle().turn.lock().await;
+                let extra = Extra { owner: OwnerChange::Clear, restart: true };
+                self.move_to_new_id(&extra).await?;
+                Err(SessionError::TooManySessions { owner: owner.clone(), max })
+            }
+        }
+    }
+}

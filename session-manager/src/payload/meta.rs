@@ -1,0 +1,91 @@
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How many earlier writes a payload remembers.
+pub(crate) const TRACE: usize = 8;
+
+/// What the manager itself keeps of a session, beside the application's values.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// When the session began, or its owner logged in: milliseconds since 1970 by the clock of the node that did it.
+    pub(crate) created: u64,
+    /// When it was last written, by the clock of the writing node.
+    pub(crate) saved: u64,
+    /// The same for all ids that one session has between two logins.
+    pub(crate) family: [u8; 8],
+    /// The tokens of the writes before this one, four bytes of each, the latest first: by it a writer whose reply was lost finds out
+    /// whether its write took effect, although others have written since.
+    pub(crate) trace: Trace,
+    /// The application's name for where the session is used, such as a device.
+    pub(crate) label: Option<Box<str>>,
+    /// Timeouts of this session's own, in milliseconds: idle and absolute.
+    pub(crate) timeouts: Option<(u64, u64)>,
+}
+
+/// Four bytes of each of the last few writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trace {
+    tokens: [[u8; 4]; TRACE],
+    len: usize,
+}
+
+impl Trace {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (tokens, rest) = bytes.as_chunks::<4>();
+        if !rest.is_empty() || tokens.len() > TRACE {
+            return None;
+        }
+        let mut trace = Self { len: tokens.len(), ..Self::default() };
+        trace.tokens[..tokens.len()].copy_from_slice(tokens);
+        Some(trace)
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.tokens[..self.len].as_flattened()
+    }
+
+    /// This trace with the write that it has led to.
+    pub(crate) fn with(self, version: session_core::Version) -> Self {
+        let mut next = Self { len: (self.len + 1).min(TRACE), ..self };
+        next.tokens.copy_within(..TRACE - 1, 1);
+        next.tokens[0] = short(version);
+        next
+    }
+
+    pub(crate) fn holds(&self, version: session_core::Version) -> bool {
+        self.tokens[..self.len].contains(&short(version))
+    }
+}
+
+fn short(version: session_core::Version) -> [u8; 4] {
+    let [a, b, c, d, ..] = *version.as_bytes();
+    [a, b, c, d]
+}
+
+/// Milliseconds since 1970 by this node's clock.
+pub(crate) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The time so many milliseconds after 1970, or as late as this system can say.
+pub(crate) fn time(millis: u64) -> SystemTime {
+    UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::Version;
+
+    use super::*;
+
+    #[test]
+    fn a_trace_remembers_the_latest_writes() {
+        let versions: Vec<Version> = (0..10).map(|_| Version::random()).collect();
+        let trace = versions.iter().fold(Trace::default(), |trace, version| trace.with(*version));
+        let held: Vec<bool> = versions.iter().map(|version| trace.holds(*version)).collect();
+        assert_eq!(held, [[false; 2].as_slice(), &[true; 8]].concat());
+        assert_eq!(Trace::from_bytes(trace.as_bytes()), Some(trace));
+        assert_eq!(Trace::from_bytes(&[0; 36]), None);
+        assert_eq!(Trace::from_bytes(&[0; 3]), None);
+    }
+}

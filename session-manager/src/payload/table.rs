@@ -1,0 +1,175 @@
+//! The body of a payload: what the manager keeps, then the application's values, each as key, codec and bytes, in the order of
+//! their keys. Every piece has a fixed static shape, encoded by bincode with variable-length integers and a size limit.
+
+use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+
+use super::{
+    PayloadError,
+    meta::{Meta, Trace},
+};
+
+/// The most bytes that one piece of a table may claim: no damaged length makes the decoder reserve more.
+const LIMIT: usize = 256 << 20;
+
+type Config = Configuration<LittleEndian, Varint, Limit<LIMIT>>;
+
+const CONFIG: Config = config::standard().with_limit::<LIMIT>();
+
+/// Where a value is within a payload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: Span,
+    pub(crate) value: Span,
+    pub(crate) codec: u8,
+}
+
+/// Some bytes of a payload, which are never more than 4 GiB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    fn new(start: usize, end: usize) -> Self {
+        let clip = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        Self { start: clip(start), end: clip(end) }
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.end.saturating_sub(self.start) as usize
+    }
+
+    pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
+        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+type MetaShape<'a> = (u64, u64, [u8; 8], &'a [u8], Option<&'a str>, Option<(u64, u64)>);
+type EntryShape<'a> = (&'a str, u8, &'a [u8]);
+
+/// Appends the manager's part and how many values will follow.
+pub(crate) fn begin(to: &mut Vec<u8>, meta: &Meta, values: usize) {
+    let shape: MetaShape<'_> =
+        (meta.created, meta.saved, meta.family, meta.trace.as_bytes(), meta.label.as_deref(), meta.timeouts);
+    put(to, (shape, values as u64));
+}
+
+/// Appends a value, and says where it is. The keys must ascend.
+pub(crate) fn push(to: &mut Vec<u8>, key: &str, codec: u8, value: &[u8]) -> Entry {
+    let shape: EntryShape<'_> = (key, codec, value);
+    put(to, shape);
+    let value_at = to.len() - value.len();
+    // Between key and value there are the codec and the value's length.
+    let key_end = value_at - 1 - varint_len(value.len());
+    Entry { key: Span::new(key_end - key.len(), key_end), value: Span::new(value_at, to.len()), codec }
+}
+
+fn put(to: &mut Vec<u8>, shape: impl bincode::Encode) {
+    bincode::encode_into_std_write(shape, to, CONFIG).expect("memory takes all that is written to it");
+}
+
+/// How many bytes bincode writes for a length.
+fn varint_len(len: usize) -> usize {
+    match len {
+        0..=250 => 1,
+        251..=0xffff => 3,
+        0x1_0000..=0xffff_ffff => 5,
+        _ => 9,
+    }
+}
+
+/// Reads the body, which begins at `offset` of the payload.
+pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), PayloadError> {
+    let ((shape, count), mut at): ((MetaShape<'_>, u64), usize) =
+        bincode::borrow_decode_from_slice(body, CONFIG)
+            .map_err(|_| PayloadError::Damaged("its first part is malformed"))?;
+    let (created, saved, family, trace, label, timeouts) = shape;
+    let trace = Trace::from_bytes(trace).ok_or(PayloadError::Damaged("its trace is malformed"))?;
+    let meta = Meta { created, saved, family, trace, label: label.map(Into::into), timeouts };
+    // A value takes at least three bytes, so that no number makes this reserve more than the payload is worth.
+    let most = (body.len() - at) / 3;
+    let count = usize::try_from(count).ok().filter(|count| *count <= most);
+    let count = count.ok_or(PayloadError::Damaged("it is too short for its values"))?;
+    let mut entries = Vec::with_capacity(count);
+    let mut last: Option<&[u8]> = None;
+    for _ in 0..count {
+        let malformed = PayloadError::Damaged("a value is malformed");
+        let (entry, key, end) = read_entry(body, at, offset).ok_or(malformed)?;
+        // The order of UTF-8 is the order of its bytes.
+        if last.is_some_and(|last| last >= key) {
+            return Err(PayloadError::Damaged("its keys are not in order"));
+        }
+        if !key.is_ascii() && str::from_utf8(key).is_err() {
+            return Err(PayloadError::Damaged("a key is not text"));
+        }
+        (last, at) = (Some(key), end);
+        entries.push(entry);
+    }
+    if at == body.len() {
+        Ok((meta, entries))
+    } else {
+        Err(PayloadError::Damaged("there are bytes behind its last value"))
+    }
+}
+
+/// Reads an [`EntryShape`] as bincode would, which a test makes sure of, in a quarter of the time: this is most of what loading a session costs.
+/// Returns the entry, its key, and where the next one begins.
+fn read_entry(body: &[u8], at: usize, offset: usize) -> Option<(Entry, &[u8], usize)> {
+    let (len, key_at) = varint(body, at)?;
+    let key_end = key_at.checked_add(len)?;
+    let key = body.get(key_at..key_end)?;
+    let codec = *body.get(key_end)?;
+    let (len, value_at) = varint(body, key_end + 1)?;
+    let end = value_at.checked_add(len).filter(|end| *end <= body.len())?;
+    let key_span = Span::new(offset + key_at, offset + key_end);
+    Some((Entry { key: key_span, value: Span::new(offset + value_at, offset + end), codec }, key, end))
+}
+
+/// One of bincode's variable-length integers, and where it ends.
+fn varint(body: &[u8], at: usize) -> Option<(usize, usize)> {
+    let rest = body.get(at..)?;
+    let (first, rest) = rest.split_first()?;
+    let (value, len) = match first {
+        0..=250 => (u64::from(*first), 0),
+        251 => (u64::from(u16::from_le_bytes(*rest.first_chunk()?)), 2),
+        252 => (u64::from(u32::from_le_bytes(*rest.first_chunk()?)), 4),
+        253 => (u64::from_le_bytes(*rest.first_chunk()?), 8),
+        _ => return None,
+    };
+    Some((usize::try_from(value).ok()?, at + 1 + len))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn reads_entries_as_bincode_does(
+            mut bytes in proptest::collection::vec(any::<u8>(), 0..60),
+            starts in proptest::collection::vec(prop_oneof![0_u8..12, 250_u8..], 2),
+        ) {
+            if bytes.len() > 3 {
+                bytes[0] = starts[0];
+                bytes[2] = starts[1];
+            }
+            let theirs: Option<(EntryShape<'_>, usize)> = bincode::borrow_decode_from_slice(&bytes, CONFIG).ok();
+            let ours = read_entry(&bytes, 0, 0).filter(|(_, key, _)| str::from_utf8(key).is_ok());
+            let ours = ours.map(|(entry, key, end)| ((key, entry.codec, entry.value.of(&bytes)), end));
+            prop_assert_eq!(theirs.map(|((key, codec, value), end)| ((key.as_bytes(), codec, value), end)), ours);
+        }
+
+        #[test]
+        fn says_where_an_entry_is(key in ".{0,300}", value in proptest::collection::vec(any::<u8>(), 0..70_000), codec: u8) {
+            let mut bytes = b"before".to_vec();
+            let pushed = push(&mut bytes, &key, codec, &value);
+            let (read, _, end) = read_entry(&bytes, 6, 0).expect("it was just written");
+            prop_assert_eq!((pushed, end), (read, bytes.len()));
+            prop_assert_eq!(read.key.of(&bytes), key.as_bytes());
+            prop_assert_eq!(read.value.of(&bytes), value);
+        }
+    }
+}

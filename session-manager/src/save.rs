@@ -1,0 +1,211 @@
+use std::time::Instant;
+
+use session_core::{SessionId, When, WriteOutcome};
+
+use crate::{
+    Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
+    backoff::{self, Turn},
+    base::Base,
+    commit::Sent,
+    payload::Payload,
+    state::{Extra, Link, Live, Part, Prepared, State},
+};
+
+/// What a [`save`](Session::save) has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Saved {
+    /// Nothing: nothing was changed, and no touch was due.
+    Nothing,
+    /// It has renewed the idle timeout.
+    Touched,
+    /// It has stored the changes, which renews the idle timeout, too.
+    Written,
+    /// It has stored a new session: the client must be told its id.
+    Created,
+    /// Nothing was changed, and the session turned out to have ended elsewhere.
+    Ended,
+}
+
+/// What a save is to do next.
+enum Step {
+    Done(Saved),
+    Create(Prepared),
+    Write(session_core::SessionKey, session_core::Version, Prepared),
+    Touch(session_core::SessionKey, session_core::Ttl),
+}
+
+impl Session {
+    /// Stores what this handle has changed, and renews the idle timeout if that is due: call it once, at the end of a request.
+    ///
+    /// * If nothing was changed and the session was never loaded, this does nothing at all.
+    /// * If nothing was changed, at most a [touch](crate::SessionManagerBuilder::touch_after).
+    /// * Else it writes on the condition that nobody else has written since; if somebody has, it merges its keys onto what is
+    ///   there now, by the policy of [`SameKey`], and tries again.
+    /// * If nothing was stored yet, and there is something to store, it creates the session under a new id. Two first requests of one visitor at the same
+    ///   time create two sessions.
+    ///
+    /// # Errors
+    /// [`SessionError::Gone`] with the unsaved keys, [`SessionError::SameKey`], [`SessionError::TooLarge`],
+    /// [`SessionError::Contended`], [`SessionError::Store`]. The changes stay in the handle, so that saving can be tried
+    /// again; after an error that [may have been applied](SessionError::may_have_applied), too: the same keys would be set to the same values.
+    pub async fn save(&self) -> Result<Saved> {
+        let handle = self.handle();
+        {
+            let state = handle.state.lock();
+            // Nobody has read it: not even a touch is due.
+            if state.changes.is_empty() && matches!(state.link, Link::Presented(_) | Link::Fresh) {
+                return Ok(Saved::Nothing);
+            }
+        }
+        let _turn = handle.turn.lock().await;
+        self.load_in_turn().await?;
+        let manager = &handle.manager;
+        let mut among_rivals = None;
+        for attempt in 1..=manager.settings().max_attempts {
+            let step = handle.state.lock().next_step(manager)?;
+            let (key, expected, prepared) = match step {
+                Step::Done(saved) => return Ok(saved),
+                Step::Create(prepared) => return self.store_new(prepared).await,
+                Step::Touch(key, ttl) => return self.touch(&key, ttl).await,
+                Step::Write(key, expected, prepared) => (key, expected, prepared),
+            };
+            let sent_at = Instant::now();
+            let sent = manager.send(&key, prepared.write.clone(), expected).await?;
+            if let Some(saved) =
+                handle.state.lock().settle(prepared, sent, sent_at, manager.settings().same_key)?
+            {
+                return Ok(saved);
+            }
+            manager.yield_to_rivals(&key, attempt, &mut among_rivals).await;
+        }
+        Err(SessionError::Contended { attempts: manager.settings().max_attempts })
+    }
+
+    /// Creates the session under a new id. Not tried again after a lost reply: what may be stored then is under an id that nobody has.
+    pub(crate) async fn store_new(&self, prepared: Prepared) -> Result<Saved> {
+        let handle = self.handle();
+        let manager = &handle.manager;
+        let id = SessionId::generate();
+        let (key, sent_at) = (id.key(), Instant::now());
+        match manager.store().write(&key, prepared.write.clone(), When::Absent).await? {
+            WriteOutcome::Written => {}
+            WriteOutcome::Conflict(_) => {
+                return Err(session_core::Error::new(
+                    session_core::ErrorKind::Internal,
+                    session_core::Operation::Write,
+                )
+                .because("the store says that a random id of 160 bits is taken")
+                .into());
+            }
+        }
+        let stamp = prepared.stamp;
+        let base = prepared.into_base(None, sent_at);
+        let owner = base.owner.clone();
+        {
+            let mut state = handle.state.lock();
+            state.changes.saved(stamp);
+            state.link = Link::Live(Box::new(Live { id, key, base }));
+        }
+        manager.tell(|| SessionEvent::Created { key, owner });
+        Ok(Saved::Created)
+    }
+
+    async fn touch(&self, key: &session_core::SessionKey, ttl: session_core::Ttl) -> Result<Saved> {
+        let handle = self.handle();
+        let sent_at = Instant::now();
+        let there = handle.manager.store().touch(key, ttl).await?;
+        let mut state = handle.state.lock();
+        match &mut state.link {
+            Link::Live(live) if there => {
+                live.base.expires_at = crate::base::later(sent_at, ttl.as_duration());
+                Ok(Saved::Touched)
+            }
+            link => {
+                *link = Link::Gone;
+                Ok(Saved::Ended)
+            }
+        }
+    }
+}
+
+impl State {
+    fn next_step(&self, manager: &SessionManager) -> Result<Step> {
+        let settings = manager.settings();
+        let prepare = || self.prepare(settings, manager.max_len(), &Part::All, &Extra::default());
+        match &self.link {
+            Link::Live(live) if !self.changes.is_empty() => {
+                Ok(Step::Write(live.key, live.base.version, prepare()?))
+            }
+            Link::Live(live) => Ok(match settings.due_touch(&live.base) {
+                Some(ttl) => Step::Touch(live.key, ttl),
+                None => Step::Done(Saved::Nothing),
+            }),
+            Link::Fresh if self.changes.worth_a_session() => prepare().map(Step::Create),
+            Link::Fresh | Link::Presented(_) | Link::Unsure(_) => Ok(Step::Done(Saved::Nothing)),
+            Link::Gone => Err(self.gone()),
+        }
+    }
+
+    /// Takes note of what came of a save; `None` if it is to be tried again.
+    fn settle(
+        &mut self,
+        prepared: Prepared,
+        sent: Sent,
+        sent_at: Instant,
+        policy: SameKey,
+    ) -> Result<Option<Saved>> {
+        match sent {
+            Sent::Written => self.wrote(prepared, sent_at),
+            Sent::Superseded(now) => {
+                self.changes.saved(prepared.stamp);
+                self.rebase(now);
+            }
+            Sent::Gone => {
+                self.link = Link::Gone;
+                return Err(self.gone());
+            }
+            Sent::Conflict(now) => {
+                let keys = match policy {
+                    SameKey::Fail => self.changed_by_both(&now.payload),
+                    SameKey::LastWriterWins => Vec::new(),
+                };
+                if !keys.is_empty() {
+                    return Err(SessionError::SameKey { keys });
+                }
+                self.rebase(now);
+                return Ok(None);
+            }
+        }
+        Ok(Some(Saved::Written))
+    }
+
+    /// Takes note that all changes up to those in `prepared` are stored.
+    pub(crate) fn wrote(&mut self, prepared: Prepared, sent_at: Instant) {
+        self.changes.saved(prepared.stamp);
+        let owner = self.base().and_then(|base| base.owner.clone());
+        self.rebase(prepared.into_base(owner, sent_at));
+    }
+
+    /// The keys that this handle has changed and that differ between what it has seen and what is there `now`.
+    fn changed_by_both(&self, now: &Payload) -> Vec<String> {
+        let seen = self.base().map(|base: &Base| &base.payload);
+        let differs = |key: &str| seen.and_then(|seen| seen.stored(key)) != now.stored(key);
+        self.changes.keys().into_iter().filter(|key| differs(key)).collect()
+    }
+}
+
+impl SessionManager {
+    /// After a conflict: waits for this task's turn among those of the process, and from the second conflict on for a moment.
+    pub(crate) async fn yield_to_rivals<'a>(
+        &'a self,
+        key: &session_core::SessionKey,
+        attempt: u32,
+        among_rivals: &mut Option<Turn<'a>>,
+    ) {
+        if among_rivals.is_none() {
+            *among_rivals = Some(self.turns().take(key).await);
+        }
+        backoff::pause(attempt).await;
+    }
+}

@@ -1,0 +1,219 @@
+use std::time::Instant;
+
+use session_core::{Owner, OwnerChange, SessionId, SessionKey, Write};
+
+use crate::{
+    Codec, Result, SessionError,
+    base::{Base, later},
+    changes::Changes,
+    payload::{
+        Payload, Stored,
+        meta::{self, Meta},
+    },
+    settings::Settings,
+};
+
+/// What the clones of one handle share.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) link: Link,
+    pub(crate) changes: Changes,
+    pub(crate) logged_out: bool,
+}
+
+/// How the handle stands to the store.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// The client has presented this id, and nobody has looked it up yet.
+    Presented(SessionId),
+    /// Nothing is stored.
+    Fresh,
+    /// It was there when the store was last asked.
+    Live(Box<Live>),
+    /// It was there, but a rotation may or may not have taken it away.
+    Unsure(SessionId),
+    /// It was there, and has ended elsewhere.
+    Gone,
+}
+
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) id: SessionId,
+    pub(crate) key: SessionKey,
+    pub(crate) base: Base,
+}
+
+/// What one write is to change: all that is pending, or one key.
+pub(crate) enum Part<'a> {
+    All,
+    Key(&'a str, Stored<'a>),
+}
+
+/// What a write does beside changing values.
+#[derive(Clone, Default)]
+pub(crate) struct Extra {
+    pub(crate) owner: OwnerChange,
+    /// It is a login, from which the absolute timeout counts.
+    pub(crate) restart: bool,
+}
+
+/// A write that is ready to be sent, and what the session is when it has arrived.
+pub(crate) struct Prepared {
+    pub(crate) write: Write,
+    pub(crate) payload: Payload,
+    /// Up to which change it holds them.
+    pub(crate) stamp: u64,
+}
+
+impl Prepared {
+    /// The session after this write, which was sent at `sent`.
+    pub(crate) fn into_base(self, before: Option<Owner>, sent: Instant) -> Base {
+        let Write { version, ttl, owner, .. } = self.write;
+        let (owner, expires_at) = (owner.apply(before), later(sent, ttl.as_duration()));
+        Base { version, owner, payload: self.payload, expires_at }
+    }
+}
+
+impl State {
+    pub(crate) fn gone(&self) -> SessionError {
+        SessionError::Gone { unsaved: self.changes.keys() }
+    }
+
+    pub(crate) fn base(&self) -> Option<&Base> {
+        match &self.link {
+            Link::Live(live) => Some(&live.base),
+            _ => None,
+        }
+    }
+
+    /// Takes note of a newer state of the session that is live.
+    pub(crate) fn rebase(&mut self, base: Base) {
+        if let Link::Live(live) = &mut self.link {
+            live.base = base;
+        }
+    }
+
+    /// Takes note of what the store has shown of a session that was not looked at before.
+    pub(crate) fn found(&mut self, id: SessionId, key: SessionKey, base: Base) {
+        self.changes.see(Some(&base.payload));
+        self.link = Link::Live(Box::new(Live { id, key, base }));
+    }
+
+    /// Whether the session is there, or that the store must be asked.
+    pub(crate) fn known(&self) -> Result<Known> {
+        match &self.link {
+            Link::Live(_) => Ok(Known::Live(true)),
+            Link::Fresh => Ok(Known::Live(false)),
+            Link::Gone => Err(self.gone()),
+            Link::Presented(id) => Ok(Known::NotYet { id: id.clone(), was_there: false }),
+            Link::Unsure(id) => Ok(Known::NotYet { id: id.clone(), was_there: true }),
+        }
+    }
+
+    /// The value under `key`, or that the session must be loaded to know.
+    pub(crate) fn stored(&self, key: &str) -> Result<Lookup<'_>> {
+        if let Link::Gone = self.link {
+            return Err(self.gone());
+        }
+        if let Some(pending) = self.changes.of(key) {
+            return Ok(Lookup::Known(pending));
+        }
+        Ok(match &self.link {
+            Link::Live(live) => Lookup::Known(live.base.payload.stored(key)),
+            Link::Fresh => Lookup::Known(None),
+            _ => Lookup::MustLoad,
+        })
+    }
+
+    /// The next write on top of what is known.
+    pub(crate) fn prepare(
+        &self,
+        settings: &Settings,
+        max: usize,
+        part: &Part<'_>,
+        extra: &Extra,
+    ) -> Result<Prepared> {
+        let base = self.base();
+        let meta = self.next_meta(base, matches!(part, Part::All), extra.restart);
+        let ttl = settings.ttl(&meta).ok_or_else(|| self.gone())?;
+        let schema = base.map_or(0, |base| base.payload.schema_version()).max(settings.schema_version);
+        let payload = self.encode(settings.codec, schema, meta, part);
+        let bytes = payload.bytes();
+        if bytes.len() > max {
+            let largest = payload.values().max_by_key(|(_, value)| value.bytes.len());
+            let largest = largest.map_or_else(String::new, |(key, _)| key.to_owned());
+            return Err(SessionError::TooLarge { len: bytes.len(), max, largest });
+        }
+        let write = Write::new(bytes, ttl).owner(extra.owner.clone());
+        Ok(Prepared { write, payload, stamp: self.changes.stamp() })
+    }
+
+    fn next_meta(&self, base: Option<&Base>, all: bool, restart: bool) -> Meta {
+        let now = meta::now();
+        let old = base.map(|base| base.payload.meta());
+        let kept = old.filter(|_| !restart);
+        let old_label = || old.and_then(|old| old.label.clone());
+        Meta {
+            created: kept.map_or(now, |kept| kept.created),
+            saved: now,
+            family: kept.map_or_else(rand::random, |kept| kept.family),
+            trace: base.map(Base::next_trace).unwrap_or_default(),
+            label: match self.changes.label() {
+                Some(label) if all => label.map(Into::into),
+                _ => old_label(),
+            },
+            timeouts: self.changes.timeouts().filter(|_| all).or_else(|| old.and_then(|old| old.timeouts)),
+        }
+    }
+
+    /// Merges what is stored and what was changed; both are in the order of their keys.
+    fn encode(&self, codec: Codec, schema: u16, meta: Meta, part: &Part<'_>) -> Payload {
+        let old = self.base().into_iter().flat_map(|base| base.payload.values());
+        let values = match part {
+            Part::All => merge(old, self.changes.values()),
+            Part::Key(key, value) => merge(old, std::iter::once((*key, Some(*value)))),
+        };
+        Payload::encode(codec, schema, meta, &values)
+    }
+}
+
+type Value<'a> = (&'a str, Stored<'a>);
+
+fn merge<'a>(
+    old: impl Iterator<Item = Value<'a>>,
+    changes: impl Iterator<Item = (&'a str, Option<Stored<'a>>)>,
+) -> Vec<Value<'a>> {
+    let mut merged = Vec::with_capacity(old.size_hint().0 + 8);
+    let mut old = old.peekable();
+    for (key, change) in changes {
+        while let Some(value) = old.next_if(|(old_key, _)| *old_key < key) {
+            merged.push(value);
+        }
+        old.next_if(|(old_key, _)| *old_key == key);
+        merged.extend(change.map(|value| (key, value)));
+    }
+    merged.extend(old);
+    merged
+}
+
+/// What is known about a session.
+pub(crate) enum Known {
+    /// Whether it is there.
+    Live(bool),
+    /// The store must be asked; whether it was there before.
+    NotYet { id: SessionId, was_there: bool },
+}
+
+/// What is known about a value.
+pub(crate) enum Lookup<'a> {
+    Known(Option<Stored<'a>>),
+    MustLoad,
+}
+
+impl State {
+    /// All keys with a value, ascending.
+    pub(crate) fn keys(&self) -> Vec<String> {
+        let old = self.base().into_iter().flat_map(|base| base.payload.values());
+        merge(old, self.changes.values()).into_iter().map(|(key, _)| key.to_owned()).collect()
+    }
+}

@@ -1,0 +1,45 @@
+mod basics;
+mod codecs;
+mod concurrency;
+mod ended;
+mod expiry;
+mod owners;
+mod trouble;
+
+use std::{future::Future, pin::Pin};
+
+use crate::support::Context;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) file: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(Context) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+/// The cases of a file: each is an `async fn` of a context.
+macro_rules! cases {
+    ($($name:ident),* $(,)?) => {
+        pub(crate) fn all() -> Vec<crate::cases::Case> {
+            vec![$(crate::cases::Case {
+                file: module_path!(),
+                name: stringify!($name),
+                run: |context| Box::pin($name(context)),
+            }),*]
+        }
+    };
+}
+use cases;
+
+pub(crate) fn all() -> Vec<Case> {
+    let files = [
+        basics::all(),
+        codecs::all(),
+        concurrency::all(),
+        ended::all(),
+        expiry::all(),
+        owners::all(),
+        trouble::all(),
+    ];
+    files.into_iter().flatten().collect()
+}

@@ -1,0 +1,179 @@
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering::Relaxed},
+    },
+};
+
+use parking_lot::Mutex;
+
+use session_core::{
+    DeleteItem, DeleteOutcome, Error, Expected, Maintenance, Operation, OwnerIndex, Record, RenameOutcome,
+    Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome,
+    async_trait,
+};
+
+/// The store under test with a tap on the line: it counts what passes, loses replies of changes that were carried out, or is down.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    store: Arc<dyn SessionStore>,
+    pub(crate) reads: AtomicUsize,
+    pub(crate) writes: AtomicUsize,
+    pub(crate) touches: AtomicUsize,
+    pub(crate) others: AtomicUsize,
+    pub(crate) down: AtomicBool,
+    /// Of a hundred changes that are carried out, so many lose their reply.
+    pub(crate) lose: AtomicU32,
+    /// Of a hundred changes, so many get lost before they are carried out.
+    pub(crate) lose_requests: AtomicU32,
+    pub(crate) lost: AtomicUsize,
+    /// The next write is carried out, or not, then this happens, and then its reply is lost.
+    pub(crate) next_write: Mutex<Option<NextWrite>>,
+}
+
+/// What becomes of a write.
+pub(crate) struct NextWrite {
+    pub(crate) carried_out: bool,
+    pub(crate) meanwhile: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl fmt::Debug for NextWrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NextWrite").field("carried_out", &self.carried_out).finish_non_exhaustive()
+    }
+}
+
+fn chance(percent: &AtomicU32) -> bool {
+    rand::random_range(0..100) < percent.load(Relaxed)
+}
+
+impl Tap {
+    pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
+        Self {
+            store,
+            reads: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
+            touches: AtomicUsize::new(0),
+            others: AtomicUsize::new(0),
+            down: AtomicBool::new(false),
+            lose: AtomicU32::new(0),
+            lose_requests: AtomicU32::new(0),
+            lost: AtomicUsize::new(0),
+            next_write: Mutex::new(None),
+        }
+    }
+
+    /// Reads, writes, touches, and all others.
+    pub(crate) fn counts(&self) -> [usize; 4] {
+        [&self.reads, &self.writes, &self.touches, &self.others].map(|count| count.load(Relaxed))
+    }
+
+    fn pass(&self, count: &AtomicUsize, operation: Operation) -> Result<()> {
+        count.fetch_add(1, Relaxed);
+        if self.down.load(Relaxed) { Err(Error::unavailable(operation, false)) } else { Ok(()) }
+    }
+
+    fn reply<T>(&self, outcome: Result<T>, operation: Operation) -> Result<T> {
+        if outcome.is_ok() && chance(&self.lose) {
+            self.lost.fetch_add(1, Relaxed);
+            return Err(Error::unavailable(operation, true).because("the reply was lost"));
+        }
+        outcome
+    }
+
+    fn request(&self, operation: Operation) -> Result<()> {
+        if chance(&self.lose_requests) {
+            self.lost.fetch_add(1, Relaxed);
+            return Err(Error::unavailable(operation, true)
+                .because("the request was lost, which the sender cannot tell"));
+        }
+        Ok(())
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl SessionStore for Tap {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        self.pass(&self.reads, Operation::Read)?;
+        self.store.read(key).await
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        self.pass(&self.writes, Operation::Write)?;
+        let next = self.next_write.lock().take();
+        if let Some(NextWrite { carried_out, meanwhile }) = next {
+            if carried_out {
+                let _ = self.store.write(key, write, when).await?;
+            }
+            meanwhile.await;
+            return Err(Error::unavailable(Operation::Write, true).because("the reply was lost"));
+        }
+        self.request(Operation::Write)?;
+        self.reply(self.store.write(key, write, when).await, Operation::Write)
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        self.pass(&self.touches, Operation::Touch)?;
+        self.store.touch(key, ttl).await
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        self.pass(&self.others, Operation::Delete)?;
+        self.reply(self.store.delete(key, expected).await, Operation::Delete)
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.pass(&self.others, Operation::Rename)?;
+        self.reply(self.store.rename(old, new, write, expected).await, Operation::Rename)
+    }
+
+    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        self.others.fetch_add(1, Relaxed);
+        self.store.read_many(keys).await
+    }
+
+    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        self.store.write_many(items).await
+    }
+
+    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        self.store.touch_many(items).await
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        self.store.delete_many(items).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        self.store.ping().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.store.close().await
+    }
+
+    fn max_data_len(&self) -> usize {
+        self.store.max_data_len()
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        self.store.owners()
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        self.store.maintenance()
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        self.store.watch()
+    }
+}
