@@ -53,13 +53,14 @@ async fn all_there(store: &SqliteStore, written: &[(SessionKey, Version)]) {
     }
 }
 
+static LONGEST: AtomicU64 = AtomicU64::new(0);
+static DONE: AtomicBool = AtomicBool::new(false);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stays_bounded_while_somebody_writes_without_a_pause() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("app.db");
     let store = SqliteStore::builder().wal_autocheckpoint(PAGES).open(&file).await.expect("a store");
-    static LONGEST: AtomicU64 = AtomicU64::new(0);
-    static DONE: AtomicBool = AtomicBool::new(false);
     let watching = tokio::spawn({
         let file = file.clone();
         async move {
