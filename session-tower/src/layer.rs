@@ -1,0 +1,127 @@
+use std::{fmt, sync::Arc};
+
+use http::Response;
+use session_manager::{SessionError, SessionManager, session_core::SessionStore};
+use tower_layer::Layer;
+
+use crate::{
+    CookieSettings, InvalidCookie, SessionService,
+    failure::{CustomResponse, EmptyResponse},
+};
+
+/// Gives every request a [`Session`](crate::Session), and saves what has changed before the response is sent.
+///
+/// ```
+/// use axum::{Router, routing::get};
+/// use session_memory::MemoryStore;
+/// use session_tower::{Session, SessionError, SessionLayer};
+///
+/// async fn visits(session: Session) -> Result<String, SessionError> {
+///     let n = session.update("visits", |n: Option<u64>| n.unwrap_or(0) + 1).await?;
+///     Ok(format!("visit {n}"))
+/// }
+///
+/// let app: Router = Router::new().route("/", get(visits)).layer(SessionLayer::new(MemoryStore::new()));
+/// ```
+///
+/// * A request that does not ask for its session costs no I/O, and a response to one that only reads sets no cookie.
+/// * Changes are saved before the head of the response is sent, unless its status is 5xx. Commits of the handler itself, such as `update`, `login` and
+///   `save`, are not taken back by that.
+/// * If they cannot be saved, the response becomes what [`on_failure`](Self::on_failure) says. An outage is never an empty session.
+/// * A response that sets or removes a cookie is not for shared caches: it gets `Vary: Cookie`, and `Cache-Control: no-store` unless the handler has said
+///   `private` or `no-store`. What depends on a session without setting a cookie gets `Vary: Cookie`.
+///
+/// Clones are cheap, and one layer serves any number of services.
+#[derive(Clone)]
+pub struct SessionLayer<R = EmptyResponse> {
+    manager: SessionManager,
+    policy: Arc<Policy>,
+    on_failure: R,
+}
+
+/// What all requests of a layer have in common.
+#[derive(Clone)]
+pub(crate) struct Policy {
+    pub(crate) cookie: CookieSettings,
+    pub(crate) save_after_server_error: bool,
+}
+
+impl SessionLayer {
+    /// Sessions in this store, with the defaults of [`SessionManager`] and [`CookieSettings`].
+    pub fn new(store: impl SessionStore + 'static) -> Self {
+        Self::from_manager(SessionManager::new(store))
+    }
+
+    /// Sessions of this manager, whose timeouts, codec and limits count.
+    pub fn from_manager(manager: SessionManager) -> Self {
+        let policy = Policy { cookie: CookieSettings::default(), save_after_server_error: false };
+        Self { manager, policy: Arc::new(policy), on_failure: EmptyResponse }
+    }
+
+    /// The response to a request whose session could not be saved, or whose handler has returned a [`SessionError`](crate::SessionError) as its response. Unless set: 503
+    /// with `Retry-After` for an outage; 409 if the session has ended meanwhile, or another request has changed the same key where that is forbidden; 429 for
+    /// too many sessions; 500 for anything else. All of them are empty.
+    ///
+    /// ```
+    /// use axum::{http::StatusCode, response::{IntoResponse, Redirect}};
+    /// use session_memory::MemoryStore;
+    /// use session_tower::SessionLayer;
+    ///
+    /// let layer = SessionLayer::new(MemoryStore::new()).on_failure(|error| match error {
+    ///     error if error.is_gone() => Redirect::to("/login").into_response(),
+    ///     _ => (StatusCode::SERVICE_UNAVAILABLE, "Please try again in a moment.").into_response(),
+    /// });
+    /// # let _ = layer;
+    /// ```
+    pub fn on_failure<B, F>(self, respond: F) -> SessionLayer<CustomResponse<F>>
+    where
+        F: Fn(&SessionError) -> Response<B> + Clone + Send + Sync + 'static,
+    {
+        let Self { manager, policy, .. } = self;
+        SessionLayer { manager, policy, on_failure: CustomResponse(respond) }
+    }
+}
+
+impl<R> SessionLayer<R> {
+    /// The cookie that carries the id.
+    ///
+    /// # Errors
+    /// [`InvalidCookie`] if browsers would not accept it.
+    pub fn with_cookie(mut self, cookie: CookieSettings) -> Result<Self, InvalidCookie> {
+        cookie.check()?;
+        Arc::make_mut(&mut self.policy).cookie = cookie;
+        Ok(self)
+    }
+
+    /// Makes the cookie work over plain HTTP: without `Secure`, and without the prefix of its name that needs it. Anybody on the way can then take over sessions.
+    pub fn insecure_for_development(mut self) -> Self {
+        let policy = Arc::make_mut(&mut self.policy);
+        policy.cookie = policy.cookie.clone().insecure();
+        self
+    }
+
+    /// Whether changes are also saved when the response says 5xx. No unless set: the handler has failed, and what it left half done is dropped.
+    pub fn save_after_server_error(mut self, save: bool) -> Self {
+        Arc::make_mut(&mut self.policy).save_after_server_error = save;
+        self
+    }
+
+    /// The manager, for what is done outside of requests.
+    pub fn manager(&self) -> &SessionManager {
+        &self.manager
+    }
+}
+
+impl<R> fmt::Debug for SessionLayer<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionLayer").field("cookie", &self.policy.cookie).finish_non_exhaustive()
+    }
+}
+
+impl<S, R: Clone> Layer<S> for SessionLayer<R> {
+    type Service = SessionService<S, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        SessionService::new(inner, self.manager.clone(), Arc::clone(&self.policy), self.on_failure.clone())
+    }
+}

@@ -1,0 +1,27 @@
+#![doc = include_str!("../README.md")]
+
+mod cookie_settings;
+mod error;
+#[cfg(feature = "axum")]
+mod extract;
+mod failure;
+mod future;
+mod layer;
+mod presented;
+mod service;
+mod session;
+mod slot;
+#[cfg(feature = "tower-sessions")]
+mod tower_sessions_store;
+
+pub use cookie_settings::{CookieSettings, InvalidCookie, SameSite};
+pub use error::SessionError;
+pub use failure::{CustomResponse, EmptyResponse, FailureResponse};
+pub use future::ResponseFuture;
+pub use layer::SessionLayer;
+pub use service::SessionService;
+pub use session::Session;
+pub use session_manager;
+pub use session_manager::session_core;
+#[cfg(feature = "tower-sessions")]
+pub use tower_sessions_store::TowerSessionsStore;

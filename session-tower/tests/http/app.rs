@@ -1,0 +1,108 @@
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::{StatusCode, header::CACHE_CONTROL},
+    response::IntoResponse,
+    routing::get,
+};
+use session_core::Owner;
+use session_tower::{Session, SessionError, SessionLayer};
+use tokio::sync::Notify;
+
+use crate::store::Tap;
+
+/// Where a slow request stands, and what lets it go on.
+#[derive(Default)]
+pub(crate) struct Gate {
+    pub(crate) reached: Notify,
+    pub(crate) open: Notify,
+}
+
+/// The routes of all cases, without a layer.
+pub(crate) fn routes(gate: &Arc<Gate>) -> Router {
+    Router::new()
+        .route("/untouched", get(async || "hello"))
+        .route("/taken", get(async |_session: Session| "hello"))
+        .route("/read/{key}", get(read))
+        .route("/set/{key}", get(set))
+        .route("/count", get(count))
+        .route("/login/{owner}", get(login))
+        .route("/login-and-fail/{owner}", get(login_and_fail))
+        .route("/remember/{owner}", get(remember))
+        .route("/logout", get(logout))
+        .route("/set-and-fail", get(set_and_fail))
+        .route("/set-and-panic", get(set_and_panic))
+        .route("/set-slowly/{key}", get(set_slowly))
+        .route("/cached/{how}", get(cached))
+        .with_state(Arc::clone(gate))
+}
+
+pub(crate) fn app(tap: &Arc<Tap>) -> Router {
+    app_with_gate(tap, &Arc::default())
+}
+
+pub(crate) fn app_with_gate(tap: &Arc<Tap>, gate: &Arc<Gate>) -> Router {
+    routes(gate).layer(SessionLayer::new(Arc::clone(tap)))
+}
+
+async fn read(session: Session, Path(key): Path<String>) -> Result<String, SessionError> {
+    Ok(session.get::<String>(&key).await?.unwrap_or_else(|| "nothing".to_owned()))
+}
+
+async fn set(session: Session, Path(key): Path<String>) -> Result<&'static str, SessionError> {
+    session.insert(&key, "set")?;
+    Ok("done")
+}
+
+async fn count(session: Session) -> Result<String, SessionError> {
+    Ok(session.update("count", |n: Option<u64>| n.unwrap_or(0) + 1).await?.to_string())
+}
+
+async fn login(session: Session, Path(owner): Path<String>) -> Result<&'static str, SessionError> {
+    session.login(Owner::new(owner).expect("an owner")).await?;
+    Ok("welcome")
+}
+
+async fn login_and_fail(session: Session, owner: Path<String>) -> Result<StatusCode, SessionError> {
+    login(session, owner).await?;
+    Ok(StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+async fn remember(session: Session, owner: Path<String>) -> Result<&'static str, SessionError> {
+    session.set_cookie_max_age(Some(Duration::from_secs(86_400)));
+    login(session, owner).await
+}
+
+async fn logout(session: Session) -> Result<&'static str, SessionError> {
+    session.logout().await?;
+    Ok("bye")
+}
+
+async fn set_and_fail(session: Session) -> Result<StatusCode, SessionError> {
+    session.insert("failed", "half done")?;
+    Ok(StatusCode::BAD_GATEWAY)
+}
+
+async fn set_and_panic(session: Session) -> Result<&'static str, SessionError> {
+    session.insert("panicked", "half done")?;
+    panic!("on purpose");
+}
+
+async fn set_slowly(
+    session: Session,
+    State(gate): State<Arc<Gate>>,
+    Path(key): Path<String>,
+) -> Result<&'static str, SessionError> {
+    session.load().await?;
+    session.insert(&key, "late")?;
+    gate.reached.notify_one();
+    gate.open.notified().await;
+    Ok("done")
+}
+
+async fn cached(session: Session, Path(how): Path<String>) -> Result<impl IntoResponse, SessionError> {
+    session.insert("any", "thing")?;
+    Ok(([(CACHE_CONTROL, how)], "text"))
+}

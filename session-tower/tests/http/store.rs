@@ -1,0 +1,106 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
+};
+
+use session_core::{
+    DeleteOutcome, Error, Expected, Maintenance, Operation, OwnerIndex, Record, RenameOutcome, Result,
+    SessionKey, SessionStore, Ttl, Version, Watch, When, Write, WriteOutcome, async_trait,
+};
+
+/// A store that counts what it is asked, and that can be cut off: then it answers as a store does whose server is gone.
+#[derive(Debug)]
+pub(crate) struct Tap {
+    store: Arc<dyn SessionStore>,
+    calls: AtomicUsize,
+    refuse_reads: AtomicBool,
+    refuse_changes: AtomicBool,
+}
+
+impl Tap {
+    pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
+        Self {
+            store,
+            calls: AtomicUsize::new(0),
+            refuse_reads: AtomicBool::new(false),
+            refuse_changes: AtomicBool::new(false),
+        }
+    }
+
+    /// How many calls came in since the last time this was asked.
+    pub(crate) fn calls(&self) -> usize {
+        self.calls.swap(0, SeqCst)
+    }
+
+    pub(crate) fn refuse_reads(&self, refuse: bool) {
+        self.refuse_reads.store(refuse, SeqCst);
+    }
+
+    pub(crate) fn refuse_changes(&self, refuse: bool) {
+        self.refuse_changes.store(refuse, SeqCst);
+    }
+
+    /// The number of sessions in the store.
+    pub(crate) async fn count(&self) -> u64 {
+        self.store.maintenance().expect("all of them have it").count().await.expect("a count")
+    }
+
+    fn ask(&self, operation: Operation) -> Result<()> {
+        self.calls.fetch_add(1, SeqCst);
+        let cut = match operation {
+            Operation::Read => self.refuse_reads.load(SeqCst),
+            _ => self.refuse_changes.load(SeqCst),
+        };
+        if cut {
+            Err(Error::unavailable(operation, false).because("the test has cut it off"))
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl SessionStore for Tap {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        self.ask(Operation::Read)?;
+        self.store.read(key).await
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        self.ask(Operation::Write)?;
+        self.store.write(key, write, when).await
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        self.ask(Operation::Touch)?;
+        self.store.touch(key, ttl).await
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        self.ask(Operation::Delete)?;
+        self.store.delete(key, expected).await
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.ask(Operation::Rename)?;
+        self.store.rename(old, new, write, expected).await
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        self.store.owners()
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        self.store.maintenance()
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        self.store.watch()
+    }
+}
