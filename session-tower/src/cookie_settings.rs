@@ -5,16 +5,26 @@ pub use cookie::SameSite;
 use http::HeaderValue;
 use session_manager::session_core::SessionId;
 
+/// How long a client keeps a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieLifetime {
+    /// Until the browser is closed; many reopen their windows with these cookies, though.
+    BrowserSession,
+    /// That long, also when the browser is closed. Counted from the response that sets the cookie, and not renewed: take the session's
+    /// absolute timeout.
+    Persistent(Duration),
+}
+
 /// The cookie that carries a session's id, as the `Set-Cookie` header describes it (RFC 6265bis).
 ///
 /// ```
 /// use std::time::Duration;
-/// use session_tower::{CookieSettings, SameSite};
+/// use session_tower::{CookieLifetime, CookieSettings, SameSite};
 ///
 /// let cookie = CookieSettings::new("__Secure-shop")
 ///     .domain("example.com")
 ///     .same_site(SameSite::Strict)
-///     .max_age(Duration::from_secs(14 * 24 * 60 * 60));
+///     .lifetime(CookieLifetime::Persistent(Duration::from_secs(14 * 24 * 60 * 60)));
 /// # let _ = cookie;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +36,7 @@ pub struct CookieSettings {
     secure: bool,
     http_only: bool,
     same_site: SameSite,
-    max_age: Option<Duration>,
+    lifetime: CookieLifetime,
     partitioned: bool,
 }
 
@@ -48,7 +58,7 @@ impl CookieSettings {
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
-            max_age: None,
+            lifetime: CookieLifetime::BrowserSession,
             partitioned: false,
         }
     }
@@ -84,10 +94,9 @@ impl CookieSettings {
         self
     }
 
-    /// How long browsers keep the cookie, also when they are closed. Unless set, they forget it then. Counted from the response that sets it, and not
-    /// renewed: give it what the session's absolute timeout is.
-    pub fn max_age(mut self, max_age: Duration) -> Self {
-        self.max_age = Some(max_age);
+    /// How long browsers keep the cookie. Until they are closed unless set.
+    pub fn lifetime(mut self, lifetime: CookieLifetime) -> Self {
+        self.lifetime = lifetime;
         self
     }
 
@@ -154,10 +163,13 @@ impl CookieSettings {
         self
     }
 
-    /// The header that gives the client this id. `max_age` overrules the setting.
-    pub(crate) fn set(&self, id: &SessionId, max_age: Option<Option<Duration>>) -> Option<HeaderValue> {
-        let id = id.expose();
-        self.header(id.as_str(), max_age.unwrap_or(self.max_age))
+    /// The header that gives the client this id. `lifetime` overrules the setting.
+    pub(crate) fn set(&self, id: &SessionId, lifetime: Option<CookieLifetime>) -> Option<HeaderValue> {
+        let max_age = match lifetime.unwrap_or(self.lifetime) {
+            CookieLifetime::BrowserSession => None,
+            CookieLifetime::Persistent(max_age) => Some(max_age),
+        };
+        self.header(id.expose().as_str(), max_age)
     }
 
     /// The header that makes the client forget the cookie.
@@ -231,7 +243,7 @@ mod tests {
             .same_site(SameSite::Strict)
             .http_only(false)
             .partitioned(true)
-            .max_age(Duration::from_secs(60));
+            .lifetime(CookieLifetime::Persistent(Duration::from_mins(1)));
         settings.check().expect("valid");
         let header = text(&settings);
         for part in [

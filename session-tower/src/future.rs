@@ -88,7 +88,7 @@ async fn finish<B, R: FailureResponse<B>>(
     let cookie = &slot.policy.cookie;
     let change = match session.cookie_change() {
         CookieChange::Keep => None,
-        CookieChange::Set(id) => cookie.set(&id, *slot.max_age.lock()),
+        CookieChange::Set(id) => cookie.set(&id, *slot.lifetime.lock()),
         CookieChange::Remove => cookie.remove(),
     };
     if let Some(change) = change {

@@ -94,6 +94,7 @@ impl<R> SessionLayer<R> {
     }
 
     /// Makes the cookie work over plain HTTP: without `Secure`, and without the prefix of its name that needs it. Anybody on the way can then take over sessions.
+    #[must_use]
     pub fn insecure_for_development(mut self) -> Self {
         let policy = Arc::make_mut(&mut self.policy);
         policy.cookie = policy.cookie.clone().insecure();
@@ -101,6 +102,7 @@ impl<R> SessionLayer<R> {
     }
 
     /// Whether changes are also saved when the response says 5xx. No unless set: the handler has failed, and what it left half done is dropped.
+    #[must_use]
     pub fn save_after_server_error(mut self, save: bool) -> Self {
         Arc::make_mut(&mut self.policy).save_after_server_error = save;
         self

@@ -14,7 +14,7 @@ mod slot;
 #[cfg(feature = "tower-sessions")]
 mod tower_sessions_store;
 
-pub use cookie_settings::{CookieSettings, InvalidCookie, SameSite};
+pub use cookie_settings::{CookieLifetime, CookieSettings, InvalidCookie, SameSite};
 pub use error::SessionError;
 pub use failure::{CustomResponse, EmptyResponse, FailureResponse};
 pub use future::ResponseFuture;

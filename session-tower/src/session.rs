@@ -1,8 +1,8 @@
-use std::{fmt, ops::Deref, sync::Arc, time::Duration};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use http::request::Parts;
 
-use crate::slot::Slot;
+use crate::{CookieLifetime, slot::Slot};
 
 /// The session of a request: everything that [`session_manager::Session`] can, which it derefs to. Clones are handles on the same session.
 ///
@@ -24,13 +24,12 @@ impl Session {
         Some(Self { session: slot.session(&request.headers).clone(), slot: Arc::clone(slot) })
     }
 
-    /// Overrules, for this session, how long the client keeps a cookie that this response sets: `Some` for "remember me", `None` until the
-    /// browser is closed. To be called beside the login, with [`set_timeouts`](session_manager::Session::set_timeouts) for the server's
-    /// side of it.
+    /// Overrules, for this session, how long the client keeps a cookie that this response sets, as for "remember me". To be called beside the
+    /// login, with [`set_timeouts`](session_manager::Session::set_timeouts) for the server's side of it.
     ///
     /// A response that sets no cookie changes nothing on the client. Where the session is rotated later, it has to be said again.
-    pub fn set_cookie_max_age(&self, max_age: Option<Duration>) {
-        *self.slot.max_age.lock() = Some(max_age);
+    pub fn set_cookie_lifetime(&self, lifetime: CookieLifetime) {
+        *self.slot.lifetime.lock() = Some(lifetime);
     }
 
     /// The session without the cookie, for code that knows nothing of HTTP.

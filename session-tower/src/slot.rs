@@ -1,26 +1,23 @@
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
 use parking_lot::Mutex;
 use session_manager::SessionManager;
 
-use crate::{layer::Policy, presented};
+use crate::{CookieLifetime, layer::Policy, presented};
 
 /// What a request carries for whoever asks for its session. Until then, nothing is parsed and nothing is made.
 pub(crate) struct Slot {
     manager: SessionManager,
     pub(crate) policy: Arc<Policy>,
     session: OnceLock<session_manager::Session>,
-    /// What the application wants of the cookie's `Max-Age` for this session, if anything.
-    pub(crate) max_age: Mutex<Option<Option<Duration>>>,
+    /// How long the client is to keep the cookie of this session, if that was said.
+    pub(crate) lifetime: Mutex<Option<CookieLifetime>>,
 }
 
 impl Slot {
     pub(crate) fn new(manager: SessionManager, policy: Arc<Policy>) -> Self {
-        Self { manager, policy, session: OnceLock::new(), max_age: Mutex::new(None) }
+        Self { manager, policy, session: OnceLock::new(), lifetime: Mutex::new(None) }
     }
 
     /// The session of the request with these headers. The first one to ask makes the handle.

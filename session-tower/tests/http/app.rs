@@ -8,7 +8,7 @@ use axum::{
     routing::get,
 };
 use session_core::Owner;
-use session_tower::{Session, SessionError, SessionLayer};
+use session_tower::{CookieLifetime, Session, SessionError, SessionLayer};
 use tokio::sync::Notify;
 
 use crate::store::Tap;
@@ -71,7 +71,7 @@ async fn login_and_fail(session: Session, owner: Path<String>) -> Result<StatusC
 }
 
 async fn remember(session: Session, owner: Path<String>) -> Result<&'static str, SessionError> {
-    session.set_cookie_max_age(Some(Duration::from_secs(86_400)));
+    session.set_cookie_lifetime(CookieLifetime::Persistent(Duration::from_hours(24)));
     login(session, owner).await
 }
 

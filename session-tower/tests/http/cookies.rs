@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use session_tower::{CookieSettings, SessionLayer};
+use session_tower::{CookieLifetime, CookieSettings, SessionLayer};
 
 use crate::{
     app::{Gate, app, routes},
@@ -91,7 +91,10 @@ async fn remember_me_is_for_one_session(tap: Arc<Tap>) {
 }
 
 async fn all_of_it_can_be_set(tap: Arc<Tap>) {
-    let cookie = CookieSettings::new("shop").path("/set").http_only(false).max_age(Duration::from_secs(60));
+    let cookie = CookieSettings::new("shop")
+        .path("/set")
+        .http_only(false)
+        .lifetime(CookieLifetime::Persistent(Duration::from_mins(1)));
     let layer = SessionLayer::new(tap).with_cookie(cookie).expect("a good cookie");
     let app = routes(&Arc::<Gate>::default()).layer(layer);
     let answer = Browser::default().get(&app, "/set/theme").await;

@@ -55,7 +55,7 @@ async fn their_routes_work(tap: Arc<Tap>) {
 }
 
 fn record() -> Record {
-    let expiry_date = time::OffsetDateTime::now_utc() + Duration::from_secs(60);
+    let expiry_date = time::OffsetDateTime::now_utc() + Duration::from_mins(1);
     let data = [("key".to_owned(), "value".into()), ("list".to_owned(), vec![1, 2, 3].into())].into();
     Record { id: tower_sessions::session::Id::default(), data, expiry_date }
 }

@@ -1,0 +1,127 @@
+use axum::{
+    Form,
+    extract::{RawQuery, State},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use maud::html;
+use serde::Deserialize;
+use session_core::Owner;
+use session_tower::Session;
+
+use super::{
+    failure::Failure,
+    layout::{self, Place},
+    visitor::Visitor,
+};
+use crate::app::App;
+
+/// As long as a name may be.
+const LONGEST_NAME: usize = 40;
+
+fn for_guests(app: &App, error: Option<&str>, ended: bool) -> Response {
+    let body = html! {
+        h1 { "Sign in" }
+        @if ended {
+            p.notice role="status" { "Your session has ended. What was not saved is gone with it." }
+        }
+        p { "Any name will do. Sign in with the same one in another browser, and see both under " em { "Your devices" } "." }
+        form.card method="post" action="/sign-in" {
+            label for="name" { "Name" }
+            input #name name="name" required maxlength=(LONGEST_NAME) autocomplete="username" autofocus
+                aria-describedby=[error.map(|_| "name-error")];
+            @if let Some(error) = error {
+                p.error #name-error { (error) }
+            }
+            button { "Sign in" }
+        }
+        p.aside { "Sessions are kept in " code { (app.place) } "." }
+    };
+    layout::page(Place::SignIn, "Sign in", None, &body)
+}
+
+pub(crate) async fn page(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    session: Session,
+) -> Result<Response, Failure> {
+    if Visitor::of(session).await?.is_some() {
+        return Ok(Redirect::to("/notes").into_response());
+    }
+    Ok(for_guests(&app, None, query.as_deref() == Some("ended")))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct Name {
+    name: String,
+}
+
+pub(crate) async fn sign_in(
+    State(app): State<App>,
+    session: Session,
+    headers: HeaderMap,
+    Form(Name { name }): Form<Name>,
+) -> Result<Response, Failure> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME {
+        return Ok(for_guests(&app, Some("A name has 1 to 40 characters."), false));
+    }
+    let Ok(owner) = Owner::new(name.to_lowercase()) else {
+        return Ok(for_guests(&app, Some("This cannot be a name."), false));
+    };
+    session.set_label(&browser(&headers));
+    session.insert("name", name)?;
+    session.login(owner).await?;
+    Ok(Redirect::to("/notes").into_response())
+}
+
+pub(crate) async fn sign_out(session: Session) -> Result<Redirect, Failure> {
+    session.logout().await?;
+    Ok(Redirect::to("/"))
+}
+
+/// What a browser calls itself, in a few words.
+fn browser(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let first = |known: &[(&str, &str)], otherwise: &str| {
+        let found = known.iter().find(|(part, _)| agent.contains(part));
+        found.map_or_else(|| otherwise.to_owned(), |(_, name)| (*name).to_owned())
+    };
+    // In this order: those further down call themselves by the names above them, too.
+    let name = first(
+        &[
+            ("Edg/", "Edge"),
+            ("Firefox/", "Firefox"),
+            ("Chrome/", "Chrome"),
+            ("Safari/", "Safari"),
+            ("curl/", "curl"),
+        ],
+        "A browser",
+    );
+    let system = first(
+        &[
+            ("Android", "Android"),
+            ("iPhone", "iPhone"),
+            ("iPad", "iPad"),
+            ("Windows", "Windows"),
+            ("Mac OS", "macOS"),
+            ("Linux", "Linux"),
+        ],
+        "",
+    );
+    if system.is_empty() { name } else { format!("{name} on {system}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn browsers_are_named_in_a_few_words() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(browser(&headers), "A browser");
+        let agent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36";
+        headers.insert(header::USER_AGENT, agent.parse().expect("a header"));
+        assert_eq!(browser(&headers), "Chrome on Linux");
+    }
+}
