@@ -78,6 +78,7 @@ async fn finish<B, R: FailureResponse<B>>(
         response = on_failure.respond(&error);
     } else if (slot.policy.save_after_server_error || !response.status().is_server_error())
         && let Err(error) = session.save().await
+        && !lost_nothing(&error)
     {
         tell(&error);
         response = on_failure.respond(&error);
@@ -96,6 +97,11 @@ async fn finish<B, R: FailureResponse<B>>(
         keep_out_of_caches(headers);
     }
     response
+}
+
+/// Whether the session has ended, and there was nothing to save: then the response is as true as it was.
+fn lost_nothing(error: &SessionError) -> bool {
+    matches!(error, SessionError::Gone { unsaved } if unsaved.is_empty())
 }
 
 fn tell(error: &SessionError) {

@@ -18,8 +18,9 @@ const MOST_NOTES: usize = 50;
 
 const LONGEST_NOTE: usize = 200;
 
-/// How long the slow way takes: long enough to sign out in another tab.
-const SLOWLY: Duration = Duration::from_secs(4);
+/// How many seconds the slow way takes: long enough to sign out in another tab. A form may ask for more.
+const SLOWLY: u64 = 4;
+const MOST_SLOWLY: u64 = 30;
 
 const MOST_OF_A_KIND: u32 = 99;
 
@@ -93,9 +94,10 @@ pub(crate) async fn page(visitor: Visitor) -> Result<Response, Failure> {
 #[derive(Deserialize)]
 pub(crate) struct Text {
     text: String,
+    seconds: Option<u64>,
 }
 
-pub(crate) async fn add(visitor: Visitor, Form(Text { text }): Form<Text>) -> Result<Redirect, Failure> {
+pub(crate) async fn add(visitor: Visitor, Form(Text { text, .. }): Form<Text>) -> Result<Redirect, Failure> {
     let text: String = text.trim().chars().take(LONGEST_NOTE).collect();
     if !text.is_empty() {
         let add = |notes: Option<Vec<Note>>| {
@@ -113,7 +115,8 @@ pub(crate) async fn add(visitor: Visitor, Form(Text { text }): Form<Text>) -> Re
 
 /// As [`add`], but as slow as a request can be that calls a busy service: what happens meanwhile must not be undone by it.
 pub(crate) async fn add_slowly(visitor: Visitor, form: Form<Text>) -> Result<Redirect, Failure> {
-    tokio::time::sleep(SLOWLY).await;
+    let seconds = form.seconds.unwrap_or(SLOWLY).min(MOST_SLOWLY);
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
     add(visitor, form).await
 }
 

@@ -19,7 +19,7 @@ use crate::app::App;
 /// As long as a name may be.
 const LONGEST_NAME: usize = 40;
 
-fn for_guests(app: &App, error: Option<&str>, ended: bool) -> Response {
+fn for_guests(app: &App, tried: Option<&str>, error: Option<&str>, ended: bool) -> Response {
     let body = html! {
         h1 { "Sign in" }
         @if ended {
@@ -28,7 +28,7 @@ fn for_guests(app: &App, error: Option<&str>, ended: bool) -> Response {
         p { "Any name will do. Sign in with the same one in another browser, and see both under " em { "Your devices" } "." }
         form.card method="post" action="/sign-in" {
             label for="name" { "Name" }
-            input #name name="name" required maxlength=(LONGEST_NAME) autocomplete="username" autofocus
+            input #name name="name" required maxlength=(LONGEST_NAME) autocomplete="username" autofocus value=[tried]
                 aria-describedby=[error.map(|_| "name-error")];
             @if let Some(error) = error {
                 p.error #name-error { (error) }
@@ -45,10 +45,11 @@ pub(crate) async fn page(
     RawQuery(query): RawQuery,
     session: Session,
 ) -> Result<Response, Failure> {
+    let tried: Option<String> = session.get("tried").await?;
     if Visitor::of(session).await?.is_some() {
         return Ok(Redirect::to("/notes").into_response());
     }
-    Ok(for_guests(&app, None, query.as_deref() == Some("ended")))
+    Ok(for_guests(&app, tried.as_deref(), None, query.as_deref() == Some("ended")))
 }
 
 #[derive(Deserialize)]
@@ -63,12 +64,16 @@ pub(crate) async fn sign_in(
     Form(Name { name }): Form<Name>,
 ) -> Result<Response, Failure> {
     let name = name.trim();
-    if name.is_empty() || name.chars().count() > LONGEST_NAME {
-        return Ok(for_guests(&app, Some("A name has 1 to 40 characters."), false));
-    }
-    let Ok(owner) = Owner::new(name.to_lowercase()) else {
-        return Ok(for_guests(&app, Some("This cannot be a name."), false));
+    let owner = match name.chars().count() {
+        1..=LONGEST_NAME => Owner::new(name.to_lowercase()).ok(),
+        _ => None,
     };
+    let Some(owner) = owner else {
+        // So that it need not be typed again: a session begins before anybody is known.
+        session.insert("tried", name)?;
+        return Ok(for_guests(&app, Some(name), Some("A name has 1 to 40 characters."), false));
+    };
+    session.remove("tried");
     session.set_label(&browser(&headers));
     session.insert("name", name)?;
     session.login(owner).await?;

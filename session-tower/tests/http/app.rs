@@ -35,6 +35,7 @@ pub(crate) fn routes(gate: &Arc<Gate>) -> Router {
         .route("/set-and-fail", get(set_and_fail))
         .route("/set-and-panic", get(set_and_panic))
         .route("/set-slowly/{key}", get(set_slowly))
+        .route("/count-slowly", get(count_slowly))
         .route("/cached/{how}", get(cached))
         .with_state(Arc::clone(gate))
 }
@@ -100,6 +101,17 @@ async fn set_slowly(
     gate.reached.notify_one();
     gate.open.notified().await;
     Ok("done")
+}
+
+/// Has an answer of its own for a session that has ended.
+async fn count_slowly(session: Session, State(gate): State<Arc<Gate>>) -> Result<&'static str, SessionError> {
+    session.load().await?;
+    gate.reached.notify_one();
+    gate.open.notified().await;
+    match session.update("count", |n: Option<u64>| n.unwrap_or(0) + 1).await {
+        Err(error) if error.is_gone() => Ok("sign in again"),
+        other => Ok(other.map(|_| "counted")?),
+    }
 }
 
 async fn cached(session: Session, Path(how): Path<String>) -> Result<impl IntoResponse, SessionError> {

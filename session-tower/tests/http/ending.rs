@@ -9,7 +9,7 @@ use crate::{
     store::Tap,
 };
 
-cases!("ending": a_logout_removes_the_cookie, a_logout_is_final_for_a_slow_request, a_login_is_final_for_a_slow_request, nobody_is_logged_out_twice);
+cases!("ending": a_logout_removes_the_cookie, a_logout_is_final_for_a_slow_request, a_login_is_final_for_a_slow_request, a_handler_that_knows_of_it_has_the_last_word, nobody_is_logged_out_twice);
 
 async fn a_logout_removes_the_cookie(tap: Arc<Tap>) {
     let app = app(&tap);
@@ -42,6 +42,24 @@ async fn a_logout_is_final_for_a_slow_request(tap: Arc<Tap>) {
     assert_eq!(slow.status, StatusCode::CONFLICT, "it could not keep what it had to");
     assert!(slow.set_cookies().is_empty(), "{slow:?}");
     assert_eq!(tap.count().await, 0, "nothing is alive again");
+}
+
+async fn a_handler_that_knows_of_it_has_the_last_word(tap: Arc<Tap>) {
+    let gate = Arc::<Gate>::default();
+    let app = app_with_gate(&tap, &gate);
+    let mut browser = Browser::default();
+    browser.get(&app, "/login/alice").await;
+    let cookie = browser.cookie_header();
+    let slow = tokio::spawn({
+        let app = app.clone();
+        async move { get(&app, "/count-slowly", cookie.as_deref().map(str::as_bytes)).await }
+    });
+    gate.reached.notified().await;
+    browser.get(&app, "/logout").await;
+    gate.open.notify_one();
+    let slow = slow.await.expect("no panic");
+    assert_eq!((slow.status, slow.text.as_str()), (StatusCode::OK, "sign in again"));
+    assert_eq!(tap.count().await, 0);
 }
 
 async fn a_login_is_final_for_a_slow_request(tap: Arc<Tap>) {
