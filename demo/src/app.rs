@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use session_manager::SessionManager;
+use session_core::SessionStore;
+use session_manager::{Metered, SessionManager};
 use session_tower::SessionLayer;
 
 use crate::{
@@ -19,14 +20,20 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) manager: SessionManager,
+    pub(crate) store: Arc<Metered<Arc<dyn SessionStore>>>,
     pub(crate) meters: Meters,
     /// Where the sessions are, as it may be shown.
     pub(crate) place: Arc<str>,
 }
 
 impl App {
-    pub(crate) fn new(manager: SessionManager, meters: Meters, place: String) -> Self {
-        Self { manager, meters, place: place.into() }
+    pub(crate) fn new(
+        manager: SessionManager,
+        store: Arc<Metered<Arc<dyn SessionStore>>>,
+        meters: Meters,
+        place: String,
+    ) -> Self {
+        Self { manager, store, meters, place: place.into() }
     }
 
     pub(crate) fn router(self) -> Router {
@@ -60,7 +67,7 @@ async fn style() -> impl IntoResponse {
 
 /// Whether the store answers: for whatever restarts servers.
 async fn health(State(app): State<App>) -> Response {
-    match app.manager.store().ping().await {
+    match app.store.ping().await {
         Ok(()) => "the store answers\n".into_response(),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
     }

@@ -62,7 +62,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    let app = App::new(manager, meters, store::without_password(&url));
+    let app = App::new(manager, Arc::clone(&store), meters, store::without_password(&url));
     print(&format!("Sessions are kept in {}\n", store::without_password(&url)));
     print(&format!("Open http://{}\n", listener.local_addr()?));
     axum::serve(listener, app.router()).with_graceful_shutdown(told_to_stop()).await?;

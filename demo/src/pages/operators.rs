@@ -36,10 +36,7 @@ pub(crate) async fn page(
         Some(owner) => app.manager.sessions_of(&owner).await?,
         None => Vec::new(),
     };
-    let live = match app.manager.store().maintenance() {
-        Some(maintenance) => Some(maintenance.count().await?),
-        None => None,
-    };
+    let live = app.store.sample().await?;
     let body = html! {
         h1 { "Operators" }
         p { "Sessions are kept in " code { (app.place) } ". No id of a session is shown here, or known to the store." }
