@@ -51,12 +51,8 @@ impl Session {
     /// again; after an error that [may have been applied](SessionError::may_have_applied), too: the same keys would be set to the same values.
     pub async fn save(&self) -> Result<Saved> {
         let handle = self.handle();
-        {
-            let state = handle.state.lock();
-            // Nobody has read it: not even a touch is due.
-            if state.changes.is_empty() && matches!(state.link, Link::Presented(_) | Link::Fresh) {
-                return Ok(Saved::Nothing);
-            }
+        if !self.needs_save() && !matches!(handle.state.lock().link, Link::Gone) {
+            return Ok(Saved::Nothing);
         }
         let _turn = handle.turn.lock().await;
         self.load_in_turn().await?;
@@ -80,6 +76,20 @@ impl Session {
             manager.yield_to_rivals(&key, attempt, &mut among_rivals).await;
         }
         Err(SessionError::Contended { attempts: manager.settings().max_attempts })
+    }
+
+    /// Whether [`save`](Self::save) would ask the store for anything, as things are now. Costs no I/O and does not wait, so a caller that has to allocate
+    /// for the save can spare that.
+    pub fn needs_save(&self) -> bool {
+        let handle = self.handle();
+        let state = handle.state.lock();
+        let touch_is_due = match &state.link {
+            Link::Live(live) => handle.manager.settings().due_touch(&live.base).is_some(),
+            Link::Unsure(_) => true,
+            // Nobody has read it, so that not even a touch is due; or it has ended.
+            Link::Presented(_) | Link::Fresh | Link::Gone => false,
+        };
+        touch_is_due || !state.changes.is_empty()
     }
 
     /// Creates the session under a new id. Not tried again after a lost reply: what may be stored then is under an id that nobody has.

@@ -54,10 +54,18 @@ where
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if this.finishing.is_none() {
-            let response = ready!(this.handler.poll(context))?;
+            let mut response = ready!(this.handler.poll(context))?;
             let Some(session) = this.slot.asked_for() else { return Poll::Ready(Ok(response)) };
-            let finished = finish(response, session.clone(), Arc::clone(this.slot), this.on_failure.clone());
-            *this.finishing = Some(Box::pin(finished));
+            if let Some(Failed(error)) = response.extensions_mut().remove::<Failed>() {
+                let response = this.on_failure.respond(&error);
+                return Poll::Ready(Ok(conclude(response, session, this.slot)));
+            }
+            let failed = response.status().is_server_error() && !this.slot.policy.save_after_server_error;
+            if failed || !session.needs_save() {
+                return Poll::Ready(Ok(conclude(response, session, this.slot)));
+            }
+            let (slot, on_failure) = (Arc::clone(this.slot), this.on_failure.clone());
+            *this.finishing = Some(Box::pin(save(response, session.clone(), slot, on_failure)));
         }
         match this.finishing {
             Some(finishing) => finishing.as_mut().poll(context).map(Ok),
@@ -66,26 +74,27 @@ where
     }
 }
 
-/// Saves the session, and tells the client what it has to know.
-async fn finish<B, R: FailureResponse<B>>(
+/// Saves the session, or makes the response one that says that this failed.
+async fn save<B, R: FailureResponse<B>>(
     mut response: Response<B>,
     session: Session,
     slot: Arc<Slot>,
     on_failure: R,
 ) -> Response<B> {
-    let failed = response.extensions_mut().remove::<Failed>();
-    if let Some(Failed(error)) = failed {
-        response = on_failure.respond(&error);
-    } else if (slot.policy.save_after_server_error || !response.status().is_server_error())
-        && let Err(error) = session.save().await
+    if let Err(error) = session.save().await
         && !lost_nothing(&error)
     {
         tell(&error);
         response = on_failure.respond(&error);
     }
+    conclude(response, &session, &slot)
+}
+
+/// Tells the client, and caches on the way, what they have to know. Also after a failure: what the handler itself has committed, such as a
+/// login, is so.
+fn conclude<B>(mut response: Response<B>, session: &Session, slot: &Slot) -> Response<B> {
     let headers = response.headers_mut();
     vary(headers);
-    // Also after a failure: what the handler itself has committed, such as a login, is so.
     let cookie = &slot.policy.cookie;
     let change = match session.cookie_change() {
         CookieChange::Keep => None,
@@ -115,8 +124,8 @@ fn tell(error: &SessionError) {
 /// What a response says may depend on the session.
 fn vary(headers: &mut HeaderMap) {
     let names = |value: &HeaderValue| {
-        let names = value.to_str().unwrap_or_default().split(',');
-        names.map(|name| name.trim().to_ascii_lowercase()).any(|name| name == "cookie" || name == "*")
+        let mut names = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        names.any(|name| name.eq_ignore_ascii_case("cookie") || name == "*")
     };
     if !headers.get_all(VARY).iter().any(names) {
         headers.append(VARY, HeaderValue::from_static("cookie"));
@@ -126,10 +135,8 @@ fn vary(headers: &mut HeaderMap) {
 /// A cache that kept this response would give one visitor's session to the next.
 fn keep_out_of_caches(headers: &mut HeaderMap) {
     let private = |value: &HeaderValue| {
-        let directives = value.to_str().unwrap_or_default().split(',');
-        directives
-            .map(|directive| directive.trim().to_ascii_lowercase())
-            .any(|directive| directive == "private" || directive == "no-store")
+        let mut directives = value.to_str().unwrap_or_default().split(',').map(str::trim);
+        directives.any(|it| it.eq_ignore_ascii_case("private") || it.eq_ignore_ascii_case("no-store"))
     };
     if !headers.get_all(CACHE_CONTROL).iter().any(private) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
