@@ -15,6 +15,7 @@ pub(crate) struct Tap {
     calls: AtomicUsize,
     refuse_reads: AtomicBool,
     refuse_changes: AtomicBool,
+    end_after_read: AtomicBool,
 }
 
 impl Tap {
@@ -24,6 +25,7 @@ impl Tap {
             calls: AtomicUsize::new(0),
             refuse_reads: AtomicBool::new(false),
             refuse_changes: AtomicBool::new(false),
+            end_after_read: AtomicBool::new(false),
         }
     }
 
@@ -38,6 +40,11 @@ impl Tap {
 
     pub(crate) fn refuse_changes(&self, refuse: bool) {
         self.refuse_changes.store(refuse, SeqCst);
+    }
+
+    /// Lets the next session that is read end right after that, as by another request.
+    pub(crate) fn end_after_read(&self) {
+        self.end_after_read.store(true, SeqCst);
     }
 
     /// The number of sessions in the store.
@@ -63,7 +70,11 @@ impl Tap {
 impl SessionStore for Tap {
     async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
         self.ask(Operation::Read)?;
-        self.store.read(key).await
+        let found = self.store.read(key).await;
+        if self.end_after_read.swap(false, SeqCst) {
+            assert_eq!(self.store.delete(key, Expected::Any).await?, DeleteOutcome::Deleted);
+        }
+        found
     }
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {

@@ -11,7 +11,7 @@ use crate::{
     store::Tap,
 };
 
-cases!("tower_sessions": their_routes_work, deleted_stays_deleted, a_slow_request_revives_nothing, an_outage_is_an_error, their_records_come_back);
+cases!("tower_sessions": their_routes_work, deleted_stays_deleted, what_ends_while_it_is_saved_stays_ended, a_slow_request_revives_nothing, an_outage_is_an_error, their_records_come_back);
 
 /// What their documentation and examples do.
 fn app(tap: &Arc<Tap>, gate: &Arc<[Notify; 2]>) -> Router {
@@ -69,6 +69,15 @@ async fn deleted_stays_deleted(tap: Arc<Tap>) {
     let error = store.save(&record).await.expect_err("it has ended");
     assert!(error.to_string().contains("has ended"), "{error}");
     assert_eq!(store.load(&record.id).await.expect("an answer"), None);
+    assert_eq!(tap.count().await, 0);
+}
+
+async fn what_ends_while_it_is_saved_stays_ended(tap: Arc<Tap>) {
+    let store = TowerSessionsStore::new(Arc::clone(&tap));
+    let mut record = record();
+    store.create(&mut record).await.expect("created");
+    tap.end_after_read();
+    store.save(&record).await.expect_err("it has ended");
     assert_eq!(tap.count().await, 0);
 }
 
