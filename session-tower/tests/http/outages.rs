@@ -13,7 +13,8 @@ use crate::{
     store::Tap,
 };
 
-cases!("outages": an_outage_is_never_an_empty_session, a_save_that_fails_is_no_success, the_application_may_have_a_response_of_its_own, without_a_layer_the_error_says_what_to_do);
+cases!("outages": an_outage_is_never_an_empty_session, a_save_that_fails_is_no_success, the_application_may_have_a_response_of_its_own, a_lost_reply_counts_once,
+    without_a_layer_the_error_says_what_to_do);
 
 async fn an_outage_is_never_an_empty_session(tap: Arc<Tap>) {
     let app = app(&tap);
@@ -69,6 +70,25 @@ async fn the_application_may_have_a_response_of_its_own(tap: Arc<Tap>) {
             "{path}"
         );
     }
+}
+
+async fn a_lost_reply_counts_once(tap: Arc<Tap>) {
+    let app = app(&tap);
+    let mut browser = Browser::default();
+    assert_eq!(browser.get(&app, "/count").await.text, "1");
+    for expected in 2..12_u32 {
+        tap.lose_reply();
+        let answer = browser.get(&app, "/count").await;
+        assert_eq!((answer.status, answer.text), (StatusCode::OK, expected.to_string()));
+    }
+    tap.lose_reply();
+    assert_eq!(browser.get(&app, "/set/theme").await.status, StatusCode::OK);
+    assert_eq!(browser.get(&app, "/read/theme").await.text, "set");
+    // Nobody knows what came of a new session, so nobody gets its id.
+    tap.lose_reply();
+    let answer = Browser::default().get(&app, "/set/theme").await;
+    assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(answer.set_cookies().is_empty(), "{answer:?}");
 }
 
 async fn without_a_layer_the_error_says_what_to_do(_: Arc<Tap>) {

@@ -16,6 +16,7 @@ pub(crate) struct Tap {
     refuse_reads: AtomicBool,
     refuse_changes: AtomicBool,
     end_after_read: AtomicBool,
+    lose_reply: AtomicBool,
 }
 
 impl Tap {
@@ -26,6 +27,7 @@ impl Tap {
             refuse_reads: AtomicBool::new(false),
             refuse_changes: AtomicBool::new(false),
             end_after_read: AtomicBool::new(false),
+            lose_reply: AtomicBool::new(false),
         }
     }
 
@@ -45,6 +47,11 @@ impl Tap {
     /// Lets the next session that is read end right after that, as by another request.
     pub(crate) fn end_after_read(&self) {
         self.end_after_read.store(true, SeqCst);
+    }
+
+    /// Lets the next write be carried out, and its reply get lost.
+    pub(crate) fn lose_reply(&self) {
+        self.lose_reply.store(true, SeqCst);
     }
 
     /// The number of sessions in the store.
@@ -79,7 +86,12 @@ impl SessionStore for Tap {
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
         self.ask(Operation::Write)?;
-        self.store.write(key, write, when).await
+        let outcome = self.store.write(key, write, when).await;
+        if self.lose_reply.swap(false, SeqCst) {
+            assert!(outcome?.is_written(), "there is something to lose");
+            return Err(Error::unavailable(Operation::Write, true).because("the test has lost the reply"));
+        }
+        outcome
     }
 
     async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
