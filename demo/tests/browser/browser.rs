@@ -86,9 +86,9 @@ impl Browser {
         outcome.unwrap_or_else(|error| panic!("{place:?}: {error}"));
     }
 
-    /// Sends a note in a request that takes eight seconds, and does not wait for it.
+    /// Sends a note in a request that takes twelve seconds, and does not wait for it.
     pub(crate) async fn add_slowly(&self, text: &str) {
-        let script = "const body = new URLSearchParams({ text: arguments[0], seconds: '8' });
+        let script = "const body = new URLSearchParams({ text: arguments[0], seconds: '12' });
             window.slow = 'under way';
             fetch('/notes/slowly', { method: 'POST', body }).then(answer => { window.slow = new URL(answer.url).pathname; })";
         self.client.execute(script, vec![json!(text)]).await.expect("it is sent");
