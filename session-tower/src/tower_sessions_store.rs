@@ -18,7 +18,7 @@ const MOST_ATTEMPTS: usize = 64;
 /// How often another id is drawn for a new session, should one ever be taken.
 const MOST_IDS: usize = 8;
 
-/// Any store of this workspace, for applications that are written for the crate `tower-sessions` (0.15), those with `axum-login` included: change the store
+/// Any store of this workspace, for applications that are written for the crate `tower-sessions` (0.15): change the store
 /// in the one line that makes their `SessionManagerLayer`.
 ///
 /// ```
