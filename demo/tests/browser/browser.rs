@@ -78,8 +78,10 @@ impl Browser {
         for _ in 0..20 {
             let element = self.client.wait().at_most(PATIENCE).for_element(place).await;
             outcome = act(element.unwrap_or_else(|error| panic!("{place:?} does not come: {error}"))).await;
+            // The driver has two ways to say that the element is one of a page that is gone.
             match &outcome {
                 Err(error) if error.is_stale_element_reference() => {}
+                Err(error) if error.to_string().contains("does not belong to the document") => {}
                 _ => break,
             }
         }
