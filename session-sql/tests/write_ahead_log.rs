@@ -22,6 +22,19 @@ fn log_len(file: &Path) -> u64 {
     fs::metadata(file.with_extension("db-wal")).map_or(0, |log| log.len())
 }
 
+/// How many pages the log has. While the store is just moving it, SQLite does not tell others.
+async fn pages_in_log(connection: &mut SqliteConnection) -> u64 {
+    for _ in 0..1_000 {
+        let look = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
+        let row = look.fetch_one(&mut *connection).await.expect("a look");
+        if let Ok(pages) = u64::try_from(row.get::<i64, _>(1)) {
+            return pages;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the log is being moved all the time");
+}
+
 /// Sixty-four tasks that write without a pause, each its own session.
 async fn write_without_a_pause(store: &SqliteStore, rounds: usize) -> Vec<(SessionKey, Version)> {
     let tasks: Vec<_> = (0..64)
@@ -95,8 +108,7 @@ async fn is_moved_when_a_reader_that_was_in_the_way_is_gone() {
     assert!(grown / PAGE > u64::from(PAGES), "the reader keeps the log from starting anew");
     sqlx::raw_sql("COMMIT").execute(&mut reader).await.expect("it is done");
     let third = write_without_a_pause(&store, 60).await;
-    let row = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(&mut reader).await.expect("a look");
-    let in_log = u64::try_from(row.get::<i64, _>(1)).expect("a number of pages");
+    let in_log = pages_in_log(&mut reader).await;
     assert!(in_log < grown / PAGE, "it began anew: {in_log} pages, and {} before", grown / PAGE);
     for written in [first, second, third] {
         all_there(&store, &written).await;
