@@ -1,0 +1,32 @@
+use session_core::{
+    DeleteOutcome, Expected, Record, Result, SessionKey, SessionStore, Ttl, When, Write, WriteOutcome, async_trait,
+};
+
+use crate::direct::Direct;
+
+/// The store with the provided rename, in several steps, for two keys that no one node of a cluster has.
+#[derive(Debug)]
+pub(crate) struct AcrossShards<'a>(pub(crate) &'a Direct);
+
+#[async_trait]
+impl SessionStore for AcrossShards<'_> {
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        self.0.read(key).await
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        self.0.write(key, write, when).await
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        self.0.touch(key, ttl).await
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        self.0.delete(key, expected).await
+    }
+
+    fn max_data_len(&self) -> usize {
+        self.0.max_data_len()
+    }
+}
