@@ -1,4 +1,4 @@
-//! The suite, on one server, bare and batched.
+//! The suite in all three modes, bare and batched: one server, sentinels, and a cluster.
 
 mod support;
 
@@ -7,8 +7,8 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use session_conformance::{Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
-use session_servers::{Proxy, redis::RedisServer};
-use support::{command, once::Once};
+use session_servers::{Proxy, redis::{RedisCluster, RedisSentinels, RedisServer}};
+use support::{command, once::Once, slots};
 use tokio::runtime::Runtime;
 
 const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
@@ -31,13 +31,13 @@ async fn open(url: &str, settings: RedisStoreBuilder) -> Opened {
 }
 
 /// The key of a session, as the crate's documentation has it.
-fn name(namespace: &Namespace, key: &SessionKey) -> String {
+fn name_of(namespace: &Namespace, key: &SessionKey) -> String {
     let digits = key.to_string();
     format!("{namespace}:s:{{{}}}{}", &digits[..2], &digits[2..])
 }
 
 async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Foreign) {
-    let name = name(namespace, &key);
+    let name = name_of(namespace, &key);
     let mut connection = command::connect(url).await;
     match foreign {
         Foreign::WrongType => {
@@ -97,13 +97,138 @@ fn one_server(name: &str, batched: bool, server: &'static Once<RedisServer>) -> 
         .required_as("redis")
 }
 
+/// Such long silences that no fault of the suite makes a replica take over.
+const NO_FAILOVER: Duration = Duration::from_mins(2);
+
+fn with_sentinels(name: &str, batched: bool, servers: &'static Once<RedisSentinels>) -> Target {
+    let servers = || servers.get().map_err(|missing| Unavailable::because(missing));
+    let handle =
+        move |namespace: Namespace| async move { open(&servers()?.url(), settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            plant(&servers().expect("they are there").servers()[0].url(), &namespace, key, foreign).await;
+        })
+        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+            let server = RedisServer::start().await.map_err(Unavailable::because)?;
+            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
+            let sentinels = RedisSentinels::for_one(server, proxy.addr().port(), NO_FAILOVER).await;
+            let sentinels = sentinels.map_err(Unavailable::because)?;
+            let store = open(&sentinels.url(), settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(BrokenSentinels { sentinels, proxy });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        .required_as("redis")
+}
+
+/// A server of its own behind a proxy, with sentinels that look after it through the proxy.
+struct BrokenSentinels {
+    sentinels: RedisSentinels,
+    proxy: Proxy,
+}
+
+#[async_trait]
+impl FaultControl for BrokenSentinels {
+    async fn inject(&self, fault: Fault) {
+        let server = &self.sentinels.servers()[0];
+        match fault {
+            Fault::Freeze => server.freeze().await.expect("frozen"),
+            Fault::Kill => drop(server.kill().await.expect("killed")),
+            Fault::LoseReplies => self.proxy.swallow_replies(true),
+            other => panic!("{other:?} was not declared"),
+        }
+    }
+
+    async fn heal(&self, fault: Fault) {
+        let server = &self.sentinels.servers()[0];
+        match fault {
+            Fault::Freeze => server.thaw().expect("thawed"),
+            Fault::Kill => server.restart().await.expect("restarted"),
+            _ => self.proxy.swallow_replies(false),
+        }
+    }
+}
+
+fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -> Target {
+    let cluster = || cluster.get().map_err(|missing| Unavailable::because(missing));
+    let handle =
+        move |namespace: Namespace| async move { open(&cluster()?.url(), settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            let cluster = cluster().expect("it is there");
+            let name = name_of(&namespace, &key);
+            let node = slots::node_of(&cluster, &name).await;
+            plant(&node, &namespace, key, foreign).await;
+        })
+        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+            let builder = RedisCluster::builder().without_replicas().node_timeout(NO_FAILOVER);
+            let cluster = builder.start().await.map_err(Unavailable::because)?;
+            let mut proxies = Vec::new();
+            for node in cluster.nodes() {
+                proxies.push(Proxy::start(node.addr()).await.map_err(Unavailable::because)?);
+            }
+            let ports: Vec<_> = proxies.iter().map(|proxy| proxy.addr().port()).collect();
+            cluster.announce(&ports).await.map_err(Unavailable::because)?;
+            let url = format!("redis+cluster://{}", proxies[0].addr());
+            let store = open(&url, settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(BrokenCluster { cluster, proxies, ports });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        .required_as("redis")
+}
+
+/// A cluster of its own, each node behind a proxy. All of them break together.
+struct BrokenCluster {
+    cluster: RedisCluster,
+    proxies: Vec<Proxy>,
+    ports: Vec<u16>,
+}
+
+#[async_trait]
+impl FaultControl for BrokenCluster {
+    async fn inject(&self, fault: Fault) {
+        for (node, proxy) in self.cluster.nodes().iter().zip(&self.proxies) {
+            match fault {
+                Fault::Freeze => node.freeze().await.expect("frozen"),
+                Fault::Kill => drop(node.kill().await.expect("killed")),
+                Fault::LoseReplies => proxy.swallow_replies(true),
+                other => panic!("{other:?} was not declared"),
+            }
+        }
+    }
+
+    async fn heal(&self, fault: Fault) {
+        for (node, proxy) in self.cluster.nodes().iter().zip(&self.proxies) {
+            match fault {
+                Fault::Freeze => node.thaw().expect("thawed"),
+                Fault::Kill => node.restart().await.expect("restarted"),
+                _ => proxy.swallow_replies(false),
+            }
+        }
+        if fault == Fault::Kill {
+            self.cluster.announce(&self.ports).await.expect("announced");
+            self.cluster.until_whole().await.expect("whole again");
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
     let server: &'static Once<RedisServer> = Box::leak(Box::new(Once::new(runtime, RedisServer::start())));
+    let sentinels: &'static Once<RedisSentinels> =
+        Box::leak(Box::new(Once::new(runtime, RedisSentinels::start(&[], NO_FAILOVER))));
+    let cluster: &'static Once<RedisCluster> = Box::leak(Box::new(Once::new(runtime, RedisCluster::start())));
     let code = Suite::new()
         .target(one_server("redis", false, server))
         .target(one_server("redis-batched", true, server))
+        .target(with_sentinels("sentinel", false, sentinels))
+        .target(with_sentinels("sentinel-batched", true, sentinels))
+        .target(in_cluster("cluster", false, cluster))
+        .target(in_cluster("cluster-batched", true, cluster))
         .main();
     server.end();
+    sentinels.end();
+    cluster.end();
     code
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod once;
+pub(crate) mod slots;
 
 use tokio::runtime::{Builder, Runtime};
 
