@@ -1,5 +1,5 @@
 use redis::{Cmd, Value};
-use session_core::{Operation, Owner, OwnerIndex, Result, SessionKey, async_trait};
+use session_core::{Operation, Owner, OwnerIndex, Result, SessionKey, Version, async_trait};
 
 use crate::{
     core::Core,
@@ -7,7 +7,7 @@ use crate::{
     errors::unexpected,
     namespace::{Namespace, parse_member},
     request::{Again, Moving, Request, To, evalsha},
-    scripts::{DELETE_OWNER, LIST_OWNER},
+    scripts::{DELETE_OWNER, LIFT_FENCE, LIST_OWNER, Script},
     write::told,
 };
 
@@ -56,11 +56,16 @@ impl Core {
     }
 
     /// Ends the sessions of an owner, some at a time in each shard, until none is left there.
+    ///
+    /// In Cluster, a session could be renamed meanwhile from a shard still to come into one that was done. A fence in each shard, put up
+    /// together with the first deletion there, keeps it from that: see [`AcrossShards`](crate::across_shards::AcrossShards).
     async fn delete_owner(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         let operation = Operation::DeleteOwner;
         let until = self.until();
         let spared = except.map(Namespace::member).unwrap_or_default();
         let mut shards = self.index_shards();
+        let token = Version::random();
+        let fence = self.topology.is_cluster().then_some((token, 2 * self.deadline));
         let mut ended = Vec::new();
         while !shards.is_empty() {
             let requests = shards.iter().map(|shard| {
@@ -70,6 +75,9 @@ impl Core {
                 Request::movable(to(shard), &DELETE_OWNER, Again::Never, move |moving| {
                     let mut command = calling(&DELETE_OWNER, &namespace, &owner, shard, moving);
                     command.arg(owner.as_str()).arg(&spared).arg(MOST);
+                    if let Some((token, longest)) = fence {
+                        command.arg(token.as_bytes()).arg(longest.as_millis().max(1));
+                    }
                     command
                 })
             });
@@ -87,7 +95,20 @@ impl Core {
             }
             shards = left;
         }
+        if fence.is_some() {
+            self.lift_fences(owner, token).await;
+        }
         Ok(ended)
+    }
+
+    /// A fence that cannot be lifted falls by itself.
+    async fn lift_fences(&self, owner: &Owner, token: Version) {
+        let requests = self.index_shards().into_iter().map(|shard| {
+            let mut command = evalsha(&LIFT_FENCE, 1);
+            command.arg(self.namespace.owner(shard, owner)).arg(token.as_bytes());
+            Request::call(to(shard), &LIFT_FENCE, Again::Change, command)
+        });
+        self.many(Operation::DeleteOwner, requests.collect(), false, self.until()).await;
     }
 }
 
@@ -96,7 +117,7 @@ fn to(shard: Option<u8>) -> To {
 }
 
 fn calling(
-    script: &crate::scripts::Script,
+    script: &Script,
     namespace: &Namespace,
     owner: &Owner,
     shard: Option<u8>,

@@ -28,3 +28,4 @@ script!(DELETE, "scripts/delete.lua");
 script!(RENAME, "scripts/rename.lua");
 script!(LIST_OWNER, "scripts/list_owner.lua");
 script!(DELETE_OWNER, "scripts/delete_owner.lua");
+script!(LIFT_FENCE, "scripts/lift_fence.lua");

@@ -15,6 +15,12 @@ use crate::{
     scripts::WRITE,
 };
 
+/// How the script is told that nothing may be there.
+const ABSENT: &str = "A";
+
+/// The same, and that no deletion of all the owner's sessions may be under way.
+const ABSENT_AND_UNFENCED: &str = "F";
+
 impl Core {
     pub(crate) async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
         let until = self.until();
@@ -54,7 +60,7 @@ impl Core {
         } else {
             let together = |places: Vec<usize>, again| {
                 let items: Vec<&WriteItem> = places.iter().map(|place| &items[*place]).collect();
-                let command = writing(&self.namespace, &items, None, &Moving::No);
+                let command = writing(&self.namespace, &items, None, &Moving::No, ABSENT);
                 (places, Request::call(To::Shard(0), &WRITE, again, command))
             };
             [(sure, Again::Change), (once, Again::Never)]
@@ -87,14 +93,31 @@ impl Core {
         let (namespace, item) = (self.namespace.clone(), item.clone());
         let shard = item.key.shard();
         Request::movable(To::Shard(shard), &WRITE, again, move |moving| {
-            writing(&namespace, &[&item], Some(shard), moving)
+            writing(&namespace, &[&item], Some(shard), moving, ABSENT)
         })
+    }
+
+    /// In Cluster: creates a record, but not while the sessions of its owner are being ended.
+    pub(crate) async fn write_unless_fenced(&self, item: WriteItem) -> Result<WriteOutcome> {
+        self.check_len(Operation::Write, &item.write)?;
+        let (namespace, shard) = (self.namespace.clone(), item.key.shard());
+        let request = Request::movable(To::Shard(shard), &WRITE, Again::Never, move |moving| {
+            writing(&namespace, &[&item], Some(shard), moving, ABSENT_AND_UNFENCED)
+        });
+        let answer = self.one(Operation::Write, request, false).await?;
+        outcomes(Operation::Write, answer, 1)?.pop().unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
     }
 
 }
 
 /// A call of the script that writes. While a slot moves, it is for one item.
-fn writing(namespace: &Namespace, items: &[&WriteItem], shard: Option<u8>, moving: &Moving) -> Cmd {
+fn writing(
+    namespace: &Namespace,
+    items: &[&WriteItem],
+    shard: Option<u8>,
+    moving: &Moving,
+    absent: &str,
+) -> Cmd {
     let named = match items.first() {
         Some(item) => indexes(namespace, shard, moving, &item.write.owner),
         None => Vec::new(),
@@ -107,7 +130,7 @@ fn writing(namespace: &Namespace, items: &[&WriteItem], shard: Option<u8>, movin
     for item in items {
         match item.when {
             When::Any => command.arg(""),
-            When::Absent => command.arg("A"),
+            When::Absent => command.arg(absent),
             When::Version(version) => command.arg(version.as_bytes()),
         };
         content(&mut command, &item.write);
