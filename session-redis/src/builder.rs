@@ -200,7 +200,8 @@ async fn start(settings: Settings, place: Place) -> Result<RedisStore> {
 }
 
 fn no_primary(trouble: &str) -> Error {
-    if trouble.contains("does not know a service") || trouble.contains("is not a sentinel") || trouble.contains("refuses") {
+    let lasting = ["does not know a service", "is not a sentinel", "refuses", "NOAUTH", "WRONGPASS", "authentication"];
+    if lasting.iter().any(|words| trouble.contains(words)) {
         return config(trouble);
     }
     Error::unavailable(Operation::Connect, false).because(trouble)
@@ -220,10 +221,11 @@ fn connector(settings: &Settings, login: &Login, database: u32) -> Result<Connec
 
 /// Connects once, so that what is wrong is told at once and in full.
 async fn try_out(connector: &Connector, address: &Address, in_cluster: bool) -> Result<()> {
-    let link = Link::connect(connector, address).await.map_err(|error| unreachable(&address.to_string(), error))?;
+    let failed = |error| unreachable(&address.to_string(), connector.tls.is_some(), error);
+    let link = Link::connect(connector, address).await.map_err(failed)?;
     let mut questions = redis::pipe();
     questions.cmd("INFO").arg("server").cmd("INFO").arg("memory").cmd("INFO").arg("cluster");
-    let replies = link.send(&questions).await.map_err(|error| unreachable(&address.to_string(), error))?;
+    let replies = link.send(&questions).await.map_err(failed)?;
     server_info::check(address, &replies, in_cluster)
 }
 

@@ -75,7 +75,7 @@ pub(crate) fn refused(operation: Operation, error: &ServerError) -> Error {
 }
 
 /// The error for a connection that cannot be made, when the store is opened.
-pub(crate) fn unreachable(place: &str, error: RedisError) -> Error {
+pub(crate) fn unreachable(place: &str, tls: bool, error: RedisError) -> Error {
     use redis::ErrorKind as Redis;
     let text = error.to_string();
     let config_error = |reason: String| config(reason).with_source(error.clone());
@@ -100,6 +100,13 @@ pub(crate) fn unreachable(place: &str, error: RedisError) -> Error {
             "no TLS connection to {place}; if the server does not use TLS, use redis://, and if its certificate is not signed \
              by a well-known authority, set `tls_roots`: {text}"
         )),
+        // What such a server does is what a broken one does, too.
+        _ if tls && error.is_timeout() => Error::unavailable(Operation::Connect, false)
+            .because(format!("{place} does not answer; if it does not use TLS, use redis://"))
+            .with_source(error),
+        _ if !tls && error.is_connection_dropped() => Error::unavailable(Operation::Connect, false)
+            .because(format!("{place} closes the connection; if it expects TLS, use rediss://"))
+            .with_source(error),
         _ => Error::unavailable(Operation::Connect, false)
             .because(format!("no connection to {place}"))
             .with_source(error),
@@ -108,7 +115,7 @@ pub(crate) fn unreachable(place: &str, error: RedisError) -> Error {
 
 fn is_tls(error: &RedisError) -> bool {
     let text = error.to_string();
-    ["certificate", "InvalidContentType", "corrupt message", "TLS", "HandshakeFailure", "invalid peer"]
+    ["certificate", "InvalidContentType", "corrupt message", "TLS", "fatal alert", "invalid peer"]
         .iter()
         .any(|word| text.contains(word))
 }

@@ -1,8 +1,14 @@
-//! What the tests share.
+//! What the tests share. No test needs all of it.
 
+#![allow(dead_code)]
+
+pub(crate) mod churn;
 pub(crate) mod command;
+pub(crate) mod harness;
+pub(crate) mod migration;
 pub(crate) mod once;
 pub(crate) mod slots;
+pub(crate) mod tls;
 
 use tokio::runtime::{Builder, Runtime};
 
