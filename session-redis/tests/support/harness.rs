@@ -24,7 +24,7 @@ pub(crate) fn main(cases: &[Case]) -> ExitCode {
         let (case, missing) = (*case, missing.clone());
         Trial::ignorable_test(*name, move || match missing {
             Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => runtime().block_on(tokio::spawn(case())).map(|()| Completion::Completed).map_err(Failed::from),
+            None => runtime().block_on(async { tokio::spawn(case()).await }).map(|()| Completion::Completed).map_err(Failed::from),
         })
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
