@@ -121,8 +121,8 @@ async fn slots_move() {
     let cluster = RedisCluster::start().await.expect("a cluster");
     let store = RedisStore::connect(&cluster.url()).await.expect("a store");
     let churn = Churn::start(&store, TASKS, false);
-    churn.until_more(2_000, Duration::from_secs(30)).await;
-    let moved = migration::move_shards(&cluster, 0, 1, 12).await;
+    churn.until_more(12_000, Duration::from_mins(1)).await;
+    let moved = migration::move_shards(&cluster, 0, 1, 40).await;
     assert!(moved.keys > 100, "only {} keys were moved", moved.keys);
     churn.until_more(500, Duration::from_secs(20)).await;
     assert_eq!(churn.failed(), 0, "a slot that moves is no outage");
