@@ -4,7 +4,10 @@ mod support;
 
 use std::{error::Error as _, process::ExitCode, time::Duration};
 
-use session_core::{Error, ErrorKind, SessionStore};
+use futures_util::StreamExt;
+use session_core::{
+    DeleteOutcome, Error, ErrorKind, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionStore, Ttl, When, Write,
+};
 use session_redis::RedisStore;
 use session_servers::{
     Server,
@@ -109,11 +112,39 @@ async fn wrong_passwords_databases_and_modes() {
 
     // A namespace that the user may not use.
     let store = RedisStore::connect(&format!("{good}?namespace=other")).await.expect("it connects");
-    let key = session_core::SessionId::generate().key();
+    let key = SessionId::generate().key();
     says(&store.read(&key).await.expect_err("not permitted"), ErrorKind::Config, &["permission"]);
-    let write = session_core::Write::new("x", session_core::Ttl::MAX);
-    let error = store.write(&key, write, session_core::When::Absent).await.expect_err("not permitted");
+    let write = Write::new("x", Ttl::MAX);
+    let error = store.write(&key, write, When::Absent).await.expect_err("not permitted");
     says(&error, ErrorKind::Config, &["permission"]);
+}
+
+/// The permissions that the crate's documentation names suffice for everything.
+async fn a_user_with_few_permissions() {
+    let server = RedisServer::start().await.expect("it starts");
+    let mut connection = command::connect(&server.url()).await;
+    let rules = "~web:* &* +@read +@write +@scripting +@connection +info +time +cluster|slots +role +asking";
+    let secret = format!(">{SECRET}");
+    let mut words = vec!["ACL", "SETUSER", "web", "on", &secret];
+    words.extend(rules.split(' '));
+    command::run(&mut connection, &words).await;
+    let url = format!("redis://web:{SECRET}@{}?namespace=web", server.addr());
+    let store = RedisStore::connect(&url).await.expect("the right password");
+    let (id, owner) = (SessionId::generate(), Owner::new("alice").expect("an owner"));
+    let mut events = store.watch().expect("a watch").subscribe().await.expect("it is permitted");
+    let write = Write::new("x", Ttl::MAX).owner(OwnerChange::Set(owner.clone()));
+    let version = write.version;
+    assert!(store.write(&id.key(), write, When::Absent).await.expect("permitted").is_written());
+    assert!(events.next().await.is_some());
+    assert!(store.touch(&id.key(), Ttl::MAX).await.expect("permitted"));
+    let new = id.rotate().key();
+    let renamed = store.rename(&id.key(), &new, Write::new("y", Ttl::MAX), version).await;
+    assert_eq!(renamed.expect("permitted"), RenameOutcome::Renamed);
+    assert_eq!(store.maintenance().expect("it has one").count().await.expect("permitted"), 1);
+    let ended = store.owners().expect("an index").delete_all(&owner, None).await.expect("permitted");
+    assert_eq!(ended, [new]);
+    assert_eq!(store.delete(&new, Expected::Any).await.expect("permitted"), DeleteOutcome::Absent);
+    assert_eq!(store.read(&new).await.expect("permitted"), None);
 }
 
 async fn a_cluster_is_not_one_server() {
@@ -124,10 +155,10 @@ async fn a_cluster_is_not_one_server() {
 async fn a_full_server_says_so() {
     let server = Redis::new().args(["--maxmemory", "1mb"]).start().await.expect("it starts");
     let store = RedisStore::connect(&server.url()).await.expect("it connects");
-    let key = session_core::SessionId::generate().key();
-    let write = session_core::Write::new(vec![1; 1 << 20], session_core::Ttl::MAX);
-    let _ = store.write(&key, write.clone(), session_core::When::Any).await;
-    let error = store.write(&key, write, session_core::When::Any).await.expect_err("it is full");
+    let key = SessionId::generate().key();
+    let write = Write::new(vec![1; 1 << 20], Ttl::MAX);
+    let _ = store.write(&key, write.clone(), When::Any).await;
+    let error = store.write(&key, write, When::Any).await.expect_err("it is full");
     says(&error, ErrorKind::Full, &["maxmemory"]);
     assert!(!error.may_have_applied());
 }
@@ -158,6 +189,7 @@ fn main() -> ExitCode {
         certificates_that_are_none,
         nobody_there,
         wrong_passwords_databases_and_modes,
+        a_user_with_few_permissions,
         a_cluster_is_not_one_server,
         a_full_server_says_so,
         tls_with_its_own_roots_and_client_certificates,
