@@ -28,6 +28,32 @@ for at = 1, #KEYS do
   end
 end";
 
+/// The same, with only the header looked at.
+const WRITE_STRING_BY_HEADER: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+for at = 1, #KEYS do
+  local raw = redis.call('GETRANGE', KEYS[at], 0, 31)
+  if string.sub(raw, 17, 32) == ARGV[3 * at - 2] then
+    local expires = now + ARGV[1 + #KEYS * 3] * 1000
+    local head = struct.pack('>BBBBI4I8', 83, 1, 0, 0, #ARGV[3 * at], expires)
+    redis.call('SET', KEYS[at], head .. ARGV[3 * at - 1] .. ARGV[3 * at], 'PXAT', math.ceil(expires / 1000))
+  end
+end";
+
+/// The same, with a record that the client has put together but for its expiry.
+const WRITE_STRING_WHOLE: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+for at = 1, #KEYS do
+  local raw = redis.call('GETRANGE', KEYS[at], 0, 31)
+  if redis.call('STRLEN', KEYS[at]) > 31 and string.sub(raw, 17, 32) == ARGV[3 * at - 2] then
+    local expires = now + ARGV[1 + #KEYS * 3] * 1000
+    redis.call('SET', KEYS[at], ARGV[3 * at], 'PXAT', math.ceil(expires / 1000))
+    redis.call('SETRANGE', KEYS[at], 8, struct.pack('>I8', expires))
+  end
+end";
+
 const WRITE_HASH: &str = "
 for at = 1, #KEYS do
   if redis.call('HGET', KEYS[at], 'v') == ARGV[3 * at - 2] then
@@ -42,14 +68,18 @@ enum Way {
     ReadStringsAtOnce,
     ReadHashes,
     WriteStrings,
+    WriteStringsByHeader,
+    WriteStringsWhole,
     WriteHashes,
 }
 
-const WAYS: [(Way, &str); 5] = [
+const WAYS: [(Way, &str); 7] = [
     (Way::ReadStrings, "read strings: TIME, GET .."),
     (Way::ReadStringsAtOnce, "read strings: TIME, MGET"),
     (Way::ReadHashes, "read hashes: HMGET, PTTL .."),
-    (Way::WriteStrings, "write strings"),
+    (Way::WriteStrings, "write strings: GET, SET"),
+    (Way::WriteStringsByHeader, "write strings: GETRANGE, SET"),
+    (Way::WriteStringsWhole, "write strings: GETRANGE, STRLEN, SET whole, SETRANGE"),
     (Way::WriteHashes, "write hashes"),
 ];
 
@@ -85,12 +115,13 @@ fn batch(way: Way) -> Pipeline {
                 commands.cmd("HMGET").arg(&name).arg("v").arg("o").arg("d").cmd("PTTL").arg(&name);
             }
         }
-        Way::WriteStrings | Way::WriteHashes => {
-            let text = if matches!(way, Way::WriteStrings) { WRITE_STRING } else { WRITE_HASH };
+        Way::WriteStrings | Way::WriteStringsByHeader | Way::WriteStringsWhole | Way::WriteHashes => {
+            let text = script(way);
             let hash = redis::Script::new(text).get_hash().to_owned();
             commands.cmd("EVALSHA").arg(hash).arg(names.len()).arg(names);
             for _ in 0..BATCH {
-                commands.arg(VERSION).arg(VERSION).arg(data());
+                let data = if matches!(way, Way::WriteStringsWhole) { [vec![0; 16], VERSION.to_vec(), data()].concat() } else { data() };
+                commands.arg(VERSION).arg(VERSION).arg(data);
             }
             commands.arg(TTL);
         }
@@ -98,8 +129,17 @@ fn batch(way: Way) -> Pipeline {
     commands
 }
 
+fn script(way: Way) -> &'static str {
+    match way {
+        Way::WriteStringsByHeader => WRITE_STRING_BY_HEADER,
+        Way::WriteStringsWhole => WRITE_STRING_WHOLE,
+        Way::WriteHashes => WRITE_HASH,
+        _ => WRITE_STRING,
+    }
+}
+
 async fn fill(connection: &mut MultiplexedConnection) {
-    for script in [WRITE_STRING, WRITE_HASH] {
+    for script in [WRITE_STRING, WRITE_STRING_BY_HEADER, WRITE_STRING_WHOLE, WRITE_HASH] {
         pipe().cmd("SCRIPT").arg("LOAD").arg(script).exec_async(connection).await.expect("loaded");
     }
     for number in 0..RECORDS {
