@@ -77,6 +77,12 @@ impl<E: Engine> Server<E> {
         Ok(Self { engine, program, addr, turn: tokio::sync::Mutex::default(), process, directory })
     }
 
+    /// What it was launched with.
+    #[must_use]
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
     /// The URL for clients.
     #[must_use]
     pub fn url(&self) -> String {

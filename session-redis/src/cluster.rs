@@ -1,0 +1,264 @@
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::{Mutex, RwLock};
+use rand::seq::SliceRandom;
+use redis::{Value, pipe};
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+use crate::{
+    address::Address,
+    connector::Connector,
+    link::Link,
+    node::{Keeping, Node, Whereabouts},
+    slots::slot,
+};
+
+/// The nodes of a Redis Cluster and what is known of them, kept up to date.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    connector: Arc<Connector>,
+    keeping: Keeping,
+    seeds: Vec<Address>,
+    map: RwLock<Arc<Map>>,
+    /// Counts the changes of the map.
+    changes: watch::Sender<u64>,
+    outdated: Notify,
+    keeper: Mutex<Option<AbortHandle>>,
+}
+
+/// Which node has which shard. Made anew for each change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Map {
+    shards: Vec<Option<Arc<Node>>>,
+    nodes: HashMap<Address, Arc<Node>>,
+}
+
+/// How often the map is looked at without cause.
+const ROUND: Duration = Duration::from_secs(1);
+
+/// The least pause between two looks.
+const PAUSE: Duration = Duration::from_millis(50);
+
+const SHARDS: usize = 256;
+
+/// The primary of each shard, as one node sees it.
+type View = Vec<Option<Address>>;
+
+impl Cluster {
+    /// A cluster that some of these nodes belong to.
+    pub(crate) fn new(seeds: Vec<Address>, connector: Arc<Connector>, keeping: Keeping) -> Self {
+        Self {
+            connector,
+            keeping,
+            seeds,
+            map: RwLock::new(Arc::new(Map { shards: vec![None; SHARDS], nodes: HashMap::new() })),
+            changes: watch::Sender::new(0),
+            outdated: Notify::new(),
+            keeper: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn map(&self) -> Arc<Map> {
+        Arc::clone(&self.map.read())
+    }
+
+    /// Tells of changes of the map from now on.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Asks for a new look at the cluster, soon.
+    pub(crate) fn look_again(&self) {
+        self.outdated.notify_one();
+    }
+
+    /// Takes a look whenever it is asked for, and now and then.
+    pub(crate) fn start(self: &Arc<Self>) {
+        let weak = Arc::downgrade(self);
+        let task = tokio::spawn(async move {
+            while let Some(cluster) = weak.upgrade() {
+                // What is wrong with each node is told by its links.
+                let _ = cluster.look().await;
+                sleep(PAUSE).await;
+                let outdated = async { cluster.outdated.notified().await };
+                let _ = timeout(ROUND, outdated).await;
+            }
+        });
+        *self.keeper.lock() = Some(task.abort_handle());
+    }
+
+    /// Asks the nodes, one after another until one answers, who has which slot.
+    pub(crate) async fn look(&self) -> Result<(), String> {
+        let mut nodes = self.map().primaries();
+        nodes.shuffle(&mut rand::rng());
+        let mut trouble = "no node of the cluster is known".to_owned();
+        for link in nodes.iter().filter_map(|node| node.link_now()) {
+            match ask(&link).await {
+                Ok(view) => return Ok(self.adopt(&view)),
+                Err(error) => trouble = error,
+            }
+        }
+        let mut seeds = self.seeds.clone();
+        seeds.extend(self.map().nodes.keys().cloned());
+        for address in seeds {
+            match Link::connect(&self.connector, &address).await {
+                Ok(link) => match ask(&link).await {
+                    Ok(view) => return Ok(self.adopt(&view)),
+                    Err(error) => trouble = error,
+                },
+                Err(error) => trouble = format!("{address}: {error}"),
+            }
+        }
+        Err(trouble)
+    }
+
+    fn adopt(&self, view: &View) {
+        let mut map = self.map.write();
+        let addresses: HashSet<&Address> = view.iter().flatten().collect();
+        let mut nodes = HashMap::new();
+        for address in addresses {
+            let known = map.nodes.get(address).cloned();
+            nodes.insert(address.clone(), known.unwrap_or_else(|| self.node(address)));
+        }
+        let shards: Vec<_> =
+            view.iter().map(|address| address.as_ref().and_then(|address| nodes.get(address).cloned())).collect();
+        let same = nodes.len() == map.nodes.len()
+            && shards.iter().zip(&map.shards).all(|(one, other)| same_node(one.as_ref(), other.as_ref()));
+        if !same {
+            *map = Arc::new(Map { shards, nodes });
+            drop(map);
+            self.changes.send_modify(|changes| *changes += 1);
+        }
+    }
+
+    /// Notes that a slot has moved, before the next look tells of others that may have.
+    pub(crate) fn moved(&self, shard: u8, address: &Address) {
+        let mut map = self.map.write();
+        let mut changed = Map::clone(&map);
+        let node = changed.nodes.entry(address.clone()).or_insert_with(|| self.node(address));
+        changed.shards[usize::from(shard)] = Some(Arc::clone(node));
+        *map = Arc::new(changed);
+        drop(map);
+        self.changes.send_modify(|changes| *changes += 1);
+        self.look_again();
+    }
+
+    /// The node at an address that another one has pointed to.
+    pub(crate) fn at(&self, address: &Address) -> Arc<Node> {
+        if let Some(node) = self.map.read().nodes.get(address) {
+            return Arc::clone(node);
+        }
+        let mut map = self.map.write();
+        let mut changed = Map::clone(&map);
+        let node = Arc::clone(changed.nodes.entry(address.clone()).or_insert_with(|| self.node(address)));
+        *map = Arc::new(changed);
+        node
+    }
+
+    fn node(&self, address: &Address) -> Arc<Node> {
+        Arc::new(Node::new(Whereabouts::Fixed(address.clone()), &self.connector, self.keeping))
+    }
+
+    pub(crate) fn close(&self) {
+        if let Some(keeper) = self.keeper.lock().take() {
+            keeper.abort();
+        }
+        for node in self.map().nodes.values() {
+            node.close();
+        }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Map {
+    pub(crate) fn node(&self, shard: u8) -> Option<Arc<Node>> {
+        self.shards[usize::from(shard)].clone()
+    }
+
+    /// Where the nodes are that have shards.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        let primaries = self.primaries();
+        let serves = |node: &Arc<Node>| primaries.iter().any(|primary| Arc::ptr_eq(primary, node));
+        self.nodes.iter().filter(|(_, node)| serves(node)).map(|(address, _)| address.clone()).collect()
+    }
+
+    /// The nodes that have shards, each once, in the order of their names.
+    pub(crate) fn primaries(&self) -> Vec<Arc<Node>> {
+        let mut primaries: Vec<Arc<Node>> = Vec::new();
+        for node in self.shards.iter().flatten() {
+            if !primaries.iter().any(|known| Arc::ptr_eq(known, node)) {
+                primaries.push(Arc::clone(node));
+            }
+        }
+        primaries.sort_by(|one, other| one.name.cmp(&other.name));
+        primaries
+    }
+}
+
+fn same_node(one: Option<&Arc<Node>>, other: Option<&Arc<Node>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// Who has which shard, as this node sees it.
+async fn ask(link: &Link) -> Result<View, String> {
+    let place = &link.address;
+    let mut question = pipe();
+    question.cmd("CLUSTER").arg("SLOTS");
+    let reply = timeout(ROUND, link.send(&question))
+        .await
+        .map_err(|_| format!("{place} does not answer"))?
+        .map_err(|error| format!("{place}: {error}"))?;
+    match reply.into_iter().next() {
+        Some(Value::Array(ranges)) => view(place, &ranges).ok_or_else(|| format!("{place} is not of a cluster")),
+        Some(Value::ServerError(error)) => {
+            Err(format!("{place} refuses: {} {}", error.code(), error.details().unwrap_or_default()))
+        }
+        _ => Err(format!("{place} is not of a cluster")),
+    }
+}
+
+fn view(asked: &Address, ranges: &[Value]) -> Option<View> {
+    let mut owned = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        let Value::Array(range) = range else { return None };
+        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else { return None };
+        let [host, Value::Int(port), ..] = &primary[..] else { return None };
+        let host = match host {
+            Value::BulkString(host) => String::from_utf8_lossy(host).into_owned(),
+            _ => String::new(),
+        };
+        owned.push((*first, *last, address(asked, &host, u16::try_from(*port).ok()?)));
+    }
+    let owner = |shard: u8| {
+        let slot = i64::from(slot(shard));
+        let found = owned.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
+        found.map(|(_, _, address)| address.clone())
+    };
+    let view: View = (0..=u8::MAX).map(owner).collect();
+    view.iter().any(Option::is_some).then_some(view)
+}
+
+/// A node that does not know its own name is where we asked.
+pub(crate) fn address(asked: &Address, host: &str, port: u16) -> Address {
+    match asked {
+        Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => Address::Tcp { host: here.clone(), port },
+        _ => Address::Tcp { host: host.to_owned(), port },
+    }
+}

@@ -1,0 +1,440 @@
+use std::{sync::Arc, time::Duration};
+
+use futures_util::future::join_all;
+use redis::{Pipeline, Value, pipe};
+use session_core::{Error, Operation, Result, Write};
+use tokio::{
+    sync::{RwLock, RwLockReadGuard, watch},
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    address::Address,
+    cluster,
+    errors::{Refusal, closed, refusal, refused, unexpected},
+    namespace::Namespace,
+    node::{Node, jittered},
+    request::{Again, Answer, Moving, Request, To},
+    scripts::Script,
+    topology::Topology,
+    watching::Watching,
+};
+
+/// What all handles on one store share, and how requests come to their servers.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) topology: Topology,
+    pub(crate) namespace: Namespace,
+    pub(crate) deadline: Duration,
+    pub(crate) max_data_len: usize,
+    pub(crate) resends: u32,
+    pub(crate) watching: Watching,
+    pub(crate) closed: watch::Sender<bool>,
+    /// Held for reading by what is under way.
+    pub(crate) under_way: RwLock<()>,
+}
+
+/// A request that has no answer yet.
+struct Pending {
+    /// Its place in the batch.
+    place: usize,
+    request: Request,
+    /// The node that it must ask for itself, because its slot moves there.
+    ask: Option<Arc<Node>>,
+    moving: Moving,
+    /// Whether its script must be loaded first.
+    load: bool,
+    /// Whether it was sent, and may have been carried out.
+    doubt: bool,
+    lost: u32,
+    /// How often it was sent to another place, or with its script.
+    turns: u32,
+}
+
+/// What came of an attempt.
+enum Fate {
+    Done(Result<Answer>),
+    /// Try again at once.
+    Again(Pending),
+    /// Try again a little later.
+    Later(Pending, Error),
+}
+
+/// The pause before the second attempt, and the longest one.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+
+/// After so many turns, a request takes a pause.
+const MAX_TURNS: u32 = 5;
+
+impl Core {
+    /// Holds the store open, or says that it is closed.
+    pub(crate) async fn begin(&self, operation: Operation) -> Result<RwLockReadGuard<'_, ()>> {
+        if *self.closed.borrow() {
+            return Err(closed(operation));
+        }
+        let guard = self.under_way.read().await;
+        if *self.closed.borrow() { Err(closed(operation)) } else { Ok(guard) }
+    }
+
+    pub(crate) fn check_len(&self, operation: Operation, write: &Write) -> Result<()> {
+        if write.data.len() > self.max_data_len {
+            return Err(Error::too_large(operation, write.data.len(), self.max_data_len));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn until(&self) -> Instant {
+        Instant::now() + self.deadline
+    }
+
+    /// Carries out one request.
+    pub(crate) async fn one(&self, operation: Operation, request: Request, clock: bool) -> Result<Answer> {
+        self.many(operation, vec![request], clock, self.until()).await.pop().unwrap_or_else(|| {
+            Err(unexpected(operation, "there"))
+        })
+    }
+
+    /// Carries out requests of which none depends on another, in one round trip to each node unless something is in the way. With `clock`,
+    /// each node is asked for its time first.
+    pub(crate) async fn many(
+        &self,
+        operation: Operation,
+        requests: Vec<Request>,
+        clock: bool,
+        until: Instant,
+    ) -> Vec<Result<Answer>> {
+        let count = requests.len();
+        let _open = match self.begin(operation).await {
+            Ok(open) => open,
+            Err(error) => return (0..count).map(|_| Err(error.clone())).collect(),
+        };
+        let mut pending: Vec<Pending> = requests.into_iter().enumerate().map(Pending::new).collect();
+        let mut answers: Vec<Option<Result<Answer>>> = Vec::new();
+        answers.resize_with(count, || None);
+        let mut pause = PAUSES.0;
+        while !pending.is_empty() {
+            let (mut next, mut trouble) = (Vec::new(), None);
+            for (place, fate) in self.attempt(operation, pending, clock, until).await {
+                match fate {
+                    Fate::Done(answer) => answers[place] = Some(answer),
+                    Fate::Again(again) => next.push(again),
+                    Fate::Later(later, error) => {
+                        next.push(later);
+                        trouble = Some(error);
+                    }
+                }
+            }
+            pending = next;
+            if Instant::now() >= until {
+                for left in pending.drain(..) {
+                    let error = trouble.clone().unwrap_or_else(|| late(operation, false));
+                    answers[left.place] = Some(Err(left.failed(operation, &error)));
+                }
+            } else if trouble.is_some() {
+                let rest = jittered(pause);
+                sleep(rest.min(until.saturating_duration_since(Instant::now()))).await;
+                pause = (2 * pause).min(PAUSES.1);
+            }
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(unexpected(operation, "there")))).collect()
+    }
+
+    /// Sends what is pending to its nodes, at the same time.
+    async fn attempt(
+        &self,
+        operation: Operation,
+        pending: Vec<Pending>,
+        clock: bool,
+        until: Instant,
+    ) -> Vec<(usize, Fate)> {
+        // From before the map is looked at, so that no change of it goes unnoticed.
+        let changes = match &self.topology {
+            Topology::Cluster(cluster) => Some(cluster.changes()),
+            Topology::One(_) => None,
+        };
+        let mut groups: Vec<(Arc<Node>, Again, Vec<Pending>)> = Vec::with_capacity(1);
+        let mut fates = Vec::with_capacity(pending.len());
+        for pending in pending {
+            let node = pending.ask.clone().or_else(|| self.topology.node(&pending.request.to));
+            let Some(node) = node else {
+                self.look_again();
+                let error = Error::unavailable(operation, false).because("no node has the slot of this session");
+                fates.push((pending.place, Fate::Later(pending, error)));
+                continue;
+            };
+            let again = pending.request.again;
+            // There are only as many as nodes.
+            match groups.iter_mut().find(|(other, kind, _)| Arc::ptr_eq(other, &node) && *kind == again) {
+                Some((_, _, group)) => group.push(pending),
+                None => groups.push((node, again, vec![pending])),
+            }
+        }
+        if let [_] = groups[..]
+            && let Some((node, again, group)) = groups.pop()
+        {
+            fates.extend(self.send(operation, &node, again, group, clock, until, changes).await);
+            return fates;
+        }
+        let sent = groups.into_iter().map(|(node, again, group)| {
+            let changes = changes.clone();
+            async move { self.send(operation, &node, again, group, clock, until, changes).await }
+        });
+        fates.extend(join_all(sent).await.into_iter().flatten());
+        fates
+    }
+
+    /// Sends requests of one kind to one node, as one pipeline.
+    #[allow(clippy::too_many_arguments)]
+    async fn send(
+        &self,
+        operation: Operation,
+        node: &Arc<Node>,
+        again: Again,
+        group: Vec<Pending>,
+        clock: bool,
+        until: Instant,
+        changes: Option<watch::Receiver<u64>>,
+    ) -> Vec<(usize, Fate)> {
+        let link = tokio::select! {
+            biased;
+            link = timeout_at(until, node.link()) => link,
+            () = self.map_changes(changes) => return all(group, Fate::Again),
+        };
+        let Ok(link) = link else {
+            let why = node.trouble().map_or_else(String::new, |trouble| format!(": {trouble}"));
+            let error = Error::unavailable(operation, false).because(format!("no connection to {}{why}", node.name));
+            return all(group, |pending| Fate::Done(Err(pending.failed(operation, &error))));
+        };
+        let (commands, skipped) = pipeline(&group, clock);
+        let change = again != Again::Question;
+        // What must not be sent again waits for its answer, also from a server that seems to be frozen.
+        let given_up = async {
+            link.given_up().await;
+            if again == Again::Never {
+                std::future::pending::<()>().await;
+            }
+        };
+        let reply = tokio::select! {
+            biased;
+            reply = timeout_at(until, link.send(&commands)) => reply,
+            () = given_up => Ok(Err(no_sign_of_life())),
+        };
+        let replies = match reply {
+            Ok(Ok(replies)) => replies,
+            Ok(Err(lost)) => {
+                self.look_again();
+                let error = Error::unavailable(operation, change)
+                    .because(format!("the connection to {} was lost", node.name))
+                    .with_source(lost);
+                return all(group, |mut pending| {
+                    pending.doubt |= change;
+                    pending.lost += 1;
+                    pending.ask = None;
+                    if again == Again::Never || pending.lost > self.resends {
+                        Fate::Done(Err(error.clone()))
+                    } else {
+                        Fate::Later(pending, error.clone())
+                    }
+                });
+            }
+            Err(_) => {
+                let error = late(operation, change);
+                return all(group, |pending| Fate::Done(Err(pending.failed(operation, &error))));
+            }
+        };
+        self.sort(operation, node, &link.address, group, replies, skipped, clock)
+    }
+
+    /// Finds out what came of each request of a pipeline.
+    #[allow(clippy::too_many_arguments)]
+    fn sort(
+        &self,
+        operation: Operation,
+        node: &Arc<Node>,
+        address: &Address,
+        group: Vec<Pending>,
+        replies: Vec<Value>,
+        skipped: usize,
+        clock: bool,
+    ) -> Vec<(usize, Fate)> {
+        let mut replies = replies.into_iter().skip(skipped);
+        let now = if clock { replies.next().as_ref().and_then(time) } else { Some(0) };
+        let mut fates = Vec::with_capacity(group.len());
+        for mut pending in group {
+            if pending.ask.is_some() {
+                replies.next();
+            }
+            let place = pending.place;
+            let fate = match replies.next() {
+                None => Fate::Done(Err(unexpected(operation, "complete"))),
+                Some(Value::ServerError(error)) => match refusal(&error) {
+                    Refusal::NoScript if pending.request.script.is_some() => {
+                        pending.load = true;
+                        Fate::Again(pending)
+                    }
+                    Refusal::Moved(target) => self.moved(pending, operation, address, &target),
+                    Refusal::Ask(target) => self.asked(pending, address, &target),
+                    Refusal::Name(owner) if pending.moving != Moving::Owner(owner.clone()) => {
+                        pending.moving = Moving::Owner(owner);
+                        pending.rebuild();
+                        Fate::Again(pending)
+                    }
+                    Refusal::Final => Fate::Done(Err(pending.failed(operation, &refused(operation, &error)))),
+                    refusal => {
+                        if refusal == Refusal::Demoted {
+                            node.distrust();
+                        }
+                        self.look_again();
+                        pending.settle();
+                        Fate::Later(pending, refused(operation, &error))
+                    }
+                },
+                Some(value) => Fate::Done(match now {
+                    Some(now) => Ok(Answer { value, now, doubt: pending.doubt }),
+                    None => Err(unexpected(operation, "the time")),
+                }),
+            };
+            fates.push((place, fate.patiently(operation)));
+        }
+        fates
+    }
+
+    fn moved(&self, mut pending: Pending, operation: Operation, asked: &Address, target: &str) -> Fate {
+        let Topology::Cluster(cluster) = &self.topology else {
+            let reason = "the server is a node of a cluster; connect by redis+cluster://";
+            return Fate::Done(Err(Error::new(session_core::ErrorKind::Config, operation).because(reason)));
+        };
+        pending.settle();
+        match (&pending.request.to, redirected(asked, target)) {
+            (To::Shard(shard), Some(address)) => {
+                cluster.moved(*shard, &address);
+                Fate::Again(pending)
+            }
+            _ => {
+                cluster.look_again();
+                Fate::Later(pending, Error::unavailable(operation, false).because("the slot has moved"))
+            }
+        }
+    }
+
+    fn asked(&self, mut pending: Pending, asked: &Address, target: &str) -> Fate {
+        if let (Topology::Cluster(cluster), Some(address)) = (&self.topology, redirected(asked, target)) {
+            pending.ask = Some(cluster.at(&address));
+            pending.moving = Moving::Key;
+            pending.rebuild();
+        }
+        Fate::Again(pending)
+    }
+
+    fn look_again(&self) {
+        if let Topology::Cluster(cluster) = &self.topology {
+            cluster.look_again();
+        }
+    }
+
+    /// Waits for news of who has which shard.
+    async fn map_changes(&self, changes: Option<watch::Receiver<u64>>) {
+        if let Some(mut changes) = changes {
+            self.look_again();
+            if changes.changed().await.is_ok() {
+                return;
+            }
+        }
+        std::future::pending().await
+    }
+}
+
+impl Fate {
+    /// Who is sent from one place to another again and again goes slower.
+    fn patiently(self, operation: Operation) -> Self {
+        match self {
+            Self::Again(mut pending) if pending.turns >= MAX_TURNS => {
+                pending.turns = 0;
+                Self::Later(pending, Error::unavailable(operation, false).because("the cluster does not agree"))
+            }
+            Self::Again(mut pending) => {
+                pending.turns += 1;
+                Self::Again(pending)
+            }
+            other => other,
+        }
+    }
+}
+
+impl Pending {
+    fn new((place, request): (usize, Request)) -> Self {
+        Self { place, request, ask: None, moving: Moving::No, load: false, doubt: false, lost: 0, turns: 0 }
+    }
+
+    /// The error for a request that has failed now, and may have been carried out before.
+    fn failed(&self, operation: Operation, error: &Error) -> Error {
+        if self.doubt && !error.may_have_applied() {
+            return Error::unavailable(operation, true)
+                .because("an earlier attempt was not answered")
+                .with_source(error.clone());
+        }
+        error.clone()
+    }
+
+    fn rebuild(&mut self) {
+        if let Some(rebuild) = &self.request.while_moving {
+            self.request.command = rebuild(&self.moving);
+        }
+    }
+
+    /// Goes by the map again.
+    fn settle(&mut self) {
+        self.ask = None;
+        if self.moving != Moving::No {
+            self.moving = Moving::No;
+            self.rebuild();
+        }
+    }
+}
+
+fn all(group: Vec<Pending>, fate: impl Fn(Pending) -> Fate) -> Vec<(usize, Fate)> {
+    group.into_iter().map(|pending| (pending.place, fate(pending))).collect()
+}
+
+/// The commands for these requests, and how many replies come before theirs and the time.
+fn pipeline(group: &[Pending], clock: bool) -> (Pipeline, usize) {
+    let mut commands = pipe();
+    let mut loaded: Vec<&'static Script> = Vec::new();
+    for script in group.iter().filter(|pending| pending.load).filter_map(|pending| pending.request.script) {
+        if !loaded.iter().any(|known| std::ptr::eq(*known, script)) {
+            commands.cmd("SCRIPT").arg("LOAD").arg(script.text);
+            loaded.push(script);
+        }
+    }
+    if clock {
+        commands.cmd("TIME");
+    }
+    for pending in group {
+        if pending.ask.is_some() {
+            commands.cmd("ASKING");
+        }
+        commands.add_command(pending.request.command.clone());
+    }
+    (commands, loaded.len())
+}
+
+/// The server's time in microseconds.
+fn time(reply: &Value) -> Option<u64> {
+    let Value::Array(parts) = reply else { return None };
+    let [Value::BulkString(seconds), Value::BulkString(micros)] = &parts[..] else { return None };
+    let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
+    number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
+}
+
+fn redirected(asked: &Address, target: &str) -> Option<Address> {
+    let (host, port) = target.rsplit_once(':')?;
+    Some(cluster::address(asked, host, port.parse().ok()?))
+}
+
+fn late(operation: Operation, may_have_applied: bool) -> Error {
+    Error::unavailable(operation, may_have_applied).because("there was no answer within the deadline")
+}
+
+fn no_sign_of_life() -> redis::RedisError {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "the server gives no sign of life").into()
+}

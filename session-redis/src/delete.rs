@@ -1,0 +1,85 @@
+use redis::Cmd;
+use session_core::{DeleteItem, DeleteOutcome, Error, Expected, Operation, Result};
+use tokio::time::Instant;
+
+use crate::{
+    core::Core,
+    namespace::Namespace,
+    parts::parts,
+    request::{Again, Moving, Request, To, evalsha},
+    scripts::DELETE,
+    touch::codes,
+    write::{rest_of_batch, told},
+};
+
+impl Core {
+    pub(crate) async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        let until = self.until();
+        let mut results: Vec<Result<DeleteOutcome>> = Vec::with_capacity(items.len());
+        let mut outage: Option<Error> = None;
+        for part in parts(items.iter().map(|item| (item.key, 0))) {
+            let items = &items[part];
+            if let Some(error) = &outage {
+                results.extend(items.iter().map(|_| Err(error.clone())));
+                continue;
+            }
+            let some = self.delete_part(items, until).await;
+            outage = rest_of_batch(Operation::Delete, &some);
+            results.extend(some);
+        }
+        results
+    }
+
+    async fn delete_part(&self, items: &[DeleteItem], until: Instant) -> Vec<Result<DeleteOutcome>> {
+        let requests = if self.topology.is_cluster() {
+            items.iter().map(|item| self.deleting_in_cluster(*item)).collect()
+        } else {
+            let again = if items.iter().all(|item| again(item) == Again::Change) { Again::Change } else { Again::Never };
+            let command = deleting(&self.namespace, items, None, &Moving::No);
+            vec![Request::call(To::Shard(0), &DELETE, again, command)]
+        };
+        let answers = self.many(Operation::Delete, requests, false, until).await;
+        let codes = codes(Operation::Delete, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
+        codes
+            .into_iter()
+            .map(|code| {
+                Ok(match code? {
+                    1 => DeleteOutcome::Deleted,
+                    0 => DeleteOutcome::Absent,
+                    _ => DeleteOutcome::Conflict,
+                })
+            })
+            .collect()
+    }
+
+    fn deleting_in_cluster(&self, item: DeleteItem) -> Request {
+        let namespace = self.namespace.clone();
+        let shard = item.key.shard();
+        Request::movable(To::Shard(shard), &DELETE, again(&item), move |moving| {
+            deleting(&namespace, &[item], Some(shard), moving)
+        })
+    }
+}
+
+/// Without a version, a delete that is carried out late could end a session that was created since.
+fn again(item: &DeleteItem) -> Again {
+    match item.expected {
+        Expected::Any => Again::Never,
+        Expected::Version(_) => Again::Change,
+    }
+}
+
+fn deleting(namespace: &Namespace, items: &[DeleteItem], shard: Option<u8>, moving: &Moving) -> Cmd {
+    let mut command = evalsha(&DELETE, items.len());
+    for item in items {
+        command.arg(namespace.session(&item.key));
+    }
+    command.arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
+    for item in items {
+        match &item.expected {
+            Expected::Any => command.arg(""),
+            Expected::Version(version) => command.arg(version.as_bytes()),
+        };
+    }
+    command
+}

@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+
+mod across_shards;
+mod address;
+mod builder;
+mod cluster;
+mod connector;
+mod core;
+mod delete;
+mod direct;
+mod envelope;
+mod errors;
+mod link;
+mod maintenance;
+mod namespace;
+mod node;
+mod owner_index;
+mod parts;
+mod read;
+mod rename;
+mod request;
+mod scripts;
+mod sentinels;
+mod server_info;
+mod settings;
+mod slots;
+mod store;
+mod tls;
+mod topology;
+mod touch;
+mod url;
+mod watching;
+mod write;
+
+pub use builder::RedisStoreBuilder;
+pub use session_batch::BatchSettings;
+pub use store::RedisStore;

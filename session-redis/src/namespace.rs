@@ -1,0 +1,125 @@
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use session_core::{Owner, Result, SessionKey};
+
+use crate::errors::config;
+
+/// What all keys of a store begin with, and how they go on.
+///
+/// A session is `<namespace>:s:{<shard>}<digest>`, in hexadecimal digits. The braces make Redis Cluster put all of a shard into one slot.
+/// An index is `<namespace>:o:<owner>`, or in Cluster one for each shard, `<namespace>:o:{<shard>}<owner>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Namespace {
+    name: String,
+    /// What the keys of sessions begin with.
+    pub(crate) sessions: String,
+    owners: String,
+}
+
+impl Namespace {
+    const MAX_LEN: usize = 64;
+
+    pub(crate) fn new(name: &str) -> Result<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
+        if name.is_empty() || name.len() > Self::MAX_LEN || !name.bytes().all(plain) {
+            return Err(config(format!(
+                "the namespace {name:?} must be 1 to {} letters, digits, or any of `_-.:/`",
+                Self::MAX_LEN
+            )));
+        }
+        Ok(Self { name: name.to_owned(), sessions: format!("{name}:s:"), owners: format!("{name}:o:") })
+    }
+
+    /// The key of a session.
+    pub(crate) fn session(&self, key: &SessionKey) -> Vec<u8> {
+        let mut text = Vec::with_capacity(self.sessions.len() + Self::MEMBER_LEN);
+        text.extend_from_slice(self.sessions.as_bytes());
+        push_member(&mut text, key);
+        text
+    }
+
+    /// How many bytes of a key come after the prefix of sessions.
+    pub(crate) const MEMBER_LEN: usize = 2 * SessionKey::LEN + 2;
+
+    /// What stands for a session in an index: the key without the prefix.
+    pub(crate) fn member(key: &SessionKey) -> Vec<u8> {
+        let mut text = Vec::with_capacity(Self::MEMBER_LEN);
+        push_member(&mut text, key);
+        text
+    }
+
+    /// What the keys of the indexes begin with: in Cluster, of those of a shard.
+    pub(crate) fn owners(&self, shard: Option<u8>) -> String {
+        match shard {
+            None => self.owners.clone(),
+            Some(shard) => format!("{}{{{shard:02x}}}", self.owners),
+        }
+    }
+
+    /// The index of an owner, in Cluster in a shard.
+    pub(crate) fn owner(&self, shard: Option<u8>, owner: &Owner) -> String {
+        self.owners(shard) + owner.as_str()
+    }
+
+    /// The session whose key this is, if it is one of ours.
+    pub(crate) fn parse_session(&self, key: &[u8]) -> Option<SessionKey> {
+        parse_member(key.strip_prefix(self.sessions.as_bytes())?)
+    }
+}
+
+impl fmt::Display for Namespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
+fn push_member(text: &mut Vec<u8>, key: &SessionKey) {
+    let mut digits = [0; 2 * SessionKey::LEN];
+    HEXLOWER.encode_mut(key.as_bytes(), &mut digits);
+    let (shard, digest) = digits.split_at(2);
+    text.push(b'{');
+    text.extend_from_slice(shard);
+    text.push(b'}');
+    text.extend_from_slice(digest);
+}
+
+/// The session that a member stands for.
+pub(crate) fn parse_member(member: &[u8]) -> Option<SessionKey> {
+    let (&[b'{', high, low, b'}'], digest) = member.split_first_chunk()? else { return None };
+    let mut digits = [0; 2 * SessionKey::LEN];
+    if digest.len() != digits.len() - 2 {
+        return None;
+    }
+    digits[..2].copy_from_slice(&[high, low]);
+    digits[2..].copy_from_slice(digest);
+    let mut bytes = [0; SessionKey::LEN];
+    HEXLOWER.decode_mut(&digits, &mut bytes).ok()?;
+    Some(SessionKey::from_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::SessionId;
+
+    use super::*;
+
+    #[test]
+    fn keys_come_back() {
+        let namespace = Namespace::new("app:1").expect("a good name");
+        let key = SessionId::generate().key();
+        assert_eq!(namespace.parse_session(&namespace.session(&key)), Some(key));
+        assert_eq!(parse_member(&Namespace::member(&key)), Some(key));
+        for foreign in ["", "app:1:s:", "app:1:o:x", "app:1:s:{00}", "app:1:s:{0", "other"] {
+            assert_eq!(namespace.parse_session(foreign.as_bytes()), None, "{foreign}");
+        }
+    }
+
+    #[test]
+    fn what_could_be_misread_is_refused() {
+        let long = "x".repeat(65);
+        for name in ["", "a{b", "a}b", "a*", "a b", "ä", "a?", "[a]", &long] {
+            Namespace::new(name).expect_err(name);
+        }
+    }
+}

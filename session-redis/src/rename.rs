@@ -1,0 +1,70 @@
+use redis::{Cmd, Value};
+use session_core::{
+    Operation, RenameOutcome, Result, SessionKey, Version, Write, WriteOutcome,
+};
+
+use crate::{
+    core::Core,
+    errors::unexpected,
+    namespace::Namespace,
+    request::{Again, Answer, Moving, Request, To, evalsha},
+    scripts::RENAME,
+    write::{content, indexes, outcomes, told},
+};
+
+impl Core {
+    /// Renames in one step. In Cluster, both keys must have the same shard.
+    pub(crate) async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.check_len(Operation::Rename, &write)?;
+        let (namespace, shard) = (self.namespace.clone(), self.topology.index_shard(old.shard()));
+        let (old, new) = (*old, *new);
+        // Carried out twice, it knows itself by its version.
+        let request = Request::movable(To::Shard(old.shard()), &RENAME, Again::Change, move |moving| {
+            renaming(&namespace, [&old, &new], &write, expected, shard, moving)
+        });
+        let answer = self.one(Operation::Rename, request, false).await?;
+        if let Value::Array(parts) = &answer.value
+            && parts.get(1) == Some(&Value::Int(2))
+        {
+            return if answer.doubt { Err(doubtful()) } else { Ok(RenameOutcome::Occupied) };
+        }
+        renamed(answer)
+    }
+}
+
+fn doubtful() -> session_core::Error {
+    session_core::Error::unavailable(Operation::Rename, true).because("the reply was lost")
+}
+
+fn renamed(answer: Answer) -> Result<RenameOutcome> {
+    let outcome = outcomes(Operation::Rename, answer, 1)?.pop();
+    Ok(match outcome.ok_or_else(|| unexpected(Operation::Rename, "there"))?? {
+        WriteOutcome::Written => RenameOutcome::Renamed,
+        WriteOutcome::Conflict(current) => RenameOutcome::Conflict(current),
+    })
+}
+
+fn renaming(
+    namespace: &Namespace,
+    keys: [&SessionKey; 2],
+    write: &Write,
+    expected: Version,
+    shard: Option<u8>,
+    moving: &Moving,
+) -> Cmd {
+    let named = indexes(namespace, shard, moving, &write.owner);
+    let mut command = evalsha(&RENAME, keys.len() + named.len());
+    for key in keys {
+        command.arg(namespace.session(key));
+    }
+    command.arg(named).arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
+    command.arg(expected.as_bytes());
+    content(&mut command, write);
+    command
+}

@@ -1,0 +1,98 @@
+use redis::{Cmd, Value};
+use session_core::{Error, ErrorKind, Operation, OwnerChange, Result, TouchItem};
+use tokio::time::Instant;
+
+use crate::{
+    core::Core,
+    errors::{refused, unexpected},
+    namespace::Namespace,
+    parts::parts,
+    request::{Again, Moving, Request, To, evalsha},
+    scripts::TOUCH,
+    write::{indexes, rest_of_batch, told},
+};
+
+impl Core {
+    pub(crate) async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        let until = self.until();
+        let mut results: Vec<Result<bool>> = Vec::with_capacity(items.len());
+        let mut outage: Option<Error> = None;
+        for part in parts(items.iter().map(|item| (item.key, 0))) {
+            let items = &items[part];
+            if let Some(error) = &outage {
+                results.extend(items.iter().map(|_| Err(error.clone())));
+                continue;
+            }
+            let some = self.touch_part(items, until).await;
+            outage = rest_of_batch(Operation::Touch, &some);
+            results.extend(some);
+        }
+        results
+    }
+
+    async fn touch_part(&self, items: &[TouchItem], until: Instant) -> Vec<Result<bool>> {
+        let requests = if self.topology.is_cluster() {
+            items.iter().map(|item| self.touching_in_cluster(*item)).collect()
+        } else {
+            let command = touching(&self.namespace, items, None, &Moving::No);
+            vec![Request::call(To::Shard(0), &TOUCH, Again::Change, command)]
+        };
+        let answers = self.many(Operation::Touch, requests, false, until).await;
+        let codes = codes(Operation::Touch, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
+        codes.into_iter().map(|code| Ok(code? == 1)).collect()
+    }
+
+    fn touching_in_cluster(&self, item: TouchItem) -> Request {
+        let namespace = self.namespace.clone();
+        let shard = item.key.shard();
+        Request::movable(To::Shard(shard), &TOUCH, Again::Change, move |moving| {
+            touching(&namespace, &[item], Some(shard), moving)
+        })
+    }
+}
+
+fn touching(namespace: &Namespace, items: &[TouchItem], shard: Option<u8>, moving: &Moving) -> Cmd {
+    let named = indexes(namespace, shard, moving, &OwnerChange::Keep);
+    let mut command = evalsha(&TOUCH, items.len() + named.len());
+    for item in items {
+        command.arg(namespace.session(&item.key));
+    }
+    command.arg(named).arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
+    for item in items {
+        command.arg(item.ttl.as_millis());
+    }
+    command
+}
+
+/// The numbers in the replies of a script for `items`, that was called for all of them or for each by itself.
+pub(crate) fn codes(
+    operation: Operation,
+    items: usize,
+    answers: impl ExactSizeIterator<Item = Result<Value>>,
+) -> Vec<Result<i64>> {
+    let each = if answers.len() == items { 1 } else { items };
+    let mut codes = Vec::with_capacity(items);
+    for answer in answers {
+        match answer {
+            Ok(Value::Array(parts)) if parts.len() == each => {
+                codes.extend(parts.into_iter().map(|part| code(operation, part)));
+            }
+            Ok(_) => codes.extend((0..each).map(|_| Err(unexpected(operation, "one part for each item")))),
+            Err(error) => codes.extend((0..each).map(|_| Err(error.clone()))),
+        }
+    }
+    codes
+}
+
+fn code(operation: Operation, part: Value) -> Result<i64> {
+    match part {
+        Value::Int(-1) => Err(Error::new(ErrorKind::Corrupt, operation).because("there is no record under its key")),
+        Value::Int(-2) => {
+            let reason = "it has a format of a later release";
+            Err(Error::new(ErrorKind::Unsupported, operation).because(reason))
+        }
+        Value::Int(code) => Ok(code),
+        Value::ServerError(error) => Err(refused(operation, &error)),
+        _ => Err(unexpected(operation, "a number")),
+    }
+}

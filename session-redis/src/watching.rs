@@ -1,0 +1,303 @@
+use std::{
+    collections::HashMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use redis::{PushInfo, PushKind, Value, pipe};
+use session_core::{Error, Event, EventStream, Operation, Result};
+use tokio::{
+    sync::{broadcast, mpsc, watch},
+    task::{AbortHandle, JoinSet},
+    time::{sleep, timeout, timeout_at},
+};
+
+use crate::{
+    address::Address, cluster::Cluster, connector::Connector, core::Core, errors::closed, namespace::Namespace,
+    sentinels::Sentinels,
+};
+
+/// Hears of changes by the server's `CLIENT TRACKING`, on one connection to each primary, as long as anybody listens.
+#[derive(Debug)]
+pub(crate) struct Watching {
+    pub(crate) connector: Arc<Connector>,
+    pub(crate) source: Source,
+    pub(crate) silence: Duration,
+    pub(crate) capacity: usize,
+    ear: Mutex<Weak<Ear>>,
+}
+
+/// Where the primaries are.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Server(Address),
+    Sentinels(Arc<Sentinels>),
+    Cluster(Arc<Cluster>),
+}
+
+/// What all listeners of one store share. Goes with the last of them.
+#[derive(Debug)]
+struct Ear {
+    events: broadcast::Sender<Event>,
+    /// Whether all primaries are being listened to.
+    whole: watch::Receiver<bool>,
+    task: AbortHandle,
+}
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The pause before a connection is made anew.
+const PAUSE: Duration = Duration::from_millis(100);
+
+impl Watching {
+    pub(crate) fn new(connector: Arc<Connector>, source: Source, silence: Duration, capacity: usize) -> Self {
+        Self { connector, source, silence, capacity, ear: Mutex::default() }
+    }
+
+    fn ear(&self, namespace: &Namespace) -> Arc<Ear> {
+        let mut place = self.ear.lock();
+        if let Some(ear) = place.upgrade() {
+            return ear;
+        }
+        let events = broadcast::Sender::new(self.capacity);
+        let whole = watch::Sender::new(false);
+        let hearing = Hearing {
+            connector: Arc::clone(&self.connector),
+            namespace: namespace.clone(),
+            silence: self.silence,
+            events: events.clone(),
+        };
+        let (source, heard) = (self.source.clone(), whole.subscribe());
+        let task = tokio::spawn(async move { hearing.listen(source, whole).await }).abort_handle();
+        let ear = Arc::new(Ear { events, whole: heard, task });
+        *place = Arc::downgrade(&ear);
+        ear
+    }
+}
+
+impl Core {
+    pub(crate) async fn subscribe(&self) -> Result<EventStream> {
+        let operation = Operation::Watch;
+        let _open = self.begin(operation).await?;
+        let ear = self.watching.ear(&self.namespace);
+        let events = ear.events.subscribe();
+        let mut whole = ear.whole.clone();
+        let armed = async { whole.wait_for(|whole| *whole).await.is_ok() };
+        match timeout_at(self.until(), armed).await {
+            Ok(true) => {}
+            _ => {
+                let reason = "the servers do not answer, or do not allow CLIENT TRACKING";
+                return Err(Error::unavailable(operation, false).because(reason));
+            }
+        }
+        let ended = self.closed.subscribe();
+        if *ended.borrow() {
+            return Err(closed(operation));
+        }
+        Ok(stream::unfold((events, ended, ear), |(mut events, mut ended, ear)| async move {
+            let event = tokio::select! {
+                biased;
+                event = events.recv() => event,
+                // An error says that the last handle was dropped.
+                _ = ended.wait_for(|closed| *closed) => return None,
+            };
+            let event = match event {
+                Ok(event) => event,
+                Err(broadcast::error::RecvError::Lagged(_)) => Event::Missed,
+                Err(broadcast::error::RecvError::Closed) => return None,
+            };
+            Some((event, (events, ended, ear)))
+        })
+        .fuse()
+        .boxed())
+    }
+}
+
+/// The task that listens.
+#[derive(Clone, Debug)]
+struct Hearing {
+    connector: Arc<Connector>,
+    namespace: Namespace,
+    silence: Duration,
+    events: broadcast::Sender<Event>,
+}
+
+/// What a task that listens to one primary says of it.
+#[derive(Debug)]
+struct News {
+    primary: String,
+    armed: bool,
+}
+
+impl Hearing {
+    /// Listens to all primaries, whichever they are. Between the moment that one of them is not listened to and the moment that all are again,
+    /// changes may go unreported, and both moments are told.
+    async fn listen(self, source: Source, whole: watch::Sender<bool>) {
+        let (news, mut heard) = mpsc::unbounded_channel();
+        let mut changes = match &source {
+            Source::Cluster(cluster) => Some(cluster.changes()),
+            _ => None,
+        };
+        let mut tasks: HashMap<String, (JoinSet<()>, bool)> = HashMap::new();
+        let mut begun = false;
+        loop {
+            let primaries = source.primaries();
+            let names: Vec<String> = primaries.iter().map(ToString::to_string).collect();
+            tasks.retain(|name, _| names.contains(name));
+            for primary in primaries {
+                tasks.entry(primary.to_string()).or_insert_with(|| {
+                    let mut task = JoinSet::new();
+                    task.spawn(self.clone().hear(primary, news.clone()));
+                    (task, false)
+                });
+            }
+            let all = !tasks.is_empty() && tasks.values().all(|(_, armed)| *armed);
+            if all != *whole.borrow() {
+                if begun {
+                    // Nobody listening is no failure.
+                    let _ = self.events.send(if all { Event::Missed } else { Event::Interrupted });
+                }
+                begun = true;
+                whole.send_replace(all);
+            }
+            tokio::select! {
+                Some(News { primary, armed }) = heard.recv() => {
+                    if let Some((_, known)) = tasks.get_mut(&primary) {
+                        // A connection can break and be made anew before the first is looked at.
+                        if !armed && *known && *whole.borrow() {
+                            let _ = self.events.send(Event::Interrupted);
+                            whole.send_replace(false);
+                        }
+                        *known = armed;
+                    }
+                }
+                () = changed(&mut changes) => {}
+            }
+        }
+    }
+
+    /// Listens to one primary for as long as it is one.
+    async fn hear(self, primary: Primary, news: mpsc::UnboundedSender<News>) {
+        let name = primary.to_string();
+        let tell = |armed| drop(news.send(News { primary: name.clone(), armed }));
+        loop {
+            if let Ok(address) = primary.address().await {
+                self.hear_at(&address, &primary, &tell).await;
+            }
+            tell(false);
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Listens on one connection until it breaks.
+    async fn hear_at(&self, address: &Address, primary: &Primary, tell: &impl Fn(bool)) {
+        let (gone, mut is_gone) = watch::channel(false);
+        let (events, namespace) = (self.events.clone(), self.namespace.clone());
+        let unasked = Arc::new(move |info: PushInfo| match info.kind {
+            PushKind::Disconnection => drop(gone.send_replace(true)),
+            PushKind::Invalidate => report(&events, &namespace, &info.data),
+            _ => {}
+        });
+        let Ok(mut connection) = self.connector.connect(address, unasked).await else { return };
+        let mut arm = pipe();
+        arm.cmd("CLIENT").arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&self.namespace.sessions);
+        let role = matches!(primary, Primary::Watched(_)).then(|| arm.cmd("ROLE"));
+        let replies = if role.is_some() { 2 } else { 1 };
+        let armed = timeout(self.connector.timeout, connection.send_packed_commands(&arm, 0, replies)).await;
+        let Ok(Ok(armed)) = armed else { return };
+        if armed.first() != Some(&Value::Okay) || (replies == 2 && !crate::node::is_primary(&armed[1..])) {
+            return;
+        }
+        tell(true);
+        let mut ping = pipe();
+        ping.cmd("PING");
+        let alive = async {
+            loop {
+                sleep(self.silence).await;
+                let answer = timeout(self.silence, connection.send_packed_commands(&ping, 0, 1)).await;
+                if !matches!(answer, Ok(Ok(_))) {
+                    return;
+                }
+            }
+        };
+        tokio::select! {
+            _ = is_gone.wait_for(|gone| *gone) => {}
+            () = alive => {}
+            () = primary.moves(address) => {}
+        }
+    }
+}
+
+/// Tells of the keys of an invalidation; of none in particular when all were removed.
+fn report(events: &broadcast::Sender<Event>, namespace: &Namespace, data: &[Value]) {
+    match data.first() {
+        Some(Value::Array(keys)) => {
+            for key in keys {
+                if let Value::BulkString(key) = key
+                    && let Some(key) = namespace.parse_session(key)
+                {
+                    let _ = events.send(Event::Changed { key, version: None });
+                }
+            }
+        }
+        _ => drop(events.send(Event::Missed)),
+    }
+}
+
+/// One primary to listen to.
+#[derive(Clone, Debug)]
+enum Primary {
+    At(Address),
+    Watched(Arc<Sentinels>),
+}
+
+impl Primary {
+    async fn address(&self) -> std::result::Result<Address, String> {
+        match self {
+            Self::At(address) => Ok(address.clone()),
+            Self::Watched(sentinels) => sentinels.primary().await,
+        }
+    }
+
+    async fn moves(&self, from: &Address) {
+        match self {
+            Self::At(_) => std::future::pending().await,
+            Self::Watched(sentinels) => sentinels.points_elsewhere(from).await,
+        }
+    }
+}
+
+impl std::fmt::Display for Primary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Watched(sentinels) => sentinels.fmt(f),
+        }
+    }
+}
+
+impl Source {
+    fn primaries(&self) -> Vec<Primary> {
+        match self {
+            Self::Server(address) => vec![Primary::At(address.clone())],
+            Self::Sentinels(sentinels) => vec![Primary::Watched(Arc::clone(sentinels))],
+            Self::Cluster(cluster) => cluster.map().addresses().into_iter().map(Primary::At).collect(),
+        }
+    }
+}
+
+/// Waits for a change of the cluster's map, or for ever.
+async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
+    if let Some(changes) = changes
+        && changes.changed().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending().await
+}

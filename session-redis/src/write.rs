@@ -1,0 +1,217 @@
+use redis::{Cmd, Value};
+use session_core::{
+    Error, ErrorKind, Operation, OwnerChange, Record, Result, When, Write, WriteItem, WriteOutcome,
+};
+
+use tokio::time::Instant;
+
+use crate::{
+    core::Core,
+    errors::unexpected,
+    namespace::Namespace,
+    parts::parts,
+    read::record,
+    request::{Again, Answer, Moving, Request, To, evalsha},
+    scripts::WRITE,
+};
+
+/// How the script is told that nothing may be there.
+const ABSENT: &str = "A";
+
+/// The same, and that no deletion of all the owner's sessions may be under way.
+const ABSENT_AND_UNFENCED: &str = "F";
+
+impl Core {
+    pub(crate) async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        let until = self.until();
+        let mut results: Vec<Result<WriteOutcome>> = Vec::with_capacity(items.len());
+        let mut outage: Option<Error> = None;
+        for part in parts(items.iter().map(|item| (item.key, item.write.data.len()))) {
+            let items = &items[part];
+            if let Some(error) = &outage {
+                results.extend(items.iter().map(|_| Err(error.clone())));
+                continue;
+            }
+            let some = self.write_part(items, until).await;
+            outage = rest_of_batch(Operation::Write, &some);
+            results.extend(some);
+        }
+        results
+    }
+
+    /// Writes of different keys.
+    async fn write_part(&self, items: &[WriteItem], until: Instant) -> Vec<Result<WriteOutcome>> {
+        let mut results: Vec<Option<Result<WriteOutcome>>> = Vec::with_capacity(items.len());
+        let (mut sure, mut once) = (Vec::new(), Vec::new());
+        for (place, item) in items.iter().enumerate() {
+            match self.check_len(Operation::Write, &item.write) {
+                Err(error) => results.push(Some(Err(error))),
+                Ok(()) => {
+                    results.push(None);
+                    // A blind write that is carried out late can undo a logout.
+                    if matches!(item.when, When::Version(_)) { sure.push(place) } else { once.push(place) }
+                }
+            }
+        }
+        let calls: Vec<(Vec<usize>, Request)> = if self.topology.is_cluster() {
+            let alone = |place: usize, again| (vec![place], self.writing_in_cluster(&items[place], again));
+            let sure = sure.into_iter().map(|place| alone(place, Again::Change));
+            sure.chain(once.into_iter().map(|place| alone(place, Again::Never))).collect()
+        } else {
+            let together = |places: Vec<usize>, again| {
+                let items: Vec<&WriteItem> = places.iter().map(|place| &items[*place]).collect();
+                let command = writing(&self.namespace, &items, None, &Moving::No, ABSENT);
+                (places, Request::call(To::Shard(0), &WRITE, again, command))
+            };
+            [(sure, Again::Change), (once, Again::Never)]
+                .into_iter()
+                .filter(|(places, _)| !places.is_empty())
+                .map(|(places, again)| together(places, again))
+                .collect()
+        };
+        let (places, requests): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
+        let answers = self.many(Operation::Write, requests, false, until).await;
+        for (places, answer) in places.into_iter().zip(answers) {
+            let outcomes = answer.and_then(|answer| outcomes(Operation::Write, answer, places.len()));
+            match outcomes {
+                Ok(outcomes) => {
+                    for (place, outcome) in places.into_iter().zip(outcomes) {
+                        results[place] = Some(outcome);
+                    }
+                }
+                Err(error) => {
+                    for place in places {
+                        results[place] = Some(Err(error.clone()));
+                    }
+                }
+            }
+        }
+        results.into_iter().map(|result| result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))).collect()
+    }
+
+    fn writing_in_cluster(&self, item: &WriteItem, again: Again) -> Request {
+        let (namespace, item) = (self.namespace.clone(), item.clone());
+        let shard = item.key.shard();
+        Request::movable(To::Shard(shard), &WRITE, again, move |moving| {
+            writing(&namespace, &[&item], Some(shard), moving, ABSENT)
+        })
+    }
+
+    /// In Cluster: creates a record, but not while the sessions of its owner are being ended.
+    pub(crate) async fn write_unless_fenced(&self, item: WriteItem) -> Result<WriteOutcome> {
+        self.check_len(Operation::Write, &item.write)?;
+        let (namespace, shard) = (self.namespace.clone(), item.key.shard());
+        let request = Request::movable(To::Shard(shard), &WRITE, Again::Never, move |moving| {
+            writing(&namespace, &[&item], Some(shard), moving, ABSENT_AND_UNFENCED)
+        });
+        let answer = self.one(Operation::Write, request, false).await?;
+        outcomes(Operation::Write, answer, 1)?.pop().unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
+    }
+
+}
+
+/// A call of the script that writes. While a slot moves, it is for one item.
+fn writing(
+    namespace: &Namespace,
+    items: &[&WriteItem],
+    shard: Option<u8>,
+    moving: &Moving,
+    absent: &str,
+) -> Cmd {
+    let named = match items.first() {
+        Some(item) => indexes(namespace, shard, moving, &item.write.owner),
+        None => Vec::new(),
+    };
+    let mut command = evalsha(&WRITE, items.len() + named.len());
+    for item in items {
+        command.arg(namespace.session(&item.key));
+    }
+    command.arg(named).arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
+    for item in items {
+        match item.when {
+            When::Any => command.arg(""),
+            When::Absent => command.arg(absent),
+            When::Version(version) => command.arg(version.as_bytes()),
+        };
+        content(&mut command, &item.write);
+    }
+    command
+}
+
+/// The ttl, the change of the owner, the version and the data.
+pub(crate) fn content(command: &mut Cmd, write: &Write) {
+    command.arg(write.ttl.as_millis());
+    match &write.owner {
+        OwnerChange::Keep => command.arg("="),
+        OwnerChange::Clear => command.arg("-"),
+        OwnerChange::Set(owner) => command.arg(format!("+{owner}")),
+    };
+    command.arg(write.version.as_bytes()).arg(&write.data[..]);
+}
+
+/// What tells a script that its slot moves.
+pub(crate) fn told(moving: &Moving) -> &'static str {
+    if *moving == Moving::No { "" } else { "1" }
+}
+
+/// The indexes that must be named while a slot moves: of the owner before, and of the one after.
+pub(crate) fn indexes(
+    namespace: &Namespace,
+    shard: Option<u8>,
+    moving: &Moving,
+    change: &OwnerChange,
+) -> Vec<Vec<u8>> {
+    let Moving::Owner(before) = moving else { return Vec::new() };
+    let mut named = Vec::new();
+    if !before.is_empty() {
+        named.push([namespace.owners(shard).as_bytes(), before].concat());
+    }
+    if let OwnerChange::Set(owner) = change
+        && owner.as_str().as_bytes() != before
+    {
+        named.push(namespace.owner(shard, owner).into_bytes());
+    }
+    named
+}
+
+/// The reply of a script that begins with the time and has one part for each of its items.
+pub(crate) fn outcomes(operation: Operation, answer: Answer, items: usize) -> Result<Vec<Result<WriteOutcome>>> {
+    let Value::Array(parts) = answer.value else { return Err(unexpected(operation, "a list")) };
+    if parts.len() != items + 1 {
+        return Err(unexpected(operation, "one part for each item"));
+    }
+    let mut parts = parts.into_iter();
+    let now = match parts.next() {
+        Some(Value::BulkString(digits)) => String::from_utf8_lossy(&digits).parse::<u64>().ok(),
+        _ => None,
+    };
+    let now = now.ok_or_else(|| unexpected(operation, "the time"))?;
+    Ok(parts.map(|part| outcome(operation, part, now, answer.doubt)).collect())
+}
+
+fn outcome(operation: Operation, part: Value, now: u64, doubt: bool) -> Result<WriteOutcome> {
+    match part {
+        Value::Int(1) => Ok(WriteOutcome::Written),
+        Value::Int(-1) => Err(wrong_type(operation)),
+        part => {
+            let current: Option<Record> = record(operation, part, now)?;
+            if doubt {
+                // It may have been carried out, and then been followed by another.
+                return Err(Error::unavailable(operation, true)
+                    .because("the reply was lost, and somebody else has changed the session since"));
+            }
+            Ok(WriteOutcome::Conflict(current))
+        }
+    }
+}
+
+pub(crate) fn wrong_type(operation: Operation) -> Error {
+    Error::new(ErrorKind::Corrupt, operation).because("there is a value of another type under its key")
+}
+
+/// The error for the rest of a batch, after a part that found no answer: it would only wait, too.
+pub(crate) fn rest_of_batch<T>(operation: Operation, some: &[Result<T>]) -> Option<Error> {
+    let lost = some.iter().find_map(|result| result.as_ref().err().filter(|error| error.is_transient()))?;
+    let rest = Error::unavailable(operation, false).because("an earlier part of the batch found no answer");
+    Some(rest.with_source(lost.clone()))
+}

@@ -1,0 +1,234 @@
+//! The suite in all three modes, bare and batched: one server, sentinels, and a cluster.
+
+mod support;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use session_conformance::{Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable};
+use session_core::{SessionKey, SessionStore, async_trait};
+use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
+use session_servers::{Proxy, redis::{RedisCluster, RedisSentinels, RedisServer}};
+use support::{command, once::Once, slots};
+use tokio::runtime::Runtime;
+
+const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
+
+const DEADLINE: Duration = Duration::from_secs(1);
+
+/// What the README promises.
+const RECOVERY: Duration = Duration::from_secs(2);
+
+type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
+
+fn settings(namespace: &Namespace, batched: bool) -> RedisStoreBuilder {
+    let settings = RedisStore::builder().namespace(namespace.as_str());
+    if batched { settings } else { settings.batching(BatchSettings::off()) }
+}
+
+async fn open(url: &str, settings: RedisStoreBuilder) -> Opened {
+    let opened = settings.connect(url).await;
+    opened.map(|store| -> Arc<dyn SessionStore> { Arc::new(store) }).map_err(Unavailable::because)
+}
+
+/// The key of a session, as the crate's documentation has it.
+fn name_of(namespace: &Namespace, key: &SessionKey) -> String {
+    let digits = key.to_string();
+    format!("{namespace}:s:{{{}}}{}", &digits[..2], &digits[2..])
+}
+
+async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Foreign) {
+    let name = name_of(namespace, &key);
+    let mut connection = command::connect(url).await;
+    match foreign {
+        Foreign::WrongType => {
+            command::run(&mut connection, &["DEL", &name]).await;
+            command::run(&mut connection, &["RPUSH", &name, "a", "list"]).await;
+        }
+        Foreign::Truncated => {
+            let cut = "redis.call('SET', KEYS[1], redis.call('GETRANGE', KEYS[1], 0, 40))";
+            command::run(&mut connection, &["EVAL", cut, "1", &name]).await;
+        }
+        _ => drop(command::run(&mut connection, &["SETRANGE", &name, "1", "\x02"]).await),
+    }
+}
+
+/// A server of its own behind a proxy.
+struct Broken {
+    server: RedisServer,
+    proxy: Proxy,
+}
+
+#[async_trait]
+impl FaultControl for Broken {
+    async fn inject(&self, fault: Fault) {
+        match fault {
+            Fault::Freeze => self.server.freeze().await.expect("frozen"),
+            Fault::Kill => drop(self.server.kill().await.expect("killed")),
+            Fault::LoseReplies => self.proxy.swallow_replies(true),
+            other => panic!("{other:?} was not declared"),
+        }
+    }
+
+    async fn heal(&self, fault: Fault) {
+        match fault {
+            Fault::Freeze => self.server.thaw().expect("thawed"),
+            Fault::Kill => self.server.restart().await.expect("restarted"),
+            _ => self.proxy.swallow_replies(false),
+        }
+    }
+}
+
+fn one_server(name: &str, batched: bool, server: &'static Once<RedisServer>) -> Target {
+    let url = || server.get().map(|server| server.url()).map_err(|missing| Unavailable::because(missing));
+    let handle = move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            plant(&url().expect("it is there"), &namespace, key, foreign).await;
+        })
+        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+            let server = RedisServer::start().await.map_err(Unavailable::because)?;
+            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
+            let url = format!("redis://{}", proxy.addr());
+            let store = open(&url, settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(Broken { server, proxy });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        .required_as("redis")
+}
+
+/// Such long silences that no fault of the suite makes a replica take over.
+const NO_FAILOVER: Duration = Duration::from_mins(2);
+
+fn with_sentinels(name: &str, batched: bool, servers: &'static Once<RedisSentinels>) -> Target {
+    let servers = || servers.get().map_err(|missing| Unavailable::because(missing));
+    let handle =
+        move |namespace: Namespace| async move { open(&servers()?.url(), settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            plant(&servers().expect("they are there").servers()[0].url(), &namespace, key, foreign).await;
+        })
+        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+            let server = RedisServer::start().await.map_err(Unavailable::because)?;
+            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
+            let sentinels = RedisSentinels::for_one(server, proxy.addr().port(), NO_FAILOVER).await;
+            let sentinels = sentinels.map_err(Unavailable::because)?;
+            let store = open(&sentinels.url(), settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(BrokenSentinels { sentinels, proxy });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        .required_as("redis")
+}
+
+/// A server of its own behind a proxy, with sentinels that look after it through the proxy.
+struct BrokenSentinels {
+    sentinels: RedisSentinels,
+    proxy: Proxy,
+}
+
+#[async_trait]
+impl FaultControl for BrokenSentinels {
+    async fn inject(&self, fault: Fault) {
+        let server = &self.sentinels.servers()[0];
+        match fault {
+            Fault::Freeze => server.freeze().await.expect("frozen"),
+            Fault::Kill => drop(server.kill().await.expect("killed")),
+            Fault::LoseReplies => self.proxy.swallow_replies(true),
+            other => panic!("{other:?} was not declared"),
+        }
+    }
+
+    async fn heal(&self, fault: Fault) {
+        let server = &self.sentinels.servers()[0];
+        match fault {
+            Fault::Freeze => server.thaw().expect("thawed"),
+            Fault::Kill => server.restart().await.expect("restarted"),
+            _ => self.proxy.swallow_replies(false),
+        }
+    }
+}
+
+fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -> Target {
+    let cluster = || cluster.get().map_err(|missing| Unavailable::because(missing));
+    let handle =
+        move |namespace: Namespace| async move { open(&cluster()?.url(), settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            let cluster = cluster().expect("it is there");
+            let name = name_of(&namespace, &key);
+            let node = slots::node_of(&cluster, &name).await;
+            plant(&node, &namespace, key, foreign).await;
+        })
+        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+            let builder = RedisCluster::builder().without_replicas().node_timeout(NO_FAILOVER);
+            let cluster = builder.start().await.map_err(Unavailable::because)?;
+            let mut proxies = Vec::new();
+            for node in cluster.nodes() {
+                proxies.push(Proxy::start(node.addr()).await.map_err(Unavailable::because)?);
+            }
+            let ports: Vec<_> = proxies.iter().map(|proxy| proxy.addr().port()).collect();
+            cluster.announce(&ports).await.map_err(Unavailable::because)?;
+            let url = format!("redis+cluster://{}", proxies[0].addr());
+            let store = open(&url, settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(BrokenCluster { cluster, proxies, ports });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        .required_as("redis")
+}
+
+/// A cluster of its own, each node behind a proxy. All of them break together.
+struct BrokenCluster {
+    cluster: RedisCluster,
+    proxies: Vec<Proxy>,
+    ports: Vec<u16>,
+}
+
+#[async_trait]
+impl FaultControl for BrokenCluster {
+    async fn inject(&self, fault: Fault) {
+        for (node, proxy) in self.cluster.nodes().iter().zip(&self.proxies) {
+            match fault {
+                Fault::Freeze => node.freeze().await.expect("frozen"),
+                Fault::Kill => drop(node.kill().await.expect("killed")),
+                Fault::LoseReplies => proxy.swallow_replies(true),
+                other => panic!("{other:?} was not declared"),
+            }
+        }
+    }
+
+    async fn heal(&self, fault: Fault) {
+        for (node, proxy) in self.cluster.nodes().iter().zip(&self.proxies) {
+            match fault {
+                Fault::Freeze => node.thaw().expect("thawed"),
+                Fault::Kill => node.restart().await.expect("restarted"),
+                _ => proxy.swallow_replies(false),
+            }
+        }
+        if fault == Fault::Kill {
+            self.cluster.announce(&self.ports).await.expect("announced");
+            self.cluster.until_whole().await.expect("whole again");
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
+    let server: &'static Once<RedisServer> = Box::leak(Box::new(Once::new(runtime, RedisServer::start())));
+    let sentinels: &'static Once<RedisSentinels> =
+        Box::leak(Box::new(Once::new(runtime, RedisSentinels::start(&[], NO_FAILOVER))));
+    let cluster: &'static Once<RedisCluster> = Box::leak(Box::new(Once::new(runtime, RedisCluster::start())));
+    let code = Suite::new()
+        .target(one_server("redis", false, server))
+        .target(one_server("redis-batched", true, server))
+        .target(with_sentinels("sentinel", false, sentinels))
+        .target(with_sentinels("sentinel-batched", true, sentinels))
+        .target(in_cluster("cluster", false, cluster))
+        .target(in_cluster("cluster-batched", true, cluster))
+        .main();
+    server.end();
+    sentinels.end();
+    cluster.end();
+    code
+}

@@ -1,0 +1,91 @@
+//! A server that takes TLS connections, and who signs its certificate.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::Path,
+};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use session_servers::{Engine, Program, redis::Redis};
+
+/// Signs certificates.
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    pub(crate) fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        // A certificate whose subject is its issuer would pass for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, "the authority of a test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        Self(CertifiedIssuer::self_signed(params, key).expect("signed by itself"))
+    }
+
+    pub(crate) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    /// A certificate for a name, and its key.
+    pub(crate) fn issue(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().expect("a key");
+        let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+        params.distinguished_name.push(DnType::CommonName, name);
+        (params.signed_by(&key, &self.0).expect("signed").pem(), key.serialize_pem())
+    }
+}
+
+/// `redis-server` with a second port, for TLS, that asks clients for a certificate.
+#[derive(Debug)]
+pub(crate) struct RedisWithTls {
+    tls_port: u16,
+    files: [(&'static str, String); 3],
+}
+
+impl RedisWithTls {
+    pub(crate) fn new(authority: &Authority) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let (certificate, key) = authority.issue("localhost");
+        Self {
+            tls_port: listener.local_addr().expect("a port").port(),
+            files: [("ca.pem", authority.pem()), ("server.pem", certificate), ("server.key", key)],
+        }
+    }
+
+    pub(crate) fn tls_port(&self) -> u16 {
+        self.tls_port
+    }
+}
+
+impl Engine for RedisWithTls {
+    fn program(&self) -> Program {
+        Redis::new().program()
+    }
+
+    fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString> {
+        for (name, pem) in &self.files {
+            fs::write(data.join(name), pem).expect("a writable directory");
+        }
+        let mut args = Redis::new().command_line(data, addr);
+        args.extend(["--tls-port".into(), self.tls_port.to_string().into()]);
+        for (option, file) in
+            [("--tls-ca-cert-file", "ca.pem"), ("--tls-cert-file", "server.pem"), ("--tls-key-file", "server.key")]
+        {
+            args.extend([option.into(), data.join(file).into()]);
+        }
+        args
+    }
+
+    fn url(&self, addr: SocketAddr) -> String {
+        Redis::new().url(addr)
+    }
+
+    async fn ping(&self, addr: SocketAddr) -> io::Result<()> {
+        Redis::new().ping(addr).await
+    }
+
+    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+        Redis::new().serving_pid(addr).await
+    }
+}
