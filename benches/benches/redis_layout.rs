@@ -120,7 +120,11 @@ fn batch(way: Way) -> Pipeline {
             let hash = redis::Script::new(text).get_hash().to_owned();
             commands.cmd("EVALSHA").arg(hash).arg(names.len()).arg(names);
             for _ in 0..BATCH {
-                let data = if matches!(way, Way::WriteStringsWhole) { [vec![0; 16], VERSION.to_vec(), data()].concat() } else { data() };
+                let data = if matches!(way, Way::WriteStringsWhole) {
+                    [vec![0; 16], VERSION.to_vec(), data()].concat()
+                } else {
+                    data()
+                };
                 commands.arg(VERSION).arg(VERSION).arg(data);
             }
             commands.arg(TTL);
@@ -149,7 +153,16 @@ async fn fill(connection: &mut MultiplexedConnection) {
         let mut commands = pipe();
         commands.cmd("SET").arg(name(Way::ReadStrings, number)).arg(string).arg("PX").arg(TTL);
         let hash = name(Way::ReadHashes, number);
-        commands.cmd("HSET").arg(&hash).arg("v").arg(VERSION).arg("d").arg(data()).cmd("PEXPIRE").arg(&hash).arg(TTL);
+        commands
+            .cmd("HSET")
+            .arg(&hash)
+            .arg("v")
+            .arg(VERSION)
+            .arg("d")
+            .arg(data())
+            .cmd("PEXPIRE")
+            .arg(&hash)
+            .arg(TTL);
         commands.exec_async(connection).await.expect("written");
     }
 }

@@ -1,6 +1,6 @@
 use session_core::{
-    DeleteOutcome, Expected, Record, Result, SessionKey, SessionStore, Ttl, When, Write, WriteItem, WriteOutcome,
-    async_trait,
+    DeleteOutcome, Expected, Record, Result, SessionKey, SessionStore, Ttl, When, Write, WriteItem,
+    WriteOutcome, async_trait,
 };
 
 use crate::direct::Direct;

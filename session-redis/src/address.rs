@@ -17,7 +17,9 @@ impl Address {
         let wrong = |reason: &str| Err(config(format!("the address {text:?} {reason}")));
         let (host, port) = match text.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') && (!host.contains(':') || host.starts_with('[')) => {
-                let Ok(port) = port.parse() else { return wrong("has a port that is not a number up to 65535") };
+                let Ok(port) = port.parse() else {
+                    return wrong("has a port that is not a number up to 65535");
+                };
                 (host, port)
             }
             _ => (text, default),

@@ -145,7 +145,8 @@ impl RedisStoreBuilder {
         let settings = self.settings;
         let deadline = settings.deadline;
         timeout(deadline, start(settings, place)).await.unwrap_or_else(|_| {
-            Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
+            Err(Error::unavailable(Operation::Connect, false)
+                .because("there was no answer within the deadline"))
         })
     }
 }
@@ -178,9 +179,10 @@ async fn start(settings: Settings, place: Place) -> Result<RedisStore> {
             }
             let cluster = Arc::new(Cluster::new(seeds.clone(), Arc::clone(&connector), keeping));
             try_any(&connector, &seeds).await?;
-            cluster.look().await.map_err(|trouble| {
-                Error::unavailable(Operation::Connect, false).because(trouble)
-            })?;
+            cluster
+                .look()
+                .await
+                .map_err(|trouble| Error::unavailable(Operation::Connect, false).because(trouble))?;
             cluster.start();
             (Topology::Cluster(Arc::clone(&cluster)), Source::Cluster(cluster))
         }
@@ -200,7 +202,8 @@ async fn start(settings: Settings, place: Place) -> Result<RedisStore> {
 }
 
 fn no_primary(trouble: &str) -> Error {
-    let lasting = ["does not know a service", "is not a sentinel", "refuses", "NOAUTH", "WRONGPASS", "authentication"];
+    let lasting =
+        ["does not know a service", "is not a sentinel", "refuses", "NOAUTH", "WRONGPASS", "authentication"];
     if lasting.iter().any(|words| trouble.contains(words)) {
         return config(trouble);
     }
@@ -236,7 +239,9 @@ async fn try_any(connector: &Connector, addresses: &[Address]) -> Result<()> {
         match try_out(connector, address, true).await {
             Ok(()) => return Ok(()),
             // What one node refuses, all do.
-            Err(error) if error.kind() == ErrorKind::Unsupported || error.kind() == ErrorKind::Config => return Err(error),
+            Err(error) if error.kind() == ErrorKind::Unsupported || error.kind() == ErrorKind::Config => {
+                return Err(error);
+            }
             Err(error) => trouble = error,
         }
     }

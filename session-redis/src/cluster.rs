@@ -128,8 +128,10 @@ impl Cluster {
             let known = map.nodes.get(address).cloned();
             nodes.insert(address.clone(), known.unwrap_or_else(|| self.node(address)));
         }
-        let shards: Vec<_> =
-            view.iter().map(|address| address.as_ref().and_then(|address| nodes.get(address).cloned())).collect();
+        let shards: Vec<_> = view
+            .iter()
+            .map(|address| address.as_ref().and_then(|address| nodes.get(address).cloned()))
+            .collect();
         let same = nodes.len() == map.nodes.len()
             && shards.iter().zip(&map.shards).all(|(one, other)| same_node(one.as_ref(), other.as_ref()));
         if !same {
@@ -226,7 +228,9 @@ async fn ask(link: &Link) -> Result<View, String> {
         .map_err(|_| format!("{place} does not answer"))?
         .map_err(|error| format!("{place}: {error}"))?;
     match reply.into_iter().next() {
-        Some(Value::Array(ranges)) => view(place, &ranges).ok_or_else(|| format!("{place} is not of a cluster")),
+        Some(Value::Array(ranges)) => {
+            view(place, &ranges).ok_or_else(|| format!("{place} is not of a cluster"))
+        }
         Some(Value::ServerError(error)) => {
             Err(format!("{place} refuses: {} {}", error.code(), error.details().unwrap_or_default()))
         }
@@ -238,7 +242,9 @@ fn view(asked: &Address, ranges: &[Value]) -> Option<View> {
     let mut owned = Vec::with_capacity(ranges.len());
     for range in ranges {
         let Value::Array(range) = range else { return None };
-        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else { return None };
+        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else {
+            return None;
+        };
         let [host, Value::Int(port), ..] = &primary[..] else { return None };
         let host = match host {
             Value::BulkString(host) => String::from_utf8_lossy(host).into_owned(),
@@ -258,7 +264,9 @@ fn view(asked: &Address, ranges: &[Value]) -> Option<View> {
 /// A node that does not know its own name is where we asked.
 pub(crate) fn address(asked: &Address, host: &str, port: u16) -> Address {
     match asked {
-        Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => Address::Tcp { host: here.clone(), port },
+        Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => {
+            Address::Tcp { host: here.clone(), port }
+        }
         _ => Address::Tcp { host: host.to_owned(), port },
     }
 }

@@ -89,9 +89,10 @@ impl Core {
 
     /// Carries out one request.
     pub(crate) async fn one(&self, operation: Operation, request: Request, clock: bool) -> Result<Answer> {
-        self.many(operation, vec![request], clock, self.until()).await.pop().unwrap_or_else(|| {
-            Err(unexpected(operation, "there"))
-        })
+        self.many(operation, vec![request], clock, self.until())
+            .await
+            .pop()
+            .unwrap_or_else(|| Err(unexpected(operation, "there")))
     }
 
     /// Carries out requests of which none depends on another, in one round trip to each node unless something is in the way. With `clock`,
@@ -136,7 +137,10 @@ impl Core {
                 pause = (2 * pause).min(PAUSES.1);
             }
         }
-        answers.into_iter().map(|answer| answer.unwrap_or_else(|| Err(unexpected(operation, "there")))).collect()
+        answers
+            .into_iter()
+            .map(|answer| answer.unwrap_or_else(|| Err(unexpected(operation, "there"))))
+            .collect()
     }
 
     /// Sends what is pending to its nodes, at the same time.
@@ -158,7 +162,8 @@ impl Core {
             let node = pending.ask.clone().or_else(|| self.topology.node(&pending.request.to));
             let Some(node) = node else {
                 self.look_again();
-                let error = Error::unavailable(operation, false).because("no node has the slot of this session");
+                let error =
+                    Error::unavailable(operation, false).because("no node has the slot of this session");
                 fates.push((pending.place, Fate::Later(pending, error)));
                 continue;
             };
@@ -202,7 +207,8 @@ impl Core {
         };
         let Ok(link) = link else {
             let why = node.trouble().map_or_else(String::new, |trouble| format!(": {trouble}"));
-            let error = Error::unavailable(operation, false).because(format!("no connection to {}{why}", node.name));
+            let error =
+                Error::unavailable(operation, false).because(format!("no connection to {}{why}", node.name));
             return all(group, |pending| Fate::Done(Err(pending.failed(operation, &error))));
         };
         let (commands, skipped) = pipeline(&group, clock);
@@ -350,7 +356,10 @@ impl Fate {
         match self {
             Self::Again(mut pending) if pending.turns >= MAX_TURNS => {
                 pending.turns = 0;
-                Self::Later(pending, Error::unavailable(operation, false).because("the cluster does not agree"))
+                Self::Later(
+                    pending,
+                    Error::unavailable(operation, false).because("the cluster does not agree"),
+                )
             }
             Self::Again(mut pending) => {
                 pending.turns += 1;

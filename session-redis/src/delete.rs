@@ -34,12 +34,17 @@ impl Core {
         let requests = if self.topology.is_cluster() {
             items.iter().map(|item| self.deleting_in_cluster(*item)).collect()
         } else {
-            let again = if items.iter().all(|item| again(item) == Again::Change) { Again::Change } else { Again::Never };
+            let again = if items.iter().all(|item| again(item) == Again::Change) {
+                Again::Change
+            } else {
+                Again::Never
+            };
             let command = deleting(&self.namespace, items, None, &Moving::No);
             vec![Request::call(To::Shard(0), &DELETE, again, command)]
         };
         let answers = self.many(Operation::Delete, requests, false, until).await;
-        let codes = codes(Operation::Delete, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
+        let codes =
+            codes(Operation::Delete, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
         codes
             .into_iter()
             .map(|code| {

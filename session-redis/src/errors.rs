@@ -42,7 +42,9 @@ pub(crate) fn refusal(error: &ServerError) -> Refusal {
         "NOSCRIPT" => Refusal::NoScript,
         "MOVED" => Refusal::Moved(target()),
         "ASK" => Refusal::Ask(target()),
-        "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "BUSY" | "NOREPLICAS" | "FENCED" => Refusal::Later,
+        "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "BUSY" | "NOREPLICAS" | "FENCED" => {
+            Refusal::Later
+        }
         "READONLY" => Refusal::Demoted,
         "NEEDINDEX" => Refusal::Name(error.details().unwrap_or_default().as_bytes().to_vec()),
         // What a script is told in a slot that moves, when it asks for a key that is not here.
@@ -62,9 +64,10 @@ pub(crate) fn refused(operation: Operation, error: &ServerError) -> Error {
             "the user lacks a permission, which an ACL such as `~<namespace>:* &* +@all` gives: {text}"
         )),
         "WRONGTYPE" => Error::new(ErrorKind::Corrupt, operation).because("there is a value of another type"),
-        "MISCONF" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "BUSY" | "NOREPLICAS" | "READONLY"
-        | "MOVED" | "ASK" | "NOSCRIPT" | "NEEDINDEX" | "FENCED" => {
-            Error::unavailable(operation, false).because(format!("the server refuses: {} {text}", error.code()))
+        "MISCONF" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "BUSY" | "NOREPLICAS"
+        | "READONLY" | "MOVED" | "ASK" | "NOSCRIPT" | "NEEDINDEX" | "FENCED" => {
+            Error::unavailable(operation, false)
+                .because(format!("the server refuses: {} {text}", error.code()))
         }
         _ if text.contains("non local key") => {
             Error::unavailable(operation, false).because("the slot of this session is being moved")
@@ -80,16 +83,16 @@ pub(crate) fn unreachable(place: &str, tls: bool, error: RedisError) -> Error {
     let text = error.to_string();
     let config_error = |reason: String| config(reason).with_source(error.clone());
     match error.kind() {
-        Redis::AuthenticationFailed => {
-            config_error(format!("{place} refuses the user or the password"))
+        Redis::AuthenticationFailed => config_error(format!("{place} refuses the user or the password")),
+        Redis::InvalidClientConfig => {
+            config_error(format!("the settings for {place} cannot be used: {text}"))
         }
-        Redis::InvalidClientConfig => config_error(format!("the settings for {place} cannot be used: {text}")),
         Redis::Parse => config_error(format!(
             "{place} does not speak the protocol of Redis; if it expects TLS, use rediss://"
         )),
-        _ if text.contains("DB index") => {
-            config_error(format!("{place} has no database of this number; Redis has 0 to 15 unless `databases` is set"))
-        }
+        _ if text.contains("DB index") => config_error(format!(
+            "{place} has no database of this number; Redis has 0 to 15 unless `databases` is set"
+        )),
         _ if text.contains("SELECT is not allowed in cluster mode") => {
             config_error(format!("{place} is a cluster, which has database 0 alone"))
         }

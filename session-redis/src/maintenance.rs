@@ -5,12 +5,17 @@ use std::{
 };
 
 use redis::{Value, cmd};
-use session_core::{
-    Cursor, Error, ErrorKind, Maintenance, Operation, Page, Result, SessionKey, async_trait,
-};
+use session_core::{Cursor, Error, ErrorKind, Maintenance, Operation, Page, Result, SessionKey, async_trait};
 use tokio::time::Instant;
 
-use crate::{core::Core, direct::Direct, errors::unexpected, node::Node, read::record, request::{Request, To}};
+use crate::{
+    core::Core,
+    direct::Direct,
+    errors::unexpected,
+    node::Node,
+    read::record,
+    request::{Request, To},
+};
 
 /// The most keys that one step of a listing looks at.
 const MAX_PAGE: usize = 1_000;
@@ -59,7 +64,9 @@ impl At {
 
     fn from_cursor(cursor: &Cursor) -> Result<Self> {
         let bytes = cursor.as_bytes();
-        let (Some((spread, rest)), 20) = (bytes.split_first_chunk(), bytes.len()) else { return Err(not_ours()) };
+        let (Some((spread, rest)), 20) = (bytes.split_first_chunk(), bytes.len()) else {
+            return Err(not_ours());
+        };
         let Some((server, rest)) = rest.split_first_chunk() else { return Err(not_ours()) };
         let Some(scan) = rest.first_chunk() else { return Err(not_ours()) };
         Ok(Self {
@@ -77,9 +84,11 @@ fn not_ours() -> Error {
 impl Core {
     pub(crate) async fn ping(&self, operation: Operation) -> Result<()> {
         let until = self.until();
-        let requests = self.topology.primaries(operation)?.into_iter().map(|node| {
-            Request::question(To::Node(node), cmd("PING"))
-        });
+        let requests = self
+            .topology
+            .primaries(operation)?
+            .into_iter()
+            .map(|node| Request::question(To::Node(node), cmd("PING")));
         for answer in self.many(operation, requests.collect(), false, until).await {
             answer?;
         }
@@ -96,7 +105,8 @@ impl Core {
         let server = &servers[at.server as usize];
         let until = self.until();
         let (scan, keys) = self.scan(operation, server, at.scan, limit, until).await?;
-        let requests = keys.iter().map(|key| Request { to: To::Node(Arc::clone(server)), ..self.reading(key) });
+        let requests =
+            keys.iter().map(|key| Request { to: To::Node(Arc::clone(server)), ..self.reading(key) });
         let answers = self.many(operation, requests.collect(), true, until).await;
         let mut records = Vec::with_capacity(keys.len());
         for (key, answer) in keys.into_iter().zip(answers) {

@@ -124,7 +124,12 @@ impl Place {
 }
 
 /// Keeps a link in its place for as long as the node is there.
-async fn keep(place: watch::Sender<Place>, whereabouts: Whereabouts, connector: Arc<Connector>, silence: Duration) {
+async fn keep(
+    place: watch::Sender<Place>,
+    whereabouts: Whereabouts,
+    connector: Arc<Connector>,
+    silence: Duration,
+) {
     let mut pause = PAUSES.0;
     loop {
         match whereabouts.connect(&connector).await {

@@ -116,13 +116,7 @@ fn to(shard: Option<u8>) -> To {
     To::Shard(shard.unwrap_or_default())
 }
 
-fn calling(
-    script: &Script,
-    namespace: &Namespace,
-    owner: &Owner,
-    shard: Option<u8>,
-    moving: &Moving,
-) -> Cmd {
+fn calling(script: &Script, namespace: &Namespace, owner: &Owner, shard: Option<u8>, moving: &Moving) -> Cmd {
     let mut command = evalsha(script, 1);
     command.arg(namespace.owner(shard, owner)).arg(&namespace.sessions).arg(told(moving));
     command

@@ -13,7 +13,9 @@ const MAX_KEYS: usize = 1_024;
 
 impl Core {
     pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        self.one(Operation::Read, self.reading(key), true).await.and_then(|answer| found(Operation::Read, answer))
+        self.one(Operation::Read, self.reading(key), true)
+            .await
+            .and_then(|answer| found(Operation::Read, answer))
     }
 
     pub(crate) async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {

@@ -1,7 +1,5 @@
 use redis::{Cmd, Value};
-use session_core::{
-    Operation, RenameOutcome, Result, SessionKey, Version, Write, WriteOutcome,
-};
+use session_core::{Operation, RenameOutcome, Result, SessionKey, Version, Write, WriteOutcome};
 
 use crate::{
     core::Core,

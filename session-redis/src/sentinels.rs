@@ -72,9 +72,11 @@ impl Sentinels {
                 Ok(Address::Tcp { host: host.into_owned(), port })
             }
             [Value::Nil] => Err(format!("the sentinel {place} does not know a service {:?}", self.service)),
-            [Value::ServerError(error)] => {
-                Err(format!("the sentinel {place} refuses: {} {}", error.code(), error.details().unwrap_or_default()))
-            }
+            [Value::ServerError(error)] => Err(format!(
+                "the sentinel {place} refuses: {} {}",
+                error.code(),
+                error.details().unwrap_or_default()
+            )),
             _ => Err(format!("{place} is not a sentinel")),
         }
     }

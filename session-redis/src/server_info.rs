@@ -6,9 +6,8 @@ use crate::{address::Address, errors::config};
 /// Looks at what a server says of itself, as far as it does: whether it can be used, and whether it might forget sessions.
 pub(crate) fn check(address: &Address, replies: &[Value], in_cluster: bool) -> Result<()> {
     let info: String = replies.iter().filter_map(text).collect::<Vec<_>>().join("\n");
-    let field = |name: &str| {
-        info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'))
-    };
+    let field =
+        |name: &str| info.lines().find_map(|line| line.trim_end().strip_prefix(name)?.strip_prefix(':'));
     if let Some(Value::ServerError(error)) = replies.first()
         && error.code() == "NOAUTH"
     {

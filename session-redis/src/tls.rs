@@ -13,8 +13,12 @@ pub(crate) fn template(tls: &Tls) -> Result<Option<ConnectionAddr>> {
     }
     // The first in the process wins, and it does not matter which: an application may have chosen its own.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let address =
-        ConnectionAddr::TcpTls { host: "localhost".to_owned(), port: 6379, insecure: false, tls_params: None };
+    let address = ConnectionAddr::TcpTls {
+        host: "localhost".to_owned(),
+        port: 6379,
+        insecure: false,
+        tls_params: None,
+    };
     if tls.roots.is_none() && tls.client.is_none() {
         return Ok(Some(address));
     }
@@ -28,7 +32,11 @@ pub(crate) fn template(tls: &Tls) -> Result<Option<ConnectionAddr>> {
     if tls.roots.as_ref().is_some_and(|pem| !holds(pem, "CERTIFICATE")) {
         return Err(config("`tls_roots` holds no certificate; it takes one or more in PEM"));
     }
-    if tls.client.as_ref().is_some_and(|(certificate, key)| !holds(certificate, "CERTIFICATE") || !holds(key, "KEY")) {
+    if tls
+        .client
+        .as_ref()
+        .is_some_and(|(certificate, key)| !holds(certificate, "CERTIFICATE") || !holds(key, "KEY"))
+    {
         return Err(config("`tls_client` takes a certificate and its key, both in PEM"));
     }
     let client = Client::build_with_tls(address, certificates)

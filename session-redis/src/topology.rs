@@ -32,7 +32,9 @@ impl Topology {
             Self::Cluster(cluster) => {
                 let primaries = cluster.map().primaries();
                 if primaries.is_empty() {
-                    return Err(Error::unavailable(operation, false).because("no node of the cluster is known"));
+                    return Err(
+                        Error::unavailable(operation, false).because("no node of the cluster is known")
+                    );
                 }
                 Ok(primaries)
             }

@@ -86,7 +86,9 @@ pub(crate) fn codes(
 
 fn code(operation: Operation, part: Value) -> Result<i64> {
     match part {
-        Value::Int(-1) => Err(Error::new(ErrorKind::Corrupt, operation).because("there is no record under its key")),
+        Value::Int(-1) => {
+            Err(Error::new(ErrorKind::Corrupt, operation).because("there is no record under its key"))
+        }
         Value::Int(-2) => {
             let reason = "it has a format of a later release";
             Err(Error::new(ErrorKind::Unsupported, operation).because(reason))

@@ -123,7 +123,11 @@ fn with_option(name: &str, value: &str, builder: RedisStoreBuilder) -> Result<Re
         "batching" => match value {
             "on" => builder,
             "off" => builder.batching(BatchSettings::off()),
-            _ => return Err(config(format!("the option batching={value} is not known; batching=on or batching=off is"))),
+            _ => {
+                return Err(config(format!(
+                    "the option batching={value} is not known; batching=on or batching=off is"
+                )));
+            }
         },
         _ => return Err(config(format!("the option {name:?} is not known; these are: {OPTIONS}"))),
     })

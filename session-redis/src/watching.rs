@@ -15,8 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    address::Address, cluster::Cluster, connector::Connector, core::Core, errors::closed, namespace::Namespace,
-    sentinels::Sentinels,
+    address::Address, cluster::Cluster, connector::Connector, core::Core, errors::closed,
+    namespace::Namespace, sentinels::Sentinels,
 };
 
 /// Hears of changes by the server's `CLIENT TRACKING`, on one connection to each primary, as long as anybody listens.

@@ -86,7 +86,10 @@ impl Core {
                 }
             }
         }
-        results.into_iter().map(|result| result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))).collect()
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there"))))
+            .collect()
     }
 
     fn writing_in_cluster(&self, item: &WriteItem, again: Again) -> Request {
@@ -105,9 +108,10 @@ impl Core {
             writing(&namespace, &[&item], Some(shard), moving, ABSENT_AND_UNFENCED)
         });
         let answer = self.one(Operation::Write, request, false).await?;
-        outcomes(Operation::Write, answer, 1)?.pop().unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
+        outcomes(Operation::Write, answer, 1)?
+            .pop()
+            .unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
     }
-
 }
 
 /// A call of the script that writes. While a slot moves, it is for one item.
@@ -175,7 +179,11 @@ pub(crate) fn indexes(
 }
 
 /// The reply of a script that begins with the time and has one part for each of its items.
-pub(crate) fn outcomes(operation: Operation, answer: Answer, items: usize) -> Result<Vec<Result<WriteOutcome>>> {
+pub(crate) fn outcomes(
+    operation: Operation,
+    answer: Answer,
+    items: usize,
+) -> Result<Vec<Result<WriteOutcome>>> {
     let Value::Array(parts) = answer.value else { return Err(unexpected(operation, "a list")) };
     if parts.len() != items + 1 {
         return Err(unexpected(operation, "one part for each item"));

@@ -6,7 +6,8 @@ use std::{error::Error as _, process::ExitCode, time::Duration};
 
 use futures_util::StreamExt;
 use session_core::{
-    DeleteOutcome, Error, ErrorKind, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionStore, Ttl, When, Write,
+    DeleteOutcome, Error, ErrorKind, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionStore,
+    Ttl, When, Write,
 };
 use session_redis::RedisStore;
 use session_servers::{
@@ -67,10 +68,18 @@ async fn urls_that_make_no_sense() {
 
 async fn certificates_that_are_none() {
     let builder = RedisStore::builder().tls_roots("no certificate");
-    says(&builder.clone().connect("rediss://localhost").await.expect_err("no PEM"), ErrorKind::Config, &["tls_roots"]);
+    says(
+        &builder.clone().connect("rediss://localhost").await.expect_err("no PEM"),
+        ErrorKind::Config,
+        &["tls_roots"],
+    );
     says(&builder.connect("redis://localhost").await.expect_err("no TLS"), ErrorKind::Config, &["rediss://"]);
     let builder = RedisStore::builder().tls_client("no certificate", "no key");
-    says(&builder.connect("rediss://localhost").await.expect_err("no PEM"), ErrorKind::Config, &["tls_client"]);
+    says(
+        &builder.connect("rediss://localhost").await.expect_err("no PEM"),
+        ErrorKind::Config,
+        &["tls_client"],
+    );
 }
 
 async fn nobody_there() {
@@ -95,12 +104,21 @@ async fn wrong_passwords_databases_and_modes() {
         command::run(&mut connection, words).await;
     }
     let at = server.addr();
-    for login in [format!("web:wrong-{}@", &SECRET[..3]), format!(":{SECRET}@"), format!("nobody:{SECRET}@"), String::new()] {
+    for login in [
+        format!("web:wrong-{}@", &SECRET[..3]),
+        format!(":{SECRET}@"),
+        format!("nobody:{SECRET}@"),
+        String::new(),
+    ] {
         says(&refused(&format!("redis://{login}{at}")).await, ErrorKind::Config, &["password"]);
     }
     let good = format!("redis://web:{SECRET}@{at}");
     says(&refused(&format!("{good}/99")).await, ErrorKind::Config, &["database"]);
-    says(&refused(&format!("redis+cluster://web:{SECRET}@{at}")).await, ErrorKind::Config, &["not a node of a cluster"]);
+    says(
+        &refused(&format!("redis+cluster://web:{SECRET}@{at}")).await,
+        ErrorKind::Config,
+        &["not a node of a cluster"],
+    );
     says(&refused(&format!("redis+sentinel://{at}/mymaster")).await, ErrorKind::Config, &["sentinel"]);
     let error = refused(&format!("rediss://web:{SECRET}@{at}")).await;
     says(&error, ErrorKind::Unavailable { may_have_applied: false }, &["TLS", "redis://"]);
@@ -168,16 +186,20 @@ async fn tls_with_its_own_roots_and_client_certificates() {
     let server = Server::launch(tls::RedisWithTls::new(&authority)).await.expect("it starts");
     let port = server.engine().tls_port();
     let (certificate, key) = authority.issue("client");
-    let builder = || RedisStore::builder().tls_roots(authority.pem()).tls_client(certificate.clone(), key.clone());
+    let builder =
+        || RedisStore::builder().tls_roots(authority.pem()).tls_client(certificate.clone(), key.clone());
     let store = builder().connect(&format!("rediss://localhost:{port}")).await.expect("a TLS connection");
     store.ping().await.expect("it answers");
 
-    let error = RedisStore::connect(&format!("redis://localhost:{port}")).await.expect_err("plain text to a TLS port");
+    let error = RedisStore::connect(&format!("redis://localhost:{port}"))
+        .await
+        .expect_err("plain text to a TLS port");
     says(&error, ErrorKind::Unavailable { may_have_applied: false }, &["rediss://"]);
     let unknown = tls::Authority::new();
     let error = builder().tls_roots(unknown.pem()).connect(&format!("rediss://localhost:{port}")).await;
     says(&error.expect_err("not to be trusted"), ErrorKind::Config, &["tls_roots"]);
-    let error = RedisStore::builder().tls_roots(authority.pem()).connect(&format!("rediss://localhost:{port}")).await;
+    let error =
+        RedisStore::builder().tls_roots(authority.pem()).connect(&format!("rediss://localhost:{port}")).await;
     says(&error.expect_err("no certificate of ours"), ErrorKind::Config, &["TLS"]);
     let error = builder().connect(&format!("rediss://127.0.0.1:{port}")).await;
     says(&error.expect_err("another name"), ErrorKind::Config, &["TLS"]);

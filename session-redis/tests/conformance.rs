@@ -7,7 +7,10 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use session_conformance::{Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
-use session_servers::{Proxy, redis::{RedisCluster, RedisSentinels, RedisServer}};
+use session_servers::{
+    Proxy,
+    redis::{RedisCluster, RedisSentinels, RedisServer},
+};
 use support::{command, once::Once, slots};
 use tokio::runtime::Runtime;
 
@@ -79,8 +82,9 @@ impl FaultControl for Broken {
 }
 
 fn one_server(name: &str, batched: bool, server: &'static Once<RedisServer>) -> Target {
-    let url = || server.get().map(|server| server.url()).map_err(|missing| Unavailable::because(missing));
-    let handle = move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
+    let url = || server.get().map(|server| server.url()).map_err(Unavailable::because);
+    let handle =
+        move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
         .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
@@ -101,9 +105,10 @@ fn one_server(name: &str, batched: bool, server: &'static Once<RedisServer>) -> 
 const NO_FAILOVER: Duration = Duration::from_mins(2);
 
 fn with_sentinels(name: &str, batched: bool, servers: &'static Once<RedisSentinels>) -> Target {
-    let servers = || servers.get().map_err(|missing| Unavailable::because(missing));
-    let handle =
-        move |namespace: Namespace| async move { open(&servers()?.url(), settings(&namespace, batched)).await };
+    let servers = || servers.get().map_err(Unavailable::because);
+    let handle = move |namespace: Namespace| async move {
+        open(&servers()?.url(), settings(&namespace, batched)).await
+    };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
         .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
@@ -150,9 +155,10 @@ impl FaultControl for BrokenSentinels {
 }
 
 fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -> Target {
-    let cluster = || cluster.get().map_err(|missing| Unavailable::because(missing));
-    let handle =
-        move |namespace: Namespace| async move { open(&cluster()?.url(), settings(&namespace, batched)).await };
+    let cluster = || cluster.get().map_err(Unavailable::because);
+    let handle = move |namespace: Namespace| async move {
+        open(&cluster()?.url(), settings(&namespace, batched)).await
+    };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
         .foreign_bytes(&ALL, move |namespace, key, foreign| async move {

@@ -150,7 +150,10 @@ where
         }
     };
     timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
-        Err(LaunchError::io(what)(io::Error::new(io::ErrorKind::TimedOut, format!("not within {PATIENCE:?}"))))
+        Err(LaunchError::io(what)(io::Error::new(
+            io::ErrorKind::TimedOut,
+            format!("not within {PATIENCE:?}"),
+        )))
     })
 }
 

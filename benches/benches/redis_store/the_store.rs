@@ -15,8 +15,7 @@ pub(crate) struct TheStore {
 
 impl TheStore {
     pub(crate) async fn open(url: &str, sessions: &Sessions) -> Self {
-        let (store, sessions) =
-            (RedisStore::connect(url).await.expect("it opens"), sessions.again());
+        let (store, sessions) = (RedisStore::connect(url).await.expect("it opens"), sessions.again());
         let items: Vec<WriteItem> = (0..)
             .zip(sessions.keys())
             .map(|(session, key)| {

@@ -18,7 +18,8 @@ async fn text(connection: &mut MultiplexedConnection, words: &[&str]) -> String 
 /// Moves the slots of so many shards of one node to another.
 pub(crate) async fn move_shards(cluster: &RedisCluster, from: usize, to: usize, shards: usize) -> Moved {
     let (source, target) = (&cluster.nodes()[from], &cluster.nodes()[to]);
-    let (mut at_source, mut at_target) = (command::connect(&source.url()).await, command::connect(&target.url()).await);
+    let (mut at_source, mut at_target) =
+        (command::connect(&source.url()).await, command::connect(&target.url()).await);
     let source_id = text(&mut at_source, &["CLUSTER", "MYID"]).await;
     let target_id = text(&mut at_target, &["CLUSTER", "MYID"]).await;
     let port = target.port().to_string();
@@ -39,7 +40,8 @@ pub(crate) async fn move_shards(cluster: &RedisCluster, from: usize, to: usize, 
             if keys.is_empty() {
                 break;
             }
-            let keys: Vec<String> = keys.into_iter().map(|key| redis::from_redis_value(key).expect("a key")).collect();
+            let keys: Vec<String> =
+                keys.into_iter().map(|key| redis::from_redis_value(key).expect("a key")).collect();
             let mut words = vec!["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
             words.extend(keys.iter().map(String::as_str));
             command::run(&mut at_source, &words).await;

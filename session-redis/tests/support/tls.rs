@@ -69,9 +69,11 @@ impl Engine for RedisWithTls {
         }
         let mut args = Redis::new().command_line(data, addr);
         args.extend(["--tls-port".into(), self.tls_port.to_string().into()]);
-        for (option, file) in
-            [("--tls-ca-cert-file", "ca.pem"), ("--tls-cert-file", "server.pem"), ("--tls-key-file", "server.key")]
-        {
+        for (option, file) in [
+            ("--tls-ca-cert-file", "ca.pem"),
+            ("--tls-cert-file", "server.pem"),
+            ("--tls-key-file", "server.key"),
+        ] {
             args.extend([option.into(), data.join(file).into()]);
         }
         args
