@@ -160,18 +160,18 @@ async fn start(settings: Settings, place: Place) -> Result<RedisStore> {
     let namespace = Namespace::new(&settings.namespace)?;
     let connector = Arc::new(connector(&settings, &settings.login, settings.database)?);
     let keeping = Keeping { connections: settings.connections, silence: settings.silence };
-    let node = |whereabouts| Arc::new(Node::new(whereabouts, &connector, keeping));
+    let node = |whereabouts: &Whereabouts| Arc::new(Node::new(whereabouts, &connector, keeping));
     let (topology, source) = match place {
         Place::Server(address) => {
             try_out(&connector, &address, false).await?;
-            (Topology::One(node(Whereabouts::Fixed(address.clone()))), Source::Server(address))
+            (Topology::One(node(&Whereabouts::Fixed(address.clone()))), Source::Server(address))
         }
         Place::Sentinel { sentinels, service } => {
             let asking = self::connector(&settings, &settings.sentinel_login, 0)?;
             let sentinels = Arc::new(Sentinels::new(sentinels, service, asking));
             let primary = sentinels.primary().await.map_err(|trouble| no_primary(&trouble))?;
             try_out(&connector, &primary, false).await?;
-            (Topology::One(node(Whereabouts::Primary(Arc::clone(&sentinels)))), Source::Sentinels(sentinels))
+            (Topology::One(node(&Whereabouts::Primary(Arc::clone(&sentinels)))), Source::Sentinels(sentinels))
         }
         Place::Cluster(seeds) => {
             if settings.database != 0 {

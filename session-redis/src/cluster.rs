@@ -102,7 +102,10 @@ impl Cluster {
         let mut trouble = "no node of the cluster is known".to_owned();
         for link in nodes.iter().filter_map(|node| node.link_now()) {
             match ask(&link).await {
-                Ok(view) => return Ok(self.adopt(&view)),
+                Ok(view) => {
+                    self.adopt(&view);
+                    return Ok(());
+                }
                 Err(error) => trouble = error,
             }
         }
@@ -111,7 +114,10 @@ impl Cluster {
         for address in seeds {
             match Link::connect(&self.connector, &address).await {
                 Ok(link) => match ask(&link).await {
-                    Ok(view) => return Ok(self.adopt(&view)),
+                    Ok(view) => {
+                        self.adopt(&view);
+                        return Ok(());
+                    }
                     Err(error) => trouble = error,
                 },
                 Err(error) => trouble = format!("{address}: {error}"),
@@ -166,7 +172,7 @@ impl Cluster {
     }
 
     fn node(&self, address: &Address) -> Arc<Node> {
-        Arc::new(Node::new(Whereabouts::Fixed(address.clone()), &self.connector, self.keeping))
+        Arc::new(Node::new(&Whereabouts::Fixed(address.clone()), &self.connector, self.keeping))
     }
 
     pub(crate) fn close(&self) {
@@ -239,7 +245,7 @@ async fn ask(link: &Link) -> Result<View, String> {
 }
 
 fn view(asked: &Address, ranges: &[Value]) -> Option<View> {
-    let mut owned = Vec::with_capacity(ranges.len());
+    let mut owners = Vec::with_capacity(ranges.len());
     for range in ranges {
         let Value::Array(range) = range else { return None };
         let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else {
@@ -250,14 +256,14 @@ fn view(asked: &Address, ranges: &[Value]) -> Option<View> {
             Value::BulkString(host) => String::from_utf8_lossy(host).into_owned(),
             _ => String::new(),
         };
-        owned.push((*first, *last, address(asked, &host, u16::try_from(*port).ok()?)));
+        owners.push((*first, *last, address(asked, &host, u16::try_from(*port).ok()?)));
     }
-    let owner = |shard: u8| {
+    let primary_of = |shard: u8| {
         let slot = i64::from(slot(shard));
-        let found = owned.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
+        let found = owners.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
         found.map(|(_, _, address)| address.clone())
     };
-    let view: View = (0..=u8::MAX).map(owner).collect();
+    let view: View = (0..=u8::MAX).map(primary_of).collect();
     view.iter().any(Option::is_some).then_some(view)
 }
 

@@ -311,15 +311,12 @@ impl Core {
             return Fate::Done(Err(Error::new(session_core::ErrorKind::Config, operation).because(reason)));
         };
         pending.settle();
-        match (&pending.request.to, redirected(asked, target)) {
-            (To::Shard(shard), Some(address)) => {
-                cluster.moved(*shard, &address);
-                Fate::Again(pending)
-            }
-            _ => {
-                cluster.look_again();
-                Fate::Later(pending, Error::unavailable(operation, false).because("the slot has moved"))
-            }
+        if let (To::Shard(shard), Some(address)) = (&pending.request.to, redirected(asked, target)) {
+            cluster.moved(*shard, &address);
+            Fate::Again(pending)
+        } else {
+            cluster.look_again();
+            Fate::Later(pending, Error::unavailable(operation, false).because("the slot has moved"))
         }
     }
 
@@ -346,7 +343,7 @@ impl Core {
                 return;
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -84,6 +84,9 @@ impl Link {
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("address", &self.address).field("usable", &self.is_usable()).finish()
+        f.debug_struct("Link")
+            .field("address", &self.address)
+            .field("usable", &self.is_usable())
+            .finish_non_exhaustive()
     }
 }

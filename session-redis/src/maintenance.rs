@@ -112,10 +112,9 @@ impl Core {
         for (key, answer) in keys.into_iter().zip(answers) {
             match answer.and_then(|answer| record(operation, answer.value, answer.now)) {
                 Ok(Some(record)) => records.push((key, record)),
-                Ok(None) => {}
                 Err(error) if error.is_transient() => return Err(error),
                 // What cannot be read is left out.
-                Err(_) => {}
+                Ok(None) | Err(_) => {}
             }
         }
         let next = if scan > 0 {

@@ -48,8 +48,8 @@ pub(crate) struct Keeping {
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
 
 impl Node {
-    pub(crate) fn new(whereabouts: Whereabouts, connector: &Arc<Connector>, keeping: Keeping) -> Self {
-        let name = match &whereabouts {
+    pub(crate) fn new(whereabouts: &Whereabouts, connector: &Arc<Connector>, keeping: Keeping) -> Self {
+        let name = match whereabouts {
             Whereabouts::Fixed(address) => address.to_string(),
             Whereabouts::Primary(sentinels) => sentinels.to_string(),
         };

@@ -89,12 +89,9 @@ impl Core {
         let events = ear.events.subscribe();
         let mut whole = ear.whole.clone();
         let armed = async { whole.wait_for(|whole| *whole).await.is_ok() };
-        match timeout_at(self.until(), armed).await {
-            Ok(true) => {}
-            _ => {
-                let reason = "the servers do not answer, or do not allow CLIENT TRACKING";
-                return Err(Error::unavailable(operation, false).because(reason));
-            }
+        if !matches!(timeout_at(self.until(), armed).await, Ok(true)) {
+            let reason = "the servers do not answer, or do not allow CLIENT TRACKING";
+            return Err(Error::unavailable(operation, false).because(reason));
         }
         let ended = self.closed.subscribe();
         if *ended.borrow() {
@@ -299,5 +296,5 @@ async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
     {
         return;
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

@@ -44,14 +44,14 @@ impl Core {
         let mut results: Vec<Option<Result<WriteOutcome>>> = Vec::with_capacity(items.len());
         let (mut sure, mut once) = (Vec::new(), Vec::new());
         for (place, item) in items.iter().enumerate() {
-            match self.check_len(Operation::Write, &item.write) {
-                Err(error) => results.push(Some(Err(error))),
-                Ok(()) => {
-                    results.push(None);
-                    // A blind write that is carried out late can undo a logout.
-                    if matches!(item.when, When::Version(_)) { sure.push(place) } else { once.push(place) }
-                }
+            if let Err(error) = self.check_len(Operation::Write, &item.write) {
+                results.push(Some(Err(error)));
+                continue;
             }
+            results.push(None);
+            // A blind write that is carried out late can undo a logout.
+            let group = if matches!(item.when, When::Version(_)) { &mut sure } else { &mut once };
+            group.push(place);
         }
         let calls: Vec<(Vec<usize>, Request)> = if self.topology.is_cluster() {
             let alone = |place: usize, again| (vec![place], self.writing_in_cluster(&items[place], again));

@@ -16,6 +16,7 @@ macro_rules! cases {
         &[$((stringify!($case), || Box::pin($case()))),*]
     };
 }
+pub(crate) use cases;
 
 pub(crate) fn main(cases: &[Case]) -> ExitCode {
     let missing =

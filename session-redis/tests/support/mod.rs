@@ -1,6 +1,6 @@
 //! What the tests share. No test needs all of it.
 
-#![allow(dead_code)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 pub(crate) mod churn;
 pub(crate) mod command;
