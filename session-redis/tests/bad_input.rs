@@ -30,7 +30,8 @@ fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(error) = source {
-        text += &format!(" {error}");
+        text.push(' ');
+        text.push_str(&error.to_string());
         source = error.source();
     }
     assert_eq!(error.kind(), kind, "{text}");

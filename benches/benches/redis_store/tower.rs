@@ -41,7 +41,7 @@ impl Tower {
         let store = RedisStore::new(pool);
         let ids: Vec<Id> = (0..).take(sessions.keys().len()).map(Id).collect();
         for id in &ids {
-            store.save(&record(*id)).await.expect("it is written");
+            store.create(&mut record(*id)).await.expect("it is written");
         }
         Self { store: Arc::new(store), ids: Arc::new(ids), sessions: sessions.clone() }
     }
