@@ -1,5 +1,6 @@
 use redis::{Value, cmd};
 use session_core::{Operation, Record, Result, SessionKey};
+use tokio::time::Instant;
 
 use crate::{
     core::Core,
@@ -22,14 +23,74 @@ impl Core {
         let mut results = Vec::with_capacity(keys.len());
         let until = self.until();
         for part in keys.chunks(MAX_KEYS) {
-            let requests = part.iter().map(|key| self.reading(key)).collect();
-            let answers = self.many(Operation::Read, requests, true, until).await;
-            results.extend(answers.into_iter().map(|answer| found(Operation::Read, answer?)));
+            if let [key] = part {
+                results.push(self.read(key).await);
+            } else if self.topology.is_cluster() {
+                results.append(&mut self.read_each(part, until).await);
+            } else {
+                results.append(&mut self.read_at_once(part, until).await);
+            }
         }
         results
     }
 
-    /// Not `MGET`, which cannot tell a value of another type from none.
+    /// A command for each key. In Cluster there is no other way, unless all are of one slot.
+    async fn read_each(&self, keys: &[SessionKey], until: Instant) -> Vec<Result<Option<Record>>> {
+        let requests = keys.iter().map(|key| self.reading(key)).collect();
+        let answers = self.many(Operation::Read, requests, true, until).await;
+        answers.into_iter().map(|answer| found(Operation::Read, answer?)).collect()
+    }
+
+    /// One command for all keys, which costs both sides less.
+    ///
+    /// `MGET` replies nothing for a key that holds a value of another type, as for one that is not there; `EXISTS`, in the same round trip, counts
+    /// those too. When the numbers differ, the keys that nothing came for are read one by one.
+    async fn read_at_once(&self, keys: &[SessionKey], until: Instant) -> Vec<Result<Option<Record>>> {
+        let (mut get, mut count) = (cmd("MGET"), cmd("EXISTS"));
+        for key in keys {
+            let name = self.namespace.session(key);
+            get.arg(&name);
+            count.arg(&name);
+        }
+        let requests = [get, count].map(|command| Request::question(To::Shard(0), command)).into();
+        let mut answers = self.many(Operation::Read, requests, true, until).await.into_iter();
+        let (values, now, counted) = match (answers.next(), answers.next()) {
+            (Some(Ok(Answer { value: Value::Array(values), now, .. })), Some(Ok(counted)))
+                if values.len() == keys.len() =>
+            {
+                (values, now, counted.value)
+            }
+            (Some(Err(error)), _) | (_, Some(Err(error))) => {
+                return keys.iter().map(|_| Err(error.clone())).collect();
+            }
+            _ => {
+                return keys
+                    .iter()
+                    .map(|_| Err(unexpected(Operation::Read, "a value for each key")))
+                    .collect();
+            }
+        };
+        let there = values.iter().filter(|value| **value != Value::Nil).count();
+        let missed: Vec<SessionKey> = if usize_of(&counted) == Some(there) {
+            Vec::new()
+        } else {
+            keys.iter().zip(&values).filter(|(_, value)| **value == Value::Nil).map(|(key, _)| *key).collect()
+        };
+        if missed.is_empty() {
+            return values.into_iter().map(|value| record(Operation::Read, value, now)).collect();
+        }
+        let mut again = self.read_each(&missed, until).await.into_iter();
+        let one = |value| {
+            if value == Value::Nil { again.next() } else { Some(record(Operation::Read, value, now)) }
+        };
+        values
+            .into_iter()
+            .map(one)
+            .map(|result| result.unwrap_or_else(|| Err(unexpected(Operation::Read, "there"))))
+            .collect()
+    }
+
+    /// A command for one key.
     pub(crate) fn reading(&self, key: &SessionKey) -> Request {
         let mut command = cmd("GET");
         command.arg(self.namespace.session(key));
@@ -39,6 +100,13 @@ impl Core {
 
 fn found(operation: Operation, answer: Answer) -> Result<Option<Record>> {
     record(operation, answer.value, answer.now)
+}
+
+fn usize_of(value: &Value) -> Option<usize> {
+    match value {
+        Value::Int(number) => usize::try_from(*number).ok(),
+        _ => None,
+    }
 }
 
 /// The live record that a reply holds.

@@ -15,14 +15,25 @@ impl Script {
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
+        script!($name, include_str!("scripts/prelude.lua"), include_str!($file));
+    };
+    ($name:ident, $($part:expr),+) => {
         pub(crate) static $name: Script = {
-            const TEXT: &str = concat!(include_str!("scripts/prelude.lua"), include_str!($file));
+            const TEXT: &str = concat!($($part),+);
             Script { text: TEXT, hash: LazyLock::new(|| redis::Script::new(TEXT).get_hash().to_owned()) }
         };
     };
 }
 
-script!(WRITE, "scripts/write.lua");
+// The functions of the prelude are made in each call, which costs; most writes need none of them.
+script!(
+    WRITE,
+    "local function any_case()\n",
+    include_str!("scripts/prelude.lua"),
+    include_str!("scripts/write_any.lua"),
+    "end\n",
+    include_str!("scripts/write.lua")
+);
 script!(TOUCH, "scripts/touch.lua");
 script!(DELETE, "scripts/delete.lua");
 script!(RENAME, "scripts/rename.lua");

@@ -190,7 +190,7 @@ pub(crate) fn outcomes(
     }
     let mut parts = parts.into_iter();
     let now = match parts.next() {
-        Some(Value::BulkString(digits)) => String::from_utf8_lossy(&digits).parse::<u64>().ok(),
+        Some(Value::Int(micros)) => u64::try_from(micros).ok(),
         _ => None,
     };
     let now = now.ok_or_else(|| unexpected(operation, "the time"))?;

@@ -38,4 +38,4 @@ end
 
 local outcome = rename(KEYS[1], KEYS[2], ARGV[4], ARGV[5], ARGV[6], ARGV[7], ARGV[8])
 if type(outcome) == 'table' then return outcome end
-return { string.format('%.0f', now), outcome }
+return { now, outcome }
