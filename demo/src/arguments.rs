@@ -10,6 +10,8 @@ usage: demo [OPTIONS]
   --store URL      where the sessions are (default: a file in the data directory)
                      sqlite:app.db   a file, which survives restarts
                      memory:         this process, which forgets them when it ends
+                     redis://host    a Redis or Valkey server; redis+sentinel:// and redis+cluster:// as well
+                   and what the program was compiled with: --features redis for the last
   --data DIR       the data directory, made if it is not there (default: demo-data)
   --listen ADDR    address and port (default: 127.0.0.1:8080; port 0 takes a free one)
   --help           this text

@@ -5,11 +5,14 @@ use session_memory::MemoryStore;
 
 /// Opens the store that the URL names, one of those that this program was compiled with.
 pub(crate) async fn open(url: &str) -> Result<Arc<dyn SessionStore>, Error> {
-    match url.split_once(':').map_or(url, |(scheme, _)| scheme) {
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    match scheme.split_once('+').map_or(scheme, |(scheme, _)| scheme) {
         "memory" => Ok(Arc::new(MemoryStore::new())),
         #[cfg(feature = "sqlite")]
         "sqlite" => Ok(Arc::new(session_sql::SqliteStore::connect(url).await?)),
-        scheme => Err(Error::new(ErrorKind::Config, Operation::Connect).because(format!(
+        #[cfg(feature = "redis")]
+        "redis" | "rediss" => Ok(Arc::new(session_redis::RedisStore::connect(url).await?)),
+        _ => Err(Error::new(ErrorKind::Config, Operation::Connect).because(format!(
             "there is no store for {scheme:?} in this program; --help lists what there is"
         ))),
     }

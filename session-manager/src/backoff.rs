@@ -6,11 +6,14 @@ use tokio::sync::{Mutex, MutexGuard};
 const FIRST: Duration = Duration::from_millis(1);
 const LONGEST: Duration = Duration::from_millis(50);
 
-/// Waits before the attempt with this number, the first retry being 1: not at all before that one, then for a random part of a
-/// span that doubles ("full jitter", <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+/// Waits before the attempt with this number, the first retry being 1: not at all before each odd one, and before each even one for a random part
+/// of a span that doubles ("full jitter", <https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>).
+///
+/// What is tried after a pause is out of date if anybody wrote meanwhile, and has the current record when it fails: the attempt after it comes at
+/// once, with an even chance against whoever writes all the time.
 pub(crate) async fn pause(attempt: u32) {
-    if attempt > 1 {
-        let span = FIRST.saturating_mul(1 << (attempt - 2).min(16)).min(LONGEST);
+    if attempt > 1 && attempt.is_multiple_of(2) {
+        let span = FIRST.saturating_mul(1 << (attempt / 2 - 1).min(16)).min(LONGEST);
         tokio::time::sleep(span.mul_f64(rand::random())).await;
     }
 }

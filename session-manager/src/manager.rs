@@ -98,7 +98,7 @@ impl SessionManager {
     /// Tells the listeners of this manager of every session that expires, until the store is closed. Run it on a task of its own.
     ///
     /// Expiry is told when the store frees the space, by each manager that watches. While the connection to the store is interrupted, it can go
-    /// untold.
+    /// untold. A store whose watch says only *that* a session has changed, as that of Redis, tells no expiry.
     ///
     /// # Errors
     /// [`SessionError::Store`](crate::SessionError::Store) with [`ErrorKind::Config`] if the store has no watch.

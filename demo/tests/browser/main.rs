@@ -9,45 +9,52 @@ mod demo;
 mod driver;
 mod screenshots;
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Completion, Trial};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use session_servers::required;
+use test_backends::Backend;
 use tokio::runtime::Builder;
 
 use crate::{cases::Stage, driver::Driver};
 
-/// A store that the cases run on: a word, and its URL in a directory of its own.
-type Store = (&'static str, fn(&Path) -> String);
-
-const STORES: [Store; 2] = [
-    ("memory", |_| "memory:".to_owned()),
-    ("sqlite", |directory| format!("sqlite:{}/sessions.db", directory.display())),
-];
+/// The URL of an empty store. Otherwise whether that is a failure, and what is missing: a program, a server, or a feature of the demo.
+async fn url(backend: Backend) -> Result<String, (bool, String)> {
+    if let Some(reason) = Driver::missing() {
+        return Err((required("chromium"), reason));
+    }
+    let compiled = match backend.name {
+        "redis" => cfg!(feature = "redis"),
+        "sqlite" => cfg!(feature = "sqlite"),
+        _ => true,
+    };
+    if !compiled {
+        return Err((false, format!("the demo was compiled without it; --features demo/{}", backend.name)));
+    }
+    backend.url().await.map_err(|reason| (backend.is_required(), reason))
+}
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for (kind, url) in STORES {
+    for backend in test_backends::all() {
         for (name, case) in cases::ALL {
             // What is in this process ends with it.
-            if kind == "memory" && *name == "a_restart_keeps_the_session" {
+            if !backend.is_durable && *name == "a_restart_keeps_the_session" {
                 continue;
             }
-            trials.push(Trial::ignorable_test(format!("{kind}::{name}"), move || {
-                let missing = Driver::missing();
-                match missing {
-                    Some(reason) if required("chromium") => return Err(reason.into()),
-                    Some(reason) => return Ok(Completion::ignored_with(reason)),
-                    None => {}
-                }
+            trials.push(Trial::ignorable_test(format!("{}::{name}", backend.name), move || {
                 let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
                 runtime.block_on(async {
-                    let directory = tempfile::tempdir().expect("a directory");
-                    let stage = Stage::set(url(directory.path())).await;
+                    let url = match url(backend).await {
+                        Ok(url) => url,
+                        Err((true, reason)) => return Err(Failed::from(reason)),
+                        Err((false, reason)) => return Ok(Completion::ignored_with(reason)),
+                    };
+                    let stage = Stage::set(url).await;
                     case(&stage).await;
                     stage.clear().await;
-                });
-                Ok(Completion::Completed)
+                    Ok(Completion::Completed)
+                })
             }));
         }
     }

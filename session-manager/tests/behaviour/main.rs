@@ -1,4 +1,4 @@
-//! What the manager promises, on every store of the workspace. A store joins with a line in `support/backends.rs`.
+//! What the manager promises, on every store of the workspace. A store joins with a line in `test-backends`.
 
 mod cases;
 mod support;
@@ -6,21 +6,21 @@ mod support;
 use std::{process::ExitCode, sync::LazyLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use support::{Backend, Context, backends};
+use support::{Candidate, Context, candidates};
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
-fn trial(backend: Backend, case: cases::Case) -> Trial {
+fn trial(candidate: Candidate, case: cases::Case) -> Trial {
     let file = case.file.rsplit("::").next().unwrap_or_default();
-    Trial::ignorable_test(format!("{}::{file}::{}", backend.name, case.name), move || {
-        let opened = RUNTIME.block_on((backend.open)());
+    Trial::ignorable_test(format!("{}::{file}::{}", candidate.name(), case.name), move || {
+        let opened = RUNTIME.block_on(candidate.open());
         let store = match opened {
             Ok(store) => store,
-            Err(reason) if session_servers::required(backend.name) => return Err(Failed::from(reason)),
+            Err(reason) if candidate.is_required() => return Err(Failed::from(reason)),
             Err(reason) => return Ok(Completion::ignored_with(reason)),
         };
-        let case = (case.run)(Context::new(store));
+        let case = (case.run)(Context::new(store, candidate.tells_expiry()));
         match RUNTIME.block_on(async { tokio::time::timeout(support::LIMIT, case).await }) {
             Ok(()) => Ok(Completion::Completed),
             Err(_) => Err(Failed::from("it hangs")),
@@ -30,9 +30,9 @@ fn trial(backend: Backend, case: cases::Case) -> Trial {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let trials = backends()
+    let trials = candidates()
         .into_iter()
-        .flat_map(|backend| cases::all().into_iter().map(move |case| trial(backend, case)))
+        .flat_map(|candidate| cases::all().into_iter().map(move |case| trial(candidate, case)))
         .collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }

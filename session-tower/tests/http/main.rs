@@ -1,4 +1,4 @@
-//! What a client sees, on every store of the workspace. Written once: a store is a line in [`stores`].
+//! What a client sees, on every store of the workspace. Written once: a store joins with a line in `test-backends`.
 
 mod app;
 mod bad_cookies;
@@ -13,11 +13,8 @@ mod tower_sessions;
 
 use std::{process::ExitCode, sync::Arc};
 
-use libtest_mimic::{Arguments, Trial};
-use session_core::SessionStore;
-use session_memory::MemoryStore;
-use session_sql::SqliteStore;
-use tempfile::TempDir;
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use test_backends::Backend;
 use tokio::runtime::Builder;
 
 use crate::store::Tap;
@@ -35,19 +32,6 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
-/// An empty store of each kind, with what it needs to live.
-async fn stores(kind: &str) -> (Arc<dyn SessionStore>, Option<TempDir>) {
-    match kind {
-        "memory" => (Arc::new(MemoryStore::new()), None),
-        "sqlite" => {
-            let directory = tempfile::tempdir().expect("a directory");
-            let store = SqliteStore::builder().open(directory.path().join("app.db")).await.expect("a store");
-            (Arc::new(store), Some(directory))
-        }
-        other => panic!("there is no store {other}"),
-    }
-}
-
 fn main() -> ExitCode {
     let cases = || {
         let mut all = Vec::new();
@@ -60,18 +44,22 @@ fn main() -> ExitCode {
         all.extend(tower_sessions::cases());
         all
     };
-    let trial = |kind: &'static str, (name, case): Case| {
-        Trial::test(format!("{kind}::{name}"), move || {
+    let trial = |backend: Backend, (name, case): Case| {
+        Trial::ignorable_test(format!("{}::{name}", backend.name), move || {
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(async {
-                let (store, _directory) = stores(kind).await;
+                let store = match backend.open().await {
+                    Ok(store) => store,
+                    Err(reason) if backend.is_required() => return Err(Failed::from(reason)),
+                    Err(reason) => return Ok(Completion::ignored_with(reason)),
+                };
                 case(Arc::new(Tap::new(store))).await;
-            });
-            Ok(())
+                Ok(Completion::Completed)
+            })
         })
     };
-    let trials = ["memory", "sqlite"]
+    let trials = test_backends::all()
         .into_iter()
-        .flat_map(|kind| cases().into_iter().map(move |case| trial(kind, case)));
+        .flat_map(|backend| cases().into_iter().map(move |case| trial(backend, case)));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }

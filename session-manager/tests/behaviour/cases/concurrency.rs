@@ -1,6 +1,9 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use session_manager::{SameKey, SessionError};
@@ -17,6 +20,7 @@ super::cases![
     the_last_writer_of_a_key_wins,
     or_the_second_writer_of_a_key_fails,
     too_many_rivals_are_an_error_in_the_end,
+    rivals_that_never_rest_starve_nobody,
     clones_of_one_handle_do_not_lose_each_others_changes,
     dropped_futures_leave_the_handle_usable,
 ];
@@ -185,6 +189,32 @@ async fn too_many_rivals_are_an_error_in_the_end(context: Context) {
     assert!(matches!(second.save().await, Err(SessionError::Contended { attempts: 1 })));
     second.save().await.expect("it knows by now what is there");
     assert_eq!(context.load(&id).await.keys().await.expect("loaded"), ["greeting", "m", "n"]);
+}
+
+async fn rivals_that_never_rest_starve_nobody(context: Context) {
+    let (_, id) = context.stored(&context.manager()).await;
+    let until = Instant::now() + Duration::from_secs(2);
+    let mut tasks = JoinSet::new();
+    // Each node has several that hammer at the session.
+    for manager in [context.manager(), context.manager()] {
+        for _ in 0..4 {
+            let (manager, id) = (manager.clone(), id.clone());
+            tasks.spawn(async move {
+                let mut updates = 0_u64;
+                while Instant::now() < until {
+                    let session = manager.load(&id).await.expect("a read").expect("it is live");
+                    session
+                        .update("n", |n: Option<u64>| n.unwrap_or(0) + 1)
+                        .await
+                        .expect("in the end it is its turn");
+                    updates += 1;
+                }
+                updates
+            });
+        }
+    }
+    let updates: u64 = tasks.join_all().await.into_iter().sum();
+    assert_eq!(context.load(&id).await.get::<u64>("n").await.expect("loaded"), Some(updates));
 }
 
 async fn clones_of_one_handle_do_not_lose_each_others_changes(context: Context) {

@@ -12,11 +12,13 @@ pub(crate) const LIMIT: Duration = Duration::from_mins(2);
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) tap: Arc<Tap>,
+    /// Whether the store's watch tells an expiry from other changes.
+    pub(crate) tells_expiry: bool,
 }
 
 impl Context {
-    pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { tap: Arc::new(Tap::new(store)) }
+    pub(crate) fn new(store: Arc<dyn SessionStore>, tells_expiry: bool) -> Self {
+        Self { tap: Arc::new(Tap::new(store)), tells_expiry }
     }
 
     /// Settings of another manager over the store, as another node would have it.

@@ -1,8 +1,8 @@
-mod backends;
+mod candidate;
 mod context;
 mod required_only;
 mod tap;
 
-pub(crate) use backends::{Backend, backends};
+pub(crate) use candidate::{Candidate, candidates};
 pub(crate) use context::{Context, LIMIT, eventually, owner, rounds};
 pub(crate) use tap::NextWrite;

@@ -1,0 +1,55 @@
+use std::{pin::Pin, sync::Arc};
+
+use session_core::SessionStore;
+use test_backends::Backend;
+
+use super::required_only::RequiredOnly;
+
+type Opened = Result<Arc<dyn SessionStore>, String>;
+
+/// A store to run the cases on.
+#[derive(Clone, Copy)]
+pub(crate) enum Candidate {
+    /// One that has only the four operations that every store must have.
+    RequiredOnly,
+    Of(Backend),
+}
+
+/// All stores of the workspace, and one that has no more than it must.
+pub(crate) fn candidates() -> Vec<Candidate> {
+    let backends = test_backends::all().into_iter().map(Candidate::Of);
+    backends.chain([Candidate::RequiredOnly]).collect()
+}
+
+impl Candidate {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::RequiredOnly => "required-only",
+            Self::Of(backend) => backend.name,
+        }
+    }
+
+    /// Whether its watch tells an expiry from other changes.
+    pub(crate) fn tells_expiry(self) -> bool {
+        match self {
+            Self::RequiredOnly => false,
+            Self::Of(backend) => backend.tells_expiry,
+        }
+    }
+
+    /// An empty store, or why there is none.
+    pub(crate) fn open(self) -> Pin<Box<dyn Future<Output = Opened> + Send>> {
+        match self {
+            Self::RequiredOnly => Box::pin(async { Ok(Arc::new(RequiredOnly::new()) as _) }),
+            Self::Of(backend) => Box::pin(async move { backend.open().await }),
+        }
+    }
+
+    /// Whether its absence is a failure.
+    pub(crate) fn is_required(self) -> bool {
+        match self {
+            Self::RequiredOnly => true,
+            Self::Of(backend) => backend.is_required(),
+        }
+    }
+}
