@@ -66,8 +66,8 @@ impl SessionManagerBuilder {
         self
     }
 
-    /// How often a change is tried before it fails as [`Contended`](crate::SessionError::Contended). 64 unless set, at least one. Between attempts
-    /// there are pauses of random lengths, which grow to 50 milliseconds.
+    /// How often a change is tried before it fails as [`Contended`](crate::SessionError::Contended). 64 unless set, at least one. Before each
+    /// eighth attempt there is a pause of a random length, which grows to 50 milliseconds. Tasks of one process queue up for a session that is contended.
     pub fn max_attempts(mut self, attempts: u32) -> Self {
         self.settings.max_attempts = attempts.max(1);
         self

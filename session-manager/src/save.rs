@@ -66,6 +66,9 @@ impl Session {
                 Step::Touch(key, ttl) => return self.touch(&key, ttl).await,
                 Step::Write(key, expected, prepared) => (key, expected, prepared),
             };
+            if attempt == 1 {
+                among_rivals = manager.turns().take_if_contended(&key).await;
+            }
             let sent_at = Instant::now();
             let sent = manager.send(&key, prepared.write.clone(), expected).await?;
             if let Some(saved) =
@@ -206,7 +209,7 @@ impl State {
 }
 
 impl SessionManager {
-    /// After a conflict: waits for this task's turn among those of the process, and from the second conflict on for a moment.
+    /// After a conflict: waits for this task's turn among those of the process, and now and then for a moment.
     pub(crate) async fn yield_to_rivals<'a>(
         &'a self,
         key: &session_core::SessionKey,

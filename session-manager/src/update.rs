@@ -92,6 +92,9 @@ impl Session {
                 handle.state.lock().changes.saved_key(key, stamp);
                 return Ok(new);
             };
+            if attempt == 1 {
+                among_rivals = manager.turns().take_if_contended(&session_key).await;
+            }
             let sent_at = Instant::now();
             let sent = manager.send(&session_key, prepared.write.clone(), expected).await?;
             if handle.state.lock().settle_update(key, stamp, prepared, sent, sent_at)? {
