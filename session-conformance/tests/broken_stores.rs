@@ -102,6 +102,7 @@ broken! {
     too_large_deletes: TooLargeDeletes is caught by "p07_bytes::too_much_is_refused";
 
     index_misses_renamed: IndexMissesRenamed is caught by "p08_owner_index::a_renamed_session_is_listed_once";
+    index_forgets_renewed: IndexForgetsRenewed is caught by "p08_owner_index::a_session_that_is_given_more_time_stays_listed";
     index_keeps_cleared: IndexKeepsCleared is caught by "p08_owner_index::the_index_follows_the_owner";
     owners_fold_case: OwnersFoldCase is caught by "p08_owner_index::owners_that_look_alike_are_different";
     owners_ignore_trailing_spaces: OwnersIgnoreTrailingSpaces is caught by "p08_owner_index::owners_that_look_alike_are_different";

@@ -4,6 +4,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
 use session_core::{
@@ -15,7 +16,7 @@ use crate::{
     case::cases,
     failure::{Checked, ensure, ensure_eq},
     race::{poll_then_drop, race, run_beside},
-    steps::{all, create, ensure_absent, ensure_conflict, live, owned, owner, put, write},
+    steps::{all, create, ensure_absent, ensure_conflict, hour, live, owned, owner, patient_ttls, put, write},
 };
 
 /// Checks that the index lists and counts exactly these sessions.
@@ -114,6 +115,38 @@ cases! {
         let _ = cx.store.rename(&new, &third, owned("z", "bob"), version).await?;
         ensure_listed(owners, &owner("alice"), []).await?;
         ensure_listed(owners, &owner("bob"), [&third]).await?;
+    }
+
+    /// A session that a write, a touch or a rename has given more time is listed for all of it.
+    #[needs(Owners)]
+    async fn a_session_that_is_given_more_time_stays_listed(cx) {
+        let owners = cx.owners()?;
+        for ttl in patient_ttls(200) {
+            let begun = Instant::now();
+            let ((old, new), written, touched) = (cx.pair(), cx.key(), cx.key());
+            // Each has an index of its own, which nothing else keeps alive.
+            let names = ["written", "touched", "renamed"].map(|how| format!("{how} within {ttl:?}"));
+            let mut versions = Vec::new();
+            for (key, name) in [written, touched, old].iter().zip(&names) {
+                let mut brief = owned("x", name);
+                brief.ttl = ttl;
+                versions.push(put(&cx.store, key, brief, When::Absent).await?);
+            }
+            let outcomes = (
+                cx.store.write(&written, write("y"), When::Version(versions[0])).await?,
+                cx.store.touch(&touched, hour()).await?,
+                cx.store.rename(&old, &new, write("y"), versions[2]).await?,
+            );
+            if begun.elapsed() > ttl.as_duration() / 2 {
+                continue;
+            }
+            ensure_eq!(outcomes, (WriteOutcome::Written, true, RenameOutcome::Renamed), "all of them are live");
+            tokio::time::sleep(3 * ttl.as_duration()).await;
+            for (key, name) in [written, touched, new].iter().zip(&names) {
+                ensure_listed(owners, &owner(name), [key]).await?;
+            }
+            break;
+        }
     }
 
     /// Deleting by owner ends all sessions of that owner, says how many, and spares all others.

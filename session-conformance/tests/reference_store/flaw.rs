@@ -128,6 +128,8 @@ pub(crate) enum Flaw {
     // 8. Owner index
     /// A renamed session is not in the index.
     IndexMissesRenamed,
+    /// The index forgets a session when its first ttl has passed.
+    IndexForgetsRenewed,
     /// A cleared owner stays in the index.
     IndexKeepsCleared,
     /// Owners are compared without regard to case.

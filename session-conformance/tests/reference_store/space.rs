@@ -116,6 +116,9 @@ impl Space {
             }
             _ => candidate == owner,
         };
-        stored.indexed && (stored.owner.as_ref().is_some_and(same) || stored.former_owners.iter().any(same))
+        let forgotten = self.has(Flaw::IndexForgetsRenewed) && stored.first_expiry < Instant::now();
+        stored.indexed
+            && !forgotten
+            && (stored.owner.as_ref().is_some_and(same) || stored.former_owners.iter().any(same))
     }
 }
