@@ -8,8 +8,8 @@ use session_conformance::{Breakable, Fault, FaultControl, Foreign, Namespace, Su
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
 use session_servers::{
-    Proxy,
-    redis::{RedisCluster, RedisSentinels, RedisServer},
+    Endpoint, Proxy,
+    redis::{self, Redis, RedisCluster, RedisSentinels, RedisServer},
 };
 use support::{command, once::Once, slots};
 use tokio::runtime::Runtime;
@@ -81,7 +81,7 @@ impl FaultControl for Broken {
     }
 }
 
-fn one_server(name: &str, batched: bool, server: &'static Once<RedisServer>) -> Target {
+fn one_server(name: &str, batched: bool, server: &'static Once<Endpoint<Redis>>) -> Target {
     let url = || server.get().map(|server| server.url()).map_err(Unavailable::because);
     let handle =
         move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
@@ -221,7 +221,7 @@ impl FaultControl for BrokenCluster {
 
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
-    let server: &'static Once<RedisServer> = Box::leak(Box::new(Once::new(runtime, RedisServer::start())));
+    let server: &'static Once<Endpoint<Redis>> = Box::leak(Box::new(Once::new(runtime, redis::endpoint())));
     let sentinels: &'static Once<RedisSentinels> =
         Box::leak(Box::new(Once::new(runtime, RedisSentinels::start(&[], NO_FAILOVER))));
     let cluster: &'static Once<RedisCluster> = Box::leak(Box::new(Once::new(runtime, RedisCluster::start())));

@@ -39,10 +39,10 @@ impl Setting {
         // The server then has all scripts: that it does not would be a reply that vanishes, too.
         let (scratch, owner) = (SessionId::generate(), Owner::new("nobody").expect("an owner"));
         let version = created(&past, &scratch.key()).await;
-        past.rename(&scratch.key(), &scratch.rotate().key(), write("scratch"), version)
-            .await
-            .expect("a rename");
-        past.delete(&scratch.key(), Expected::Any).await.expect("a delete");
+        let renamed = past.rename(&scratch.key(), &scratch.rotate().key(), write("scratch"), version).await;
+        assert_eq!(renamed.expect("a rename"), RenameOutcome::Renamed);
+        let deleted = past.delete(&scratch.key(), Expected::Any).await;
+        assert_eq!(deleted.expect("a delete"), DeleteOutcome::Absent);
         past.owners().expect("it has them").delete_all(&owner, None).await.expect("a deletion");
         Self { _server: server, proxy, through, past }
     }

@@ -5,10 +5,12 @@ mod servers;
 
 use std::{
     pin::Pin,
+    process,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::SystemTime,
 };
 
 use session_core::SessionStore;
@@ -63,10 +65,12 @@ pub fn all() -> Vec<Backend> {
 
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a directory"));
 
-/// A number that no other store of this process has.
-fn next() -> usize {
+/// A name that no other store has, also on a server that outlives this process.
+fn next() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    static BEGUN: LazyLock<u128> =
+        LazyLock::new(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis()));
+    format!("{:x}-{:x}-{}", *BEGUN, process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
 fn opened<S: SessionStore + 'static>(store: session_core::Result<S>) -> Opened {

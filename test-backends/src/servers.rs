@@ -1,8 +1,11 @@
-//! The servers, each launched once.
+//! The servers, each launched once, or named by the environment.
 
 use std::sync::LazyLock;
 
-use session_servers::{LaunchError, redis::RedisServer};
+use session_servers::{
+    Endpoint, LaunchError,
+    redis::{self, Redis},
+};
 use tokio::{runtime::Runtime, sync::OnceCell};
 
 /// Outlives the runtimes of the tests. The servers end with the process.
@@ -21,6 +24,6 @@ async fn launched<S: Send + 'static>(
 
 /// The URL of a Redis server.
 pub(crate) async fn redis() -> Result<String, String> {
-    static SERVER: Launched<RedisServer> = OnceCell::const_new();
-    launched(&SERVER, RedisServer::start()).await.map(RedisServer::url)
+    static SERVER: Launched<Endpoint<Redis>> = OnceCell::const_new();
+    launched(&SERVER, redis::endpoint()).await.map(Endpoint::url)
 }
