@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{error::Error as _, process::ExitCode, time::Duration};
+use std::{error::Error as _, io, process::ExitCode, sync::mpsc, time::Duration};
 
 use futures_util::StreamExt;
 use session_core::{
@@ -182,6 +182,49 @@ async fn a_full_server_says_so() {
     assert!(!error.may_have_applied());
 }
 
+/// What the store logs while it connects.
+async fn logged_on_connect(url: String) -> String {
+    let connect = move || {
+        let (writer, log) = mpsc::channel();
+        let writer = move || Line(writer.clone());
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(async { drop(RedisStore::connect(&url).await.expect("it connects")) });
+        });
+        log.try_iter().collect()
+    };
+    tokio::task::spawn_blocking(connect).await.expect("no panic")
+}
+
+/// Takes what is logged.
+struct Line(mpsc::Sender<String>);
+
+impl io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.send(String::from_utf8_lossy(bytes).into_owned()).expect("somebody reads it");
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+async fn a_server_that_evicts_sessions_is_warned_of() {
+    let lru = ["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"];
+    let server = Redis::new().args(lru).start().await.expect("it starts");
+    let log = logged_on_connect(server.url()).await;
+    assert_eq!(log.matches("WARN").count(), 1, "{log}");
+    for word in ["allkeys-lru", "CONFIG SET maxmemory-policy noeviction"] {
+        assert!(log.contains(word), "{word:?} is not in: {log}");
+    }
+    for harmless in [&["--maxmemory", "64mb"][..], &["--maxmemory-policy", "allkeys-lru"]] {
+        let server = Redis::new().args(harmless).start().await.expect("it starts");
+        assert_eq!(logged_on_connect(server.url()).await, "", "{harmless:?} evicts nothing");
+    }
+}
+
 async fn tls_with_its_own_roots_and_client_certificates() {
     let authority = tls::Authority::new();
     let server = Server::launch(tls::RedisWithTls::new(&authority)).await.expect("it starts");
@@ -215,6 +258,7 @@ fn main() -> ExitCode {
         a_user_with_few_permissions,
         a_cluster_is_not_one_server,
         a_full_server_says_so,
+        a_server_that_evicts_sessions_is_warned_of,
         tls_with_its_own_roots_and_client_certificates,
     ])
 }
