@@ -11,7 +11,7 @@ mod presented;
 mod service;
 mod session;
 mod slot;
-#[cfg(feature = "tower-sessions")]
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
 mod tower_sessions_store;
 
 pub use cookie_settings::{CookieLifetime, CookieSettings, InvalidCookie, SameSite};
@@ -23,5 +23,5 @@ pub use service::SessionService;
 pub use session::Session;
 pub use session_manager;
 pub use session_manager::session_core;
-#[cfg(feature = "tower-sessions")]
+#[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
 pub use tower_sessions_store::TowerSessionsStore;

@@ -1,16 +1,12 @@
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use serde::{Serialize, de::DeserializeOwned};
 use session_manager::session_core::{
     Error, Expected, SessionKey, SessionStore, Ttl, When, Write, WriteOutcome,
 };
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
-use tower_sessions_core::{
-    SessionStore as TheirStore,
-    session::{Id, Record},
-    session_store::{Error as TheirError, Result as TheirResult},
-};
 
 /// How often a save is tried again when others save the same session at the same time.
 const MOST_ATTEMPTS: usize = 64;
@@ -18,8 +14,10 @@ const MOST_ATTEMPTS: usize = 64;
 /// How often another id is drawn for a new session, should one ever be taken.
 const MOST_IDS: usize = 8;
 
-/// Any store of this workspace, for applications that are written for the crate `tower-sessions` (0.15): change the store
+/// Any store of this workspace, for applications that are written for the crate `tower-sessions`: change the store
 /// in the one line that makes their `SessionManagerLayer`.
+///
+/// The feature `tower-sessions` is for its release 0.15, `tower-sessions-014` for 0.14, which `axum-login` 0.18 is written for. Both can be on.
 ///
 /// ```
 /// use session_memory::MemoryStore;
@@ -51,6 +49,58 @@ impl TowerSessionsStore {
     pub fn new(store: impl SessionStore + 'static) -> Self {
         Self { store: Arc::new(store) }
     }
+
+    /// Stores a new session under an id that is free, the first one if it is, and returns that.
+    async fn create(
+        &self,
+        first: i128,
+        draw: impl Fn() -> i128 + Send,
+        data: &(impl Serialize + Sync),
+        expiry_date: OffsetDateTime,
+    ) -> Result<i128, Failure> {
+        let mut id = first;
+        for _ in 0..MOST_IDS {
+            let Some(write) = write(data, expiry_date)? else { return Ok(id) };
+            match self.store.write(&key(id), write, When::Absent).await? {
+                WriteOutcome::Written => return Ok(id),
+                WriteOutcome::Conflict(_) => id = draw(),
+            }
+        }
+        Err(Failure::Backend("no free id was found".to_owned()))
+    }
+
+    async fn save(
+        &self,
+        id: i128,
+        data: &(impl Serialize + Sync),
+        expiry_date: OffsetDateTime,
+    ) -> Result<(), Failure> {
+        let key = key(id);
+        let ended = || Failure::Backend("the session has ended, and was not saved".to_owned());
+        let mut current = self.store.read(&key).await?;
+        for _ in 0..MOST_ATTEMPTS {
+            let found = current.ok_or_else(ended)?;
+            let Some(write) = write(data, expiry_date)? else { return self.delete(id).await };
+            match self.store.write(&key, write, When::Version(found.version)).await? {
+                WriteOutcome::Written => return Ok(()),
+                WriteOutcome::Conflict(other) => current = other,
+            }
+        }
+        Err(Failure::Backend("too many others save the same session".to_owned()))
+    }
+
+    async fn load<D: DeserializeOwned>(&self, id: i128) -> Result<Option<(D, OffsetDateTime)>, Failure> {
+        let Some(found) = self.store.read(&key(id)).await? else { return Ok(None) };
+        let (data, expiry): (D, i128) =
+            rmp_serde::from_slice(&found.data).map_err(|error| Failure::Decode(error.to_string()))?;
+        let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(expiry)
+            .map_err(|error| Failure::Decode(error.to_string()))?;
+        Ok(Some((data, expiry_date)))
+    }
+
+    async fn delete(&self, id: i128) -> Result<(), Failure> {
+        Ok(self.store.delete(&key(id), Expected::Any).await.map(drop)?)
+    }
 }
 
 impl fmt::Debug for TowerSessionsStore {
@@ -59,9 +109,22 @@ impl fmt::Debug for TowerSessionsStore {
     }
 }
 
+/// The errors that their interface knows.
+enum Failure {
+    Encode(String),
+    Decode(String),
+    Backend(String),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Backend(error.to_string())
+    }
+}
+
 /// Their ids are numbers of 128 bits from the operating system's generator.
-fn key(id: Id) -> SessionKey {
-    let id = id.0.to_le_bytes();
+fn key(id: i128) -> SessionKey {
+    let id = id.to_le_bytes();
     let mut digest = Sha256::new();
     digest.update(b"tower-sessions");
     digest.update(id);
@@ -70,64 +133,61 @@ fn key(id: Id) -> SessionKey {
     SessionKey::from_bytes(key)
 }
 
-fn write(record: &Record) -> TheirResult<Option<Write>> {
-    let left = record.expiry_date - OffsetDateTime::now_utc();
+/// `None` if the session has ended by its own date.
+fn write(data: &impl Serialize, expiry_date: OffsetDateTime) -> Result<Option<Write>, Failure> {
+    let left = expiry_date - OffsetDateTime::now_utc();
     let Ok(left) = Duration::try_from(left) else { return Ok(None) };
     // What is left of a millisecond counts as one.
     let Ok(ttl) = Ttl::new(left.max(Duration::from_millis(1))) else {
-        return Err(TheirError::Backend(format!("{} lies too far in the future", record.expiry_date)));
+        return Err(Failure::Backend(format!("{expiry_date} lies too far in the future")));
     };
-    let data = rmp_serde::to_vec_named(&(&record.data, record.expiry_date.unix_timestamp_nanos()))
-        .map_err(|error| TheirError::Encode(error.to_string()))?;
+    let data = rmp_serde::to_vec_named(&(data, expiry_date.unix_timestamp_nanos()))
+        .map_err(|error| Failure::Encode(error.to_string()))?;
     Ok(Some(Write::new(data, ttl)))
 }
 
-fn backend(error: &Error) -> TheirError {
-    TheirError::Backend(error.to_string())
-}
-
-#[async_trait]
-impl TheirStore for TowerSessionsStore {
-    async fn create(&self, record: &mut Record) -> TheirResult<()> {
-        for _ in 0..MOST_IDS {
-            let Some(write) = write(record)? else { return Ok(()) };
-            match self.store.write(&key(record.id), write, When::Absent).await {
-                Ok(WriteOutcome::Written) => return Ok(()),
-                Ok(WriteOutcome::Conflict(_)) => record.id = Id::default(),
-                Err(error) => return Err(backend(&error)),
+/// Their trait, which each release of their crate has as a type of its own.
+macro_rules! implement {
+    ($core:ident) => {
+        impl From<Failure> for $core::session_store::Error {
+            fn from(failure: Failure) -> Self {
+                match failure {
+                    Failure::Encode(reason) => Self::Encode(reason),
+                    Failure::Decode(reason) => Self::Decode(reason),
+                    Failure::Backend(reason) => Self::Backend(reason),
+                }
             }
         }
-        Err(TheirError::Backend("no free id was found".to_owned()))
-    }
 
-    async fn save(&self, record: &Record) -> TheirResult<()> {
-        let key = key(record.id);
-        let ended = || TheirError::Backend("the session has ended, and was not saved".to_owned());
-        let mut current = self.store.read(&key).await.map_err(|error| backend(&error))?;
-        for _ in 0..MOST_ATTEMPTS {
-            let found = current.ok_or_else(ended)?;
-            let Some(write) = write(record)? else { return self.delete(&record.id).await };
-            match self.store.write(&key, write, When::Version(found.version)).await {
-                Ok(WriteOutcome::Written) => return Ok(()),
-                Ok(WriteOutcome::Conflict(other)) => current = other,
-                Err(error) => return Err(backend(&error)),
+        #[async_trait]
+        impl $core::SessionStore for TowerSessionsStore {
+            async fn create(&self, record: &mut $core::session::Record) -> $core::session_store::Result<()> {
+                let draw = || $core::session::Id::default().0;
+                record.id.0 = self.create(record.id.0, draw, &record.data, record.expiry_date).await?;
+                Ok(())
+            }
+
+            async fn save(&self, record: &$core::session::Record) -> $core::session_store::Result<()> {
+                Ok(self.save(record.id.0, &record.data, record.expiry_date).await?)
+            }
+
+            async fn load(
+                &self,
+                id: &$core::session::Id,
+            ) -> $core::session_store::Result<Option<$core::session::Record>> {
+                let found = self.load(id.0).await?;
+                Ok(found.map(|(data, expiry_date)| $core::session::Record { id: *id, data, expiry_date }))
+            }
+
+            async fn delete(&self, id: &$core::session::Id) -> $core::session_store::Result<()> {
+                Ok(self.delete(id.0).await?)
             }
         }
-        Err(TheirError::Backend("too many others save the same session".to_owned()))
-    }
-
-    async fn load(&self, id: &Id) -> TheirResult<Option<Record>> {
-        let Some(found) = self.store.read(&key(*id)).await.map_err(|error| backend(&error))? else {
-            return Ok(None);
-        };
-        let (data, expiry): (HashMap<_, _>, i128) =
-            rmp_serde::from_slice(&found.data).map_err(|error| TheirError::Decode(error.to_string()))?;
-        let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(expiry)
-            .map_err(|error| TheirError::Decode(error.to_string()))?;
-        Ok(Some(Record { id: *id, data, expiry_date }))
-    }
-
-    async fn delete(&self, id: &Id) -> TheirResult<()> {
-        self.store.delete(&key(*id), Expected::Any).await.map(drop).map_err(|error| backend(&error))
-    }
+    };
 }
+
+#[cfg(feature = "tower-sessions")]
+implement!(tower_sessions_core);
+
+#[cfg(feature = "tower-sessions-014")]
+implement!(tower_sessions_core_014);

@@ -1,6 +1,7 @@
 //! What a client sees, on every store of the workspace. Written once: a store joins with a line in `test-backends`.
 
 mod app;
+mod axum_login;
 mod bad_cookies;
 mod caching;
 mod client;
@@ -35,6 +36,7 @@ pub(crate) use cases;
 fn main() -> ExitCode {
     let cases = || {
         let mut all = Vec::new();
+        all.extend(axum_login::cases());
         all.extend(bad_cookies::cases());
         all.extend(caching::cases());
         all.extend(cookies::cases());
