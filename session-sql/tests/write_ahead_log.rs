@@ -87,7 +87,7 @@ async fn stays_bounded_while_somebody_writes_without_a_pause() {
     DONE.store(true, Ordering::SeqCst);
     watching.await.expect("no panic");
     let longest = LONGEST.load(Ordering::SeqCst) / PAGE;
-    // Four times is the aim, at eight times the writer moves the log itself, and one batch can come on top.
+    // Four times is the aim; at six times, by an estimate, a writer ends the log itself, whatever else the machine does.
     assert!(longest > 0 && longest <= 10 * u64::from(PAGES), "{longest} pages");
     all_there(&store, &written).await;
     store.close().await.expect("closed");

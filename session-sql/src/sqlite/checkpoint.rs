@@ -26,6 +26,9 @@ const MOST_PASSES: usize = 4;
 /// At how many times its length the log is ended although somebody is writing.
 const LONGEST: usize = 4;
 
+/// At how many times its length a writer does that itself, because whoever should does not come to it on a busy machine.
+const OVERLONG: usize = 6;
+
 /// When the write-ahead log is moved to the database file.
 ///
 /// SQLite would do that within a write: all others wait meanwhile, for 8,000 pages about 50 ms. Here a connection of its own moves the pages while
@@ -40,6 +43,8 @@ pub(crate) struct Checkpoints {
     changed: AtomicUsize,
     /// How many changed records make that many pages.
     enough: AtomicUsize,
+    /// How many pages the log had when it was last looked at.
+    known: AtomicUsize,
     due: Notify,
 }
 
@@ -49,6 +54,7 @@ impl Checkpoints {
             pages,
             changed: AtomicUsize::new(0),
             enough: AtomicUsize::new(pages / FIRST_GUESS),
+            known: AtomicUsize::new(0),
             due: Notify::new(),
         }
     }
@@ -66,6 +72,10 @@ impl Checkpoints {
     fn learn(&self, pages: usize, items: usize) {
         let enough = self.pages.saturating_mul(items.max(1)) / pages.max(1);
         self.enough.store(enough.clamp(self.pages / 100 + 1, self.pages), Ordering::Relaxed);
+    }
+
+    fn is_overlong(&self) -> bool {
+        self.pages > 0 && self.known.load(Ordering::Relaxed) + self.backlog() >= OVERLONG * self.pages
     }
 
     /// About how many pages have come since the last pass.
@@ -106,6 +116,7 @@ impl Core {
     async fn checkpoint(&self, before: usize) -> Result<usize> {
         let items = self.checkpoints.changed.swap(0, Ordering::Relaxed);
         let pages = self.move_log(CHECKPOINT).await?;
+        self.checkpoints.known.store(pages, Ordering::Relaxed);
         self.checkpoints.learn(if pages < before { pages } else { pages - before }, items);
         if pages < LONGEST * self.checkpoints.pages {
             return Ok(pages);
@@ -118,9 +129,25 @@ impl Core {
             self.move_log(CHECKPOINT).await?;
         }
         let _turn = self.shared.turn.lock().await;
-        self.checkpoints.changed.store(0, Ordering::Relaxed);
-        self.move_log(RESTART_LOG).await?;
+        self.end_log().await?;
         Ok(0)
+    }
+
+    /// Ends a log that has grown far too long. For a writer whose turn it is.
+    pub(crate) async fn end_overlong_log(&self) {
+        if self.checkpoints.is_overlong()
+            && let Err(error) = self.end_log().await
+        {
+            tracing::warn!(%error, "the write-ahead log could not be ended; it grows until that works again");
+        }
+    }
+
+    /// Moves all of the log, so that it starts anew. Whoever calls this has the turn.
+    async fn end_log(&self) -> Result<()> {
+        // Also if it fails: what keeps it from succeeding, such as a long query, must not hold up each single change.
+        self.checkpoints.changed.store(0, Ordering::Relaxed);
+        self.checkpoints.known.store(0, Ordering::Relaxed);
+        self.move_log(RESTART_LOG).await.map(drop)
     }
 
     /// Runs one of the two, and returns how many pages the log had.

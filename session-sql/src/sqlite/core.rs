@@ -81,6 +81,7 @@ impl Core {
         let core = Arc::clone(self);
         let changing = async move {
             let items = change.items();
+            core.end_overlong_log().await;
             let outcome = change.make(&core, &mut lease).await;
             drop((lease, turn));
             core.checkpoints.changed(items);
