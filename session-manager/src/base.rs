@@ -62,12 +62,24 @@ impl Settings {
         meta.timeouts.map_or_else(default, |(_, absolute)| absolute)
     }
 
+    /// Whether the absolute timeout of a session with this `meta` has passed: then there is no [`ttl`](Self::ttl).
+    pub(crate) fn is_over(&self, meta: &Meta) -> bool {
+        meta.created.saturating_add(self.absolute_of(meta)) <= meta::now()
+    }
+
     /// The ttl that a touch now would give, if that is worth a write.
     pub(crate) fn due_touch(&self, base: &Base) -> Option<Ttl> {
         let meta = base.payload.meta();
-        let ttl = self.ttl(meta)?;
+        let idle = self.idle_of(meta);
         let left = base.expires_at.saturating_duration_since(Instant::now());
-        let gained = ttl.as_duration().saturating_sub(left);
-        (gained > Duration::ZERO && gained >= self.idle_of(meta).mul_f64(self.touch_after)).then_some(ttl)
+        let is_worth_it = |ttl: Duration| {
+            let gained = ttl.saturating_sub(left);
+            gained > Duration::ZERO && gained.as_secs_f64() >= idle.as_secs_f64() * self.touch_after
+        };
+        // No ttl is longer than the idle timeout. As a rule that is not worth it, and nobody has to ask the other clock.
+        if !is_worth_it(idle) {
+            return None;
+        }
+        self.ttl(meta).filter(|ttl| is_worth_it(ttl.as_duration()))
     }
 }

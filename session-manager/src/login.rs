@@ -99,7 +99,7 @@ impl State {
                 self.changes.saved(prepared.stamp);
                 let base = prepared.into_base(before, sent_at);
                 let owner = base.owner.clone();
-                self.link = Link::Live(Box::new(Live { key: new.key(), id: new, base }));
+                self.link = Link::Live(Box::new(Live { key: new.key(), id: new, presented: false, base }));
                 Ok(Some(owner))
             }
             Ok(RenameOutcome::Conflict(Some(record))) => {
@@ -114,7 +114,8 @@ impl State {
             Ok(RenameOutcome::Occupied) => Ok(None),
             Err(error) => {
                 if error.may_have_applied() {
-                    self.link = Link::Unsure(old);
+                    let presented = matches!(&self.link, Link::Live(live) if live.presented);
+                    self.link = Link::Unsure { id: old, presented };
                 }
                 Err(error.into())
             }

@@ -18,7 +18,7 @@ impl Session {
         let manager = &handle.manager;
         let _turn = handle.turn.lock().await;
         let key = match &handle.state.lock().link {
-            Link::Presented(id) | Link::Unsure(id) => Some(id.key()),
+            Link::Presented(id) | Link::Unsure { id, .. } => Some(id.key()),
             Link::Live(live) => Some(live.key),
             Link::Fresh | Link::Gone => None,
         };

@@ -88,7 +88,7 @@ impl Session {
         let state = handle.state.lock();
         let touch_is_due = match &state.link {
             Link::Live(live) => handle.manager.settings().due_touch(&live.base).is_some(),
-            Link::Unsure(_) => true,
+            Link::Unsure { .. } => true,
             // Nobody has read it, so that not even a touch is due; or it has ended.
             Link::Presented(_) | Link::Fresh | Link::Gone => false,
         };
@@ -118,7 +118,7 @@ impl Session {
         {
             let mut state = handle.state.lock();
             state.changes.saved(stamp);
-            state.link = Link::Live(Box::new(Live { id, key, base }));
+            state.link = Link::Live(Box::new(Live { id, presented: false, key, base }));
         }
         manager.tell(|| SessionEvent::Created { key, owner });
         Ok(Saved::Created)
@@ -155,7 +155,7 @@ impl State {
                 None => Step::Done(Saved::Nothing),
             }),
             Link::Fresh if self.changes.worth_a_session() => prepare().map(Step::Create),
-            Link::Fresh | Link::Presented(_) | Link::Unsure(_) => Ok(Step::Done(Saved::Nothing)),
+            Link::Fresh | Link::Presented(_) | Link::Unsure { .. } => Ok(Step::Done(Saved::Nothing)),
             Link::Gone => Err(self.gone()),
         }
     }

@@ -4,10 +4,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use session_core::{Owner, SessionId, SessionKey, Ttl};
+use session_core::{Owner, Record, SessionId, SessionKey, Ttl};
 
 use crate::{
     CookieChange, Result, SessionError, SessionManager, SessionValue,
@@ -37,7 +36,8 @@ pub struct Session(Arc<Handle>);
 
 pub(crate) struct Handle {
     pub(crate) manager: SessionManager,
-    presented: Option<SessionId>,
+    /// Whether the client has presented an id.
+    presented: bool,
     pub(crate) state: Mutex<State>,
     /// Held while the store is asked to change something, or to show the session.
     pub(crate) turn: tokio::sync::Mutex<()>,
@@ -45,11 +45,11 @@ pub(crate) struct Handle {
 
 impl Session {
     pub(crate) fn new(manager: SessionManager, presented: Option<SessionId>) -> Self {
-        let link = presented.clone().map_or(Link::Fresh, Link::Presented);
+        let (is_presented, link) = (presented.is_some(), presented.map_or(Link::Fresh, Link::Presented));
         let state = State { link, changes: Changes::default(), logged_out: false };
         Self(Arc::new(Handle {
             manager,
-            presented,
+            presented: is_presented,
             state: Mutex::new(state),
             turn: tokio::sync::Mutex::new(()),
         }))
@@ -230,19 +230,18 @@ impl Session {
 
     /// Whether the store was asked for this session, or would not have to be.
     pub fn is_loaded(&self) -> bool {
-        !matches!(self.0.state.lock().link, Link::Presented(_) | Link::Unsure(_))
+        !matches!(self.0.state.lock().link, Link::Presented(_) | Link::Unsure { .. })
     }
 
     /// What has to be done about the client's cookie, as things are now: ask when the request is done and saved.
     ///
     /// A session that has ended elsewhere removes no cookie: the client may have been told a newer id already.
     pub fn cookie_change(&self) -> CookieChange {
-        let presented = self.0.presented.as_ref();
         let state = self.0.state.lock();
         match &state.link {
-            Link::Live(live) if presented != Some(&live.id) => CookieChange::Set(live.id.clone()),
-            Link::Live(_) => CookieChange::Keep,
-            _ if state.logged_out && presented.is_some() => CookieChange::Remove,
+            Link::Live(live) if live.presented => CookieChange::Keep,
+            Link::Live(live) => CookieChange::Set(live.id.clone()),
+            _ if state.logged_out && self.0.presented => CookieChange::Remove,
             _ => CookieChange::Keep,
         }
     }
@@ -257,48 +256,39 @@ impl Session {
     pub async fn load(&self) -> Result<bool> {
         match self.0.state.lock().known()? {
             Known::Live(live) => return Ok(live),
-            Known::NotYet { .. } => {}
+            Known::NotYet(_) => {}
         }
         self.load_now().await
     }
 
-    /// As [`load`](Self::load), for those who know that it is not loaded. Boxed, so that the futures of calls that find it loaded stay small.
-    fn load_now(&self) -> BoxFuture<'_, Result<bool>> {
-        Box::pin(async {
-            // Nobody else, as a rule; then there is no queue to join.
-            let _turn = match self.0.turn.try_lock() {
-                Ok(turn) => turn,
-                Err(_) => self.0.turn.lock().await,
-            };
-            self.load_in_turn().await
-        })
+    /// As [`load`](Self::load), for those who know that it is not loaded.
+    async fn load_now(&self) -> Result<bool> {
+        // Nobody else, as a rule; then there is no queue to join, and the future stays small without a place in one.
+        let _turn = match self.0.turn.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => Box::pin(self.0.turn.lock()).await,
+        };
+        self.load_in_turn().await
     }
 
     /// As [`load`](Self::load), for those who hold the turn.
     pub(crate) async fn load_in_turn(&self) -> Result<bool> {
-        let (id, was_there) = match self.0.state.lock().known()? {
+        let key = match self.0.state.lock().known()? {
             Known::Live(live) => return Ok(live),
-            Known::NotYet { id, was_there } => (id, was_there),
+            Known::NotYet(id) => id.key(),
         };
-        let manager = &self.0.manager;
-        let (key, asked) = (id.key(), Instant::now());
-        let record = manager.store().read(&key).await?;
+        let asked = Instant::now();
+        let record = self.0.manager.store().read(&key).await?;
+        self.take_in(key, record, asked)
+    }
+
+    /// Takes note of what the store has shown under `key`. Apart from the question, so that none of it has a place in the future.
+    fn take_in(&self, key: SessionKey, record: Option<Record>, asked: Instant) -> Result<bool> {
+        let settings = self.0.manager.settings();
         let base = record.map(|record| Base::of(record, asked)).transpose()?;
         // Another node may have given it longer than this one allows.
-        let base = base.filter(|base| manager.settings().ttl(base.payload.meta()).is_some());
-        let mut state = self.0.state.lock();
-        match base {
-            Some(base) => state.found(id, key, base),
-            None if was_there => {
-                state.link = Link::Gone;
-                return Err(state.gone());
-            }
-            None => {
-                state.changes.see(None);
-                state.link = Link::Fresh;
-            }
-        }
-        Ok(matches!(state.link, Link::Live(_)))
+        let base = base.filter(|base| !settings.is_over(base.payload.meta()));
+        self.0.state.lock().found(key, base)
     }
 }
 
@@ -310,7 +300,7 @@ impl fmt::Debug for Session {
             Link::Presented(_) => "not loaded",
             Link::Fresh => "not stored",
             Link::Live(_) => "live",
-            Link::Unsure(_) => "to be loaded again",
+            Link::Unsure { .. } => "to be loaded again",
             Link::Gone => "ended",
         };
         let key = state.base().and_then(|_| match &state.link {

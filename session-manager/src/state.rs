@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{mem, time::Instant};
 
 use session_core::{Owner, OwnerChange, SessionId, SessionKey, Write};
 
@@ -31,7 +31,7 @@ pub(crate) enum Link {
     /// It was there when the store was last asked.
     Live(Box<Live>),
     /// It was there, but a rotation may or may not have taken it away.
-    Unsure(SessionId),
+    Unsure { id: SessionId, presented: bool },
     /// It was there, and has ended elsewhere.
     Gone,
 }
@@ -39,6 +39,8 @@ pub(crate) enum Link {
 #[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: SessionId,
+    /// The client has it from an earlier request.
+    pub(crate) presented: bool,
     pub(crate) key: SessionKey,
     pub(crate) base: Base,
 }
@@ -93,20 +95,40 @@ impl State {
         }
     }
 
-    /// Takes note of what the store has shown of a session that was not looked at before.
-    pub(crate) fn found(&mut self, id: SessionId, key: SessionKey, base: Base) {
-        self.changes.see(Some(&base.payload));
-        self.link = Link::Live(Box::new(Live { id, key, base }));
+    /// Takes note of what the store has shown under the key of a session that was not looked at before, and says whether it is there.
+    pub(crate) fn found(&mut self, key: SessionKey, base: Option<Base>) -> Result<bool> {
+        match (mem::replace(&mut self.link, Link::Fresh), base) {
+            (Link::Presented(id), Some(base)) => Ok(self.live(Live { id, presented: true, key, base })),
+            (Link::Unsure { id, presented }, Some(base)) => Ok(self.live(Live { id, presented, key, base })),
+            (Link::Unsure { .. }, None) => {
+                self.link = Link::Gone;
+                Err(self.gone())
+            }
+            (Link::Presented(_), None) => {
+                self.changes.see(None);
+                Ok(false)
+            }
+            // Whoever asks the store holds the turn, so that nobody else can have found it.
+            (link @ (Link::Fresh | Link::Live(_) | Link::Gone), _) => {
+                self.link = link;
+                Ok(matches!(self.link, Link::Live(_)))
+            }
+        }
+    }
+
+    fn live(&mut self, live: Live) -> bool {
+        self.changes.see(Some(&live.base.payload));
+        self.link = Link::Live(Box::new(live));
+        true
     }
 
     /// Whether the session is there, or that the store must be asked.
-    pub(crate) fn known(&self) -> Result<Known> {
+    pub(crate) fn known(&self) -> Result<Known<'_>> {
         match &self.link {
             Link::Live(_) => Ok(Known::Live(true)),
             Link::Fresh => Ok(Known::Live(false)),
             Link::Gone => Err(self.gone()),
-            Link::Presented(id) => Ok(Known::NotYet { id: id.clone(), was_there: false }),
-            Link::Unsure(id) => Ok(Known::NotYet { id: id.clone(), was_there: true }),
+            Link::Presented(id) | Link::Unsure { id, .. } => Ok(Known::NotYet(id)),
         }
     }
 
@@ -197,11 +219,11 @@ fn merge<'a>(
 }
 
 /// What is known about a session.
-pub(crate) enum Known {
+pub(crate) enum Known<'a> {
     /// Whether it is there.
     Live(bool),
-    /// The store must be asked; whether it was there before.
-    NotYet { id: SessionId, was_there: bool },
+    /// The store must be asked about this id.
+    NotYet(&'a SessionId),
 }
 
 /// What is known about a value.

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use http::{
     HeaderMap, HeaderValue, Response,
-    header::{CACHE_CONTROL, SET_COOKIE, VARY},
+    header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY},
 };
 use pin_project_lite::pin_project;
 use session_manager::{CookieChange, Session, SessionError};
@@ -123,12 +123,20 @@ fn tell(error: &SessionError) {
 
 /// What a response says may depend on the session.
 fn vary(headers: &mut HeaderMap) {
+    const COOKIE: HeaderValue = HeaderValue::from_static("cookie");
     let names = |value: &HeaderValue| {
         let mut names = value.to_str().unwrap_or_default().split(',').map(str::trim);
         names.any(|name| name.eq_ignore_ascii_case("cookie") || name == "*")
     };
-    if !headers.get_all(VARY).iter().any(names) {
-        headers.append(VARY, HeaderValue::from_static("cookie"));
+    match headers.entry(VARY) {
+        Entry::Vacant(none) => {
+            none.insert(COOKIE);
+        }
+        Entry::Occupied(mut some) => {
+            if !some.iter().any(names) {
+                some.append(COOKIE);
+            }
+        }
     }
 }
 

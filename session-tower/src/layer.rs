@@ -34,7 +34,6 @@ use crate::{
 /// Clones are cheap, and one layer serves any number of services.
 #[derive(Clone)]
 pub struct SessionLayer<R = EmptyResponse> {
-    manager: SessionManager,
     policy: Arc<Policy>,
     on_failure: R,
 }
@@ -42,6 +41,7 @@ pub struct SessionLayer<R = EmptyResponse> {
 /// What all requests of a layer have in common.
 #[derive(Clone)]
 pub(crate) struct Policy {
+    pub(crate) manager: SessionManager,
     pub(crate) cookie: CookieSettings,
     pub(crate) save_after_server_error: bool,
 }
@@ -54,8 +54,8 @@ impl SessionLayer {
 
     /// Sessions of this manager, whose timeouts, codec and limits count.
     pub fn from_manager(manager: SessionManager) -> Self {
-        let policy = Policy { cookie: CookieSettings::default(), save_after_server_error: false };
-        Self { manager, policy: Arc::new(policy), on_failure: EmptyResponse }
+        let policy = Policy { manager, cookie: CookieSettings::default(), save_after_server_error: false };
+        Self { policy: Arc::new(policy), on_failure: EmptyResponse }
     }
 
     /// The response to a request whose session could not be saved, or whose handler has returned a [`SessionError`](crate::SessionError) as its response. Unless set: 503
@@ -77,8 +77,7 @@ impl SessionLayer {
     where
         F: Fn(&SessionError) -> Response<B> + Clone + Send + Sync + 'static,
     {
-        let Self { manager, policy, .. } = self;
-        SessionLayer { manager, policy, on_failure: CustomResponse(respond) }
+        SessionLayer { policy: self.policy, on_failure: CustomResponse(respond) }
     }
 }
 
@@ -110,7 +109,7 @@ impl<R> SessionLayer<R> {
 
     /// The manager, for what is done outside of requests.
     pub fn manager(&self) -> &SessionManager {
-        &self.manager
+        &self.policy.manager
     }
 }
 
@@ -124,6 +123,6 @@ impl<S, R: Clone> Layer<S> for SessionLayer<R> {
     type Service = SessionService<S, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        SessionService::new(inner, self.manager.clone(), Arc::clone(&self.policy), self.on_failure.clone())
+        SessionService::new(inner, Arc::clone(&self.policy), self.on_failure.clone())
     }
 }

@@ -5,7 +5,6 @@ use std::{
 };
 
 use http::{Request, Response};
-use session_manager::SessionManager;
 use tower_service::Service;
 
 use crate::{
@@ -19,14 +18,13 @@ use crate::{
 #[derive(Clone)]
 pub struct SessionService<S, R = EmptyResponse> {
     inner: S,
-    manager: SessionManager,
     policy: Arc<Policy>,
     on_failure: R,
 }
 
 impl<S, R> SessionService<S, R> {
-    pub(crate) fn new(inner: S, manager: SessionManager, policy: Arc<Policy>, on_failure: R) -> Self {
-        Self { inner, manager, policy, on_failure }
+    pub(crate) fn new(inner: S, policy: Arc<Policy>, on_failure: R) -> Self {
+        Self { inner, policy, on_failure }
     }
 }
 
@@ -51,7 +49,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let slot = Arc::new(Slot::new(self.manager.clone(), Arc::clone(&self.policy)));
+        let slot = Arc::new(Slot::new(Arc::clone(&self.policy)));
         request.extensions_mut().insert(Arc::clone(&slot));
         ResponseFuture::new(self.inner.call(request), slot, self.on_failure.clone())
     }

@@ -64,7 +64,7 @@ fn short(version: session_core::Version) -> [u8; 4] {
 /// Milliseconds since 1970 by this node's clock.
 pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    since.as_secs().saturating_mul(1_000).saturating_add(u64::from(since.subsec_millis()))
 }
 
 /// The time so many milliseconds after 1970, or as late as this system can say.

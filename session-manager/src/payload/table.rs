@@ -81,12 +81,7 @@ fn varint_len(len: usize) -> usize {
 
 /// Reads the body, which begins at `offset` of the payload.
 pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), PayloadError> {
-    let ((shape, count), mut at): ((MetaShape<'_>, u64), usize) =
-        bincode::borrow_decode_from_slice(body, CONFIG)
-            .map_err(|_| PayloadError::Damaged("its first part is malformed"))?;
-    let (created, saved, family, trace, label, timeouts) = shape;
-    let trace = Trace::from_bytes(trace).ok_or(PayloadError::Damaged("its trace is malformed"))?;
-    let meta = Meta { created, saved, family, trace, label: label.map(Into::into), timeouts };
+    let (meta, count, mut at) = read_meta(body)?;
     // A value takes at least three bytes, so that no number makes this reserve more than the payload is worth.
     let most = (body.len() - at) / 3;
     let count = usize::try_from(count).ok().filter(|count| *count <= most);
@@ -113,31 +108,77 @@ pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), Pay
     }
 }
 
+/// Reads a [`MetaShape`] and the number that follows it as bincode would, which a test makes sure of. Returns also where the values begin.
+fn read_meta(body: &[u8]) -> Result<(Meta, u64, usize), PayloadError> {
+    let malformed = || PayloadError::Damaged("its first part is malformed");
+    let mut bytes = Bytes { of: body, at: 0 };
+    let (created, saved) = (bytes.number().ok_or_else(malformed)?, bytes.number().ok_or_else(malformed)?);
+    let family = bytes.array().ok_or_else(malformed)?;
+    let trace = bytes.slice().ok_or_else(malformed)?;
+    let label = match bytes.option(Bytes::slice).ok_or_else(malformed)? {
+        Some(label) => Some(str::from_utf8(label).map_err(|_| malformed())?.into()),
+        None => None,
+    };
+    let timeouts = bytes.option(|bytes| Some((bytes.number()?, bytes.number()?))).ok_or_else(malformed)?;
+    let count = bytes.number().ok_or_else(malformed)?;
+    let trace = Trace::from_bytes(trace).ok_or(PayloadError::Damaged("its trace is malformed"))?;
+    Ok((Meta { created, saved, family, trace, label, timeouts }, count, bytes.at))
+}
+
+/// Bytes that bincode has written, and how many of them were read.
+struct Bytes<'a> {
+    of: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Bytes<'a> {
+    /// An integer of variable length.
+    fn number(&mut self) -> Option<u64> {
+        let [first] = self.array()?;
+        Some(match first {
+            0..=250 => u64::from(first),
+            251 => u64::from(u16::from_le_bytes(self.array()?)),
+            252 => u64::from(u32::from_le_bytes(self.array()?)),
+            253 => u64::from_le_bytes(self.array()?),
+            _ => return None,
+        })
+    }
+
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let array = *self.of.get(self.at..)?.first_chunk()?;
+        self.at += N;
+        Some(array)
+    }
+
+    fn slice(&mut self) -> Option<&'a [u8]> {
+        let len = usize::try_from(self.number()?).ok()?;
+        let end = self.at.checked_add(len)?;
+        let slice = self.of.get(self.at..end)?;
+        self.at = end;
+        Some(slice)
+    }
+
+    #[expect(clippy::option_option, reason = "an option, if there is one")]
+    fn option<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
+        match self.array()? {
+            [0] => Some(None),
+            [1] => read(self).map(Some),
+            _ => None,
+        }
+    }
+}
+
 /// Reads an [`EntryShape`] as bincode would, which a test makes sure of, in a quarter of the time: this is most of what loading a session costs.
 /// Returns the entry, its key, and where the next one begins.
 fn read_entry(body: &[u8], at: usize, offset: usize) -> Option<(Entry, &[u8], usize)> {
-    let (len, key_at) = varint(body, at)?;
-    let key_end = key_at.checked_add(len)?;
-    let key = body.get(key_at..key_end)?;
-    let codec = *body.get(key_end)?;
-    let (len, value_at) = varint(body, key_end + 1)?;
-    let end = value_at.checked_add(len).filter(|end| *end <= body.len())?;
-    let key_span = Span::new(offset + key_at, offset + key_end);
-    Some((Entry { key: key_span, value: Span::new(offset + value_at, offset + end), codec }, key, end))
-}
-
-/// One of bincode's variable-length integers, and where it ends.
-fn varint(body: &[u8], at: usize) -> Option<(usize, usize)> {
-    let rest = body.get(at..)?;
-    let (first, rest) = rest.split_first()?;
-    let (value, len) = match first {
-        0..=250 => (u64::from(*first), 0),
-        251 => (u64::from(u16::from_le_bytes(*rest.first_chunk()?)), 2),
-        252 => (u64::from(u32::from_le_bytes(*rest.first_chunk()?)), 4),
-        253 => (u64::from_le_bytes(*rest.first_chunk()?), 8),
-        _ => return None,
-    };
-    Some((usize::try_from(value).ok()?, at + 1 + len))
+    let mut bytes = Bytes { of: body, at };
+    let key = bytes.slice()?;
+    let key_end = offset + bytes.at;
+    let [codec] = bytes.array()?;
+    let value = bytes.slice()?;
+    let end = offset + bytes.at;
+    let (key_at, value_at) = (key_end - key.len(), end - value.len());
+    Some((Entry { key: Span::new(key_at, key_end), value: Span::new(value_at, end), codec }, key, bytes.at))
 }
 
 #[cfg(test)]
@@ -160,6 +201,43 @@ mod tests {
             let ours = read_entry(&bytes, 0, 0).filter(|(_, key, _)| str::from_utf8(key).is_ok());
             let ours = ours.map(|(entry, key, end)| ((key, entry.codec, entry.value.of(&bytes)), end));
             prop_assert_eq!(theirs.map(|((key, codec, value), end)| ((key.as_bytes(), codec, value), end)), ours);
+        }
+
+        #[test]
+        fn reads_the_first_part_as_bincode_does(
+            mut bytes in proptest::collection::vec(any::<u8>(), 12..80),
+            numbers in proptest::collection::vec(0_u8..4, 6),
+        ) {
+            // Most random bytes are malformed: short numbers, lengths and tags where they are likely to be let more of them through.
+            bytes[0] = numbers[0];
+            bytes[1] = numbers[1].saturating_add(249);
+            for (byte, number) in bytes.iter_mut().skip(10).zip(&numbers[2..]) {
+                *byte = *number;
+            }
+            let theirs: Option<((MetaShape<'_>, u64), usize)> = bincode::borrow_decode_from_slice(&bytes, CONFIG).ok();
+            let theirs = theirs.and_then(|((shape, count), end)| {
+                let (created, saved, family, trace, label, timeouts) = shape;
+                let trace = Trace::from_bytes(trace)?;
+                Some((Meta { created, saved, family, trace, label: label.map(Into::into), timeouts }, count, end))
+            });
+            prop_assert_eq!(theirs, read_meta(&bytes).ok());
+        }
+
+        #[test]
+        fn reads_the_first_part_that_was_written(
+            (created, saved, family, count) in any::<(u64, u64, [u8; 8], u64)>(),
+            tokens in 0..=8_usize,
+            label in proptest::option::of(".{0,300}"),
+            timeouts: Option<(u64, u64)>,
+        ) {
+            let trace = Trace::from_bytes(&vec![7; tokens * 4]).expect("a trace");
+            let meta = Meta { created, saved, family, trace, label: label.map(Into::into), timeouts };
+            let mut bytes = Vec::new();
+            begin(&mut bytes, &meta, usize::try_from(count).expect("64 bits"));
+            prop_assert_eq!(read_meta(&bytes), Ok((meta, count, bytes.len())));
+            for len in 0..bytes.len() {
+                prop_assert!(read_meta(&bytes[..len]).is_err(), "a part is no whole");
+            }
         }
 
         #[test]
