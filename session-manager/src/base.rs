@@ -23,10 +23,14 @@ pub(crate) struct Base {
 
 impl Base {
     /// Reads a record that was asked for at `asked`.
-    pub(crate) fn of(record: Record, asked: Instant) -> Result<Self> {
+    pub(crate) fn of(record: Record, asked: Instant) -> Result<Box<Self>> {
         let Record { data, version, expires_in, owner } = record;
-        let payload = Payload::decode(data).map_err(session_core::Error::from)?;
-        Ok(Self { version, owner, payload, expires_at: later(asked, expires_in) })
+        let expires_at = later(asked, expires_in);
+        match Payload::decode(data) {
+            // In the box at once, which then moves from hand to hand without being copied.
+            Ok(payload) => Ok(Box::new(Self { version, owner, payload, expires_at })),
+            Err(error) => Err(session_core::Error::from(error).into()),
+        }
     }
 
     /// The trace that a write on top of this one leaves.

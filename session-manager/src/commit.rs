@@ -14,9 +14,9 @@ pub(crate) enum Sent {
     /// It took effect.
     Written,
     /// It took effect, and others have written since.
-    Superseded(Base),
+    Superseded(Box<Base>),
     /// It did not and will not take effect, because this is there.
-    Conflict(Base),
+    Conflict(Box<Base>),
     /// It did not and will not take effect, because nothing is there; or it did, and the session ended since.
     Gone,
 }
@@ -62,7 +62,7 @@ impl SessionManager {
 }
 
 /// Whether `mine`, which was to replace `expected` and whose reply was lost, came before what is there `now`.
-fn after_loss(now: Base, mine: Version, expected: Version) -> Result<Sent> {
+fn after_loss(now: Box<Base>, mine: Version, expected: Version) -> Result<Sent> {
     if now.has_seen(mine) {
         Ok(Sent::Superseded(now))
     } else if now.has_seen(expected) {

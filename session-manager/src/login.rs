@@ -99,7 +99,7 @@ impl State {
                 self.changes.saved(prepared.stamp);
                 let base = prepared.into_base(before, sent_at);
                 let owner = base.owner.clone();
-                self.link = Link::Live(Box::new(Live { key: new.key(), id: new, presented: false, base }));
+                self.link = Link::Live(Live { key: new.key(), id: new, presented: false, base });
                 Ok(Some(owner))
             }
             Ok(RenameOutcome::Conflict(Some(record))) => {

@@ -69,7 +69,7 @@ impl SessionManager {
     }
 
     /// The owner's sessions as they are stored.
-    pub(crate) async fn records_of(&self, owner: &Owner) -> Result<Vec<(SessionKey, Base)>> {
+    pub(crate) async fn records_of(&self, owner: &Owner) -> Result<Vec<(SessionKey, Box<Base>)>> {
         let keys = self.owner_index()?.list(owner).await?;
         let asked = Instant::now();
         let mut sessions = Vec::with_capacity(keys.len());

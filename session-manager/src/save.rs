@@ -5,7 +5,6 @@ use session_core::{SessionId, When, WriteOutcome};
 use crate::{
     Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
     backoff::{self, Turn},
-    base::Base,
     commit::Sent,
     payload::Payload,
     state::{Extra, Link, Live, Part, Prepared, State},
@@ -118,7 +117,7 @@ impl Session {
         {
             let mut state = handle.state.lock();
             state.changes.saved(stamp);
-            state.link = Link::Live(Box::new(Live { id, presented: false, key, base }));
+            state.link = Link::Live(Live { id, presented: false, key, base });
         }
         manager.tell(|| SessionEvent::Created { key, owner });
         Ok(Saved::Created)
@@ -202,7 +201,7 @@ impl State {
 
     /// The keys that this handle has changed and that differ between what it has seen and what is there `now`.
     fn changed_by_both(&self, now: &Payload) -> Vec<String> {
-        let seen = self.base().map(|base: &Base| &base.payload);
+        let seen = self.base().map(|base| &base.payload);
         let differs = |key: &str| seen.and_then(|seen| seen.stored(key)) != now.stored(key);
         self.changes.keys().into_iter().filter(|key| differs(key)).collect()
     }

@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use serde::de::DeserializeOwned;
 use session_core::{Owner, Record, SessionId, SessionKey, Ttl};
 
@@ -13,7 +13,7 @@ use crate::{
     base::Base,
     changes::Changes,
     codec,
-    state::{Known, Link, Lookup, State},
+    state::{Link, State},
 };
 
 /// One session, as one request or one conversation uses it. Clones are cheap, and are the same handle: what one changes, the others see.
@@ -67,12 +67,11 @@ impl Session {
     /// [`SessionError::Decode`] if the value is no `T`, [`SessionError::Store`] if the session had to be loaded and could not be,
     /// [`SessionError::Gone`] if it is known to have ended.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
-        loop {
-            if let Lookup::Known(stored) = self.0.state.lock().stored(key)? {
-                return stored.map(|stored| codec::decode_stored(key, stored)).transpose();
-            }
-            self.load_now().await?;
-        }
+        self.look(Some(key), |state| {
+            let stored = state.stored(key)?;
+            stored.map(|stored| codec::decode_stored(key, stored)).transpose()
+        })
+        .await
     }
 
     /// Whether there is a value under `key`.
@@ -80,12 +79,7 @@ impl Session {
     /// # Errors
     /// As [`get`](Self::get), but for `Decode`.
     pub async fn contains(&self, key: &str) -> Result<bool> {
-        loop {
-            if let Lookup::Known(stored) = self.0.state.lock().stored(key)? {
-                return Ok(stored.is_some());
-            }
-            self.load_now().await?;
-        }
+        self.look(Some(key), |state| Ok(state.stored(key)?.is_some())).await
     }
 
     /// All keys with a value, ascending.
@@ -130,7 +124,7 @@ impl Session {
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         self.load().await?;
         let mut state = self.0.state.lock();
-        let Lookup::Known(stored) = state.stored(key)? else { return Ok(None) };
+        let stored = state.stored(key)?;
         let value = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
         if value.is_some() {
             state.changes.remove(key);
@@ -254,41 +248,63 @@ impl Session {
     /// [`SessionError::Store`]: the store could not be asked, or the session is damaged or of a newer format.
     /// [`SessionError::Gone`] if it was there and has ended.
     pub async fn load(&self) -> Result<bool> {
-        match self.0.state.lock().known()? {
-            Known::Live(live) => return Ok(live),
-            Known::NotYet(_) => {}
-        }
-        self.load_now().await
+        self.look(None, State::is_there).await
     }
 
-    /// As [`load`](Self::load), for those who know that it is not loaded.
-    async fn load_now(&self) -> Result<bool> {
-        // Nobody else, as a rule; then there is no queue to join, and the future stays small without a place in one.
-        let _turn = match self.0.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(_) => Box::pin(self.0.turn.lock()).await,
+    /// What `look` sees in the state, after the store was asked if that has to be: see [`State::unseen`].
+    async fn look<T>(&self, key: Option<&str>, look: impl FnOnce(&State) -> Result<T>) -> Result<T> {
+        let (turn, unseen) = {
+            let state = self.0.state.lock();
+            let Some(id) = state.unseen(key) else { return look(&state) };
+            // Nobody else has it, as a rule; then there is no queue to join, and nothing to look at again.
+            (self.0.turn.try_lock(), id.key())
         };
-        self.load_in_turn().await
+        if let Ok(_turn) = turn {
+            look(&*self.ask(unseen).await?)
+        } else {
+            // Boxed, so that there is no place for it in a future that seldom needs it.
+            let _turn = Box::pin(self.0.turn.lock()).await;
+            self.load_in_turn().await?;
+            look(&self.0.state.lock())
+        }
     }
 
     /// As [`load`](Self::load), for those who hold the turn.
     pub(crate) async fn load_in_turn(&self) -> Result<bool> {
-        let key = match self.0.state.lock().known()? {
-            Known::Live(live) => return Ok(live),
-            Known::NotYet(id) => id.key(),
+        let unseen = {
+            let state = self.0.state.lock();
+            let Some(id) = state.unseen(None) else { return state.is_there() };
+            id.key()
         };
+        self.ask(unseen).await?.is_there()
+    }
+
+    /// Asks the store for the session, which nobody has seen, and returns what is known then; for those who hold the turn.
+    async fn ask(&self, key: SessionKey) -> Result<MutexGuard<'_, State>> {
         let asked = Instant::now();
         let record = self.0.manager.store().read(&key).await?;
         self.take_in(key, record, asked)
     }
 
-    /// Takes note of what the store has shown under `key`. Apart from the question, so that none of it has a place in the future.
-    fn take_in(&self, key: SessionKey, record: Option<Record>, asked: Instant) -> Result<bool> {
-        let settings = self.0.manager.settings();
-        let base = record.map(|record| Base::of(record, asked)).transpose()?;
-        // Another node may have given it longer than this one allows.
-        let base = base.filter(|base| !settings.is_over(base.payload.meta()));
-        self.0.state.lock().found(key, base)
+    /// Takes note of what the store has shown. Apart from [`ask`](Self::ask), so that none of it has a place in the future.
+    fn take_in(
+        &self,
+        key: SessionKey,
+        record: Option<Record>,
+        asked: Instant,
+    ) -> Result<MutexGuard<'_, State>> {
+        let base = match record {
+            Some(record) => {
+                let base = Base::of(record, asked)?;
+                // Another node may have given it longer than this one allows.
+                let is_over = self.0.manager.settings().is_over(base.payload.meta());
+                (!is_over).then_some(base)
+            }
+            None => None,
+        };
+        let mut state = self.0.state.lock();
+        state.found(key, base);
+        Ok(state)
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) enum Link {
     /// Nothing is stored.
     Fresh,
     /// It was there when the store was last asked.
-    Live(Box<Live>),
+    Live(Live),
     /// It was there, but a rotation may or may not have taken it away.
     Unsure { id: SessionId, presented: bool },
     /// It was there, and has ended elsewhere.
@@ -42,7 +42,7 @@ pub(crate) struct Live {
     /// The client has it from an earlier request.
     pub(crate) presented: bool,
     pub(crate) key: SessionKey,
-    pub(crate) base: Base,
+    pub(crate) base: Box<Base>,
 }
 
 /// What one write is to change: all that is pending, or one key.
@@ -69,10 +69,10 @@ pub(crate) struct Prepared {
 
 impl Prepared {
     /// The session after this write, which was sent at `sent`.
-    pub(crate) fn into_base(self, before: Option<Owner>, sent: Instant) -> Base {
+    pub(crate) fn into_base(self, before: Option<Owner>, sent: Instant) -> Box<Base> {
         let Write { version, ttl, owner, .. } = self.write;
         let (owner, expires_at) = (owner.apply(before), later(sent, ttl.as_duration()));
-        Base { version, owner, payload: self.payload, expires_at }
+        Box::new(Base { version, owner, payload: self.payload, expires_at })
     }
 }
 
@@ -89,62 +89,64 @@ impl State {
     }
 
     /// Takes note of a newer state of the session that is live.
-    pub(crate) fn rebase(&mut self, base: Base) {
+    pub(crate) fn rebase(&mut self, base: Box<Base>) {
         if let Link::Live(live) = &mut self.link {
             live.base = base;
         }
     }
 
-    /// Takes note of what the store has shown under the key of a session that was not looked at before, and says whether it is there.
-    pub(crate) fn found(&mut self, key: SessionKey, base: Option<Base>) -> Result<bool> {
-        match (mem::replace(&mut self.link, Link::Fresh), base) {
-            (Link::Presented(id), Some(base)) => Ok(self.live(Live { id, presented: true, key, base })),
-            (Link::Unsure { id, presented }, Some(base)) => Ok(self.live(Live { id, presented, key, base })),
-            (Link::Unsure { .. }, None) => {
-                self.link = Link::Gone;
-                Err(self.gone())
+    /// Takes note of what the store has shown under the key of a session that was not [looked at](Self::unseen) before.
+    pub(crate) fn found(&mut self, key: SessionKey, base: Option<Box<Base>>) {
+        let (id, presented) = match mem::replace(&mut self.link, Link::Fresh) {
+            Link::Presented(id) => (id, true),
+            Link::Unsure { id, presented } => {
+                if base.is_none() {
+                    self.link = Link::Gone;
+                    return;
+                }
+                (id, presented)
             }
-            (Link::Presented(_), None) => {
-                self.changes.see(None);
-                Ok(false)
-            }
-            // Whoever asks the store holds the turn, so that nobody else can have found it.
-            (link @ (Link::Fresh | Link::Live(_) | Link::Gone), _) => {
+            // Whoever asks the store holds the turn, so that nobody else can have changed this.
+            link @ (Link::Fresh | Link::Live(_) | Link::Gone) => {
                 self.link = link;
-                Ok(matches!(self.link, Link::Live(_)))
+                return;
             }
+        };
+        self.changes.see(base.as_ref().map(|base| &base.payload));
+        if let Some(base) = base {
+            self.link = Link::Live(Live { id, presented, key, base });
         }
     }
 
-    fn live(&mut self, live: Live) -> bool {
-        self.changes.see(Some(&live.base.payload));
-        self.link = Link::Live(Box::new(live));
-        true
-    }
-
-    /// Whether the session is there, or that the store must be asked.
-    pub(crate) fn known(&self) -> Result<Known<'_>> {
+    /// The id that the store must be asked about before anybody can say what is under `key`, or, without one, whether the session is there.
+    pub(crate) fn unseen(&self, key: Option<&str>) -> Option<&SessionId> {
         match &self.link {
-            Link::Live(_) => Ok(Known::Live(true)),
-            Link::Fresh => Ok(Known::Live(false)),
-            Link::Gone => Err(self.gone()),
-            Link::Presented(id) | Link::Unsure { id, .. } => Ok(Known::NotYet(id)),
+            Link::Presented(id) | Link::Unsure { id, .. } => {
+                let is_pending = key.is_some_and(|key| self.changes.of(key).is_some());
+                (!is_pending).then_some(id)
+            }
+            Link::Fresh | Link::Live(_) | Link::Gone => None,
         }
     }
 
-    /// The value under `key`, or that the session must be loaded to know.
-    pub(crate) fn stored(&self, key: &str) -> Result<Lookup<'_>> {
+    /// Whether the session is there, as far as was [seen](Self::unseen).
+    pub(crate) fn is_there(&self) -> Result<bool> {
+        match &self.link {
+            Link::Live(_) => Ok(true),
+            Link::Gone => Err(self.gone()),
+            Link::Fresh | Link::Presented(_) | Link::Unsure { .. } => Ok(false),
+        }
+    }
+
+    /// The value under `key`, as far as was [seen](Self::unseen).
+    pub(crate) fn stored(&self, key: &str) -> Result<Option<Stored<'_>>> {
         if let Link::Gone = self.link {
             return Err(self.gone());
         }
         if let Some(pending) = self.changes.of(key) {
-            return Ok(Lookup::Known(pending));
+            return Ok(pending);
         }
-        Ok(match &self.link {
-            Link::Live(live) => Lookup::Known(live.base.payload.stored(key)),
-            Link::Fresh => Lookup::Known(None),
-            _ => Lookup::MustLoad,
-        })
+        Ok(self.base().and_then(|base| base.payload.stored(key)))
     }
 
     /// The next write on top of what is known.
@@ -216,20 +218,6 @@ fn merge<'a>(
     }
     merged.extend(old);
     merged
-}
-
-/// What is known about a session.
-pub(crate) enum Known<'a> {
-    /// Whether it is there.
-    Live(bool),
-    /// The store must be asked about this id.
-    NotYet(&'a SessionId),
-}
-
-/// What is known about a value.
-pub(crate) enum Lookup<'a> {
-    Known(Option<Stored<'a>>),
-    MustLoad,
 }
 
 impl State {

@@ -6,7 +6,7 @@ use crate::{
     Result, Saved, Session, SessionError, codec,
     commit::Sent,
     payload::Stored,
-    state::{Extra, Link, Lookup, Part, Prepared, State},
+    state::{Extra, Link, Part, Prepared, State},
 };
 
 impl Session {
@@ -105,17 +105,12 @@ impl Session {
         Err(SessionError::Contended { attempts: settings.max_attempts }.into())
     }
 
-    /// The current value, and up to which change of this handle it is.
+    /// The current value, and up to which change of this handle it is; for those who hold the turn and have loaded the session.
     fn current<T: DeserializeOwned>(&self, key: &str) -> Result<(Option<T>, u64)> {
         let state = self.handle().state.lock();
         let stamp = state.changes.stamp();
-        match state.stored(key)? {
-            Lookup::Known(stored) => {
-                Ok((stored.map(|stored| codec::decode_stored(key, stored)).transpose()?, stamp))
-            }
-            // The caller holds the turn and has loaded the session.
-            Lookup::MustLoad => Ok((None, stamp)),
-        }
+        let stored = state.stored(key)?;
+        Ok((stored.map(|stored| codec::decode_stored(key, stored)).transpose()?, stamp))
     }
 }
 

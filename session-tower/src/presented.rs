@@ -1,4 +1,5 @@
 use http::{HeaderMap, HeaderValue, header::COOKIE};
+use memchr::memchr_iter;
 use session_manager::session_core::SessionId;
 
 /// The id in a request's cookies, if it is one.
@@ -18,7 +19,12 @@ pub(crate) fn id(headers: &HeaderMap, name: &str) -> Option<SessionId> {
 
 /// The values of the cookies of this name. Other cookies may be as broken as they like.
 fn values<'a>(header: &'a HeaderValue, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    header.as_bytes().split(|byte| *byte == b';').filter_map(move |cookie| {
+    let bytes = header.as_bytes();
+    let ends = memchr_iter(b';', bytes).chain([bytes.len()]);
+    let mut begin = 0;
+    ends.filter_map(move |end| {
+        let cookie = bytes.get(begin..end)?;
+        begin = end + 1;
         let value = cookie.trim_ascii_start().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         Some(value.trim_ascii_end())
     })

@@ -63,6 +63,7 @@ impl Payload {
     ///
     /// # Errors
     /// [`PayloadError`]. Any bytes give a payload or an error, never a panic.
+    #[inline]
     pub fn decode(bytes: impl Into<Bytes>) -> Result<Self, PayloadError> {
         let bytes = bytes.into();
         let (header, body) = Header::open(&bytes)?;

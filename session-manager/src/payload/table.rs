@@ -80,6 +80,7 @@ fn varint_len(len: usize) -> usize {
 }
 
 /// Reads the body, which begins at `offset` of the payload.
+#[inline]
 pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), PayloadError> {
     let (meta, count, mut at) = read_meta(body)?;
     // A value takes at least three bytes, so that no number makes this reserve more than the payload is worth.
@@ -109,6 +110,7 @@ pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), Pay
 }
 
 /// Reads a [`MetaShape`] and the number that follows it as bincode would, which a test makes sure of. Returns also where the values begin.
+#[inline]
 fn read_meta(body: &[u8]) -> Result<(Meta, u64, usize), PayloadError> {
     let malformed = || PayloadError::Damaged("its first part is malformed");
     let mut bytes = Bytes { of: body, at: 0 };
