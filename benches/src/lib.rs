@@ -8,6 +8,7 @@
 pub mod args;
 pub mod callers;
 pub mod child;
+pub mod cpu_time;
 pub mod executor;
 pub mod keys;
 pub mod memory;

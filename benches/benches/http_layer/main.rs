@@ -3,20 +3,18 @@
 //! `cargo bench -p benches --bench http_layer -- [--quick] [--rounds N]`, and beside tower-sessions with `--features peers`
 //!
 //! The same handler of axum, which answers with a number: without any session, with the number in a session of `MemoryStore` (read, and not
-//! read), with a look-up by a cookie as one might write it by hand, and in tower-sessions' `MemoryStore`. Once called in the process, so that the difference is what the
+//! read), with a look-up by a cookie as one might write it by hand, and in tower-sessions' `MemoryStore`. Once called in the process, in processor time, so that the difference is what the
 //! layer costs, and once over loopback, by 32 clients with a connection each, which share the machine with the server.
 
 mod apps;
 mod client;
-
-use std::time::Instant;
 
 use axum::{
     Router,
     body::Body,
     http::{Request, header::COOKIE},
 };
-use benches::{args::Args, rounds::series, summary::Summary, table::Table};
+use benches::{args::Args, cpu_time, rounds::series, summary::Summary, table::Table};
 use tokio::{net::TcpListener, runtime::Builder};
 use tower::Service as _;
 
@@ -33,11 +31,13 @@ fn main() {
     let apps = runtime.block_on(apps::all());
     let numbers: Vec<usize> = (0..apps.len()).collect();
 
-    let calls = if quick { 5_000 } else { 100_000 };
+    let calls = if quick { 50_000 } else { 150_000 };
     let single = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let nanoseconds = series(rounds, &numbers, |&number| single.block_on(in_process(&apps[number], calls)));
-    let mut table =
-        Table::new("in the process, ns a request", &["", "all of it", "quartiles", "added", "quartiles"]);
+    let mut table = Table::new(
+        "in the process, ns of processor time a request",
+        &["", "all of it", "quartiles", "added", "quartiles"],
+    );
     for (app, measured) in apps.iter().zip(&nanoseconds) {
         let all = Summary::of(measured.clone());
         let added = measured.iter().zip(&nanoseconds[0]).map(|(this, bare)| this - bare).collect();
@@ -79,13 +79,13 @@ fn main() {
 
 async fn in_process(app: &App, calls: u32) -> f64 {
     let mut router = app.router.clone();
-    let begin = Instant::now();
+    let begin = cpu_time::of_this_thread();
     for _ in 0..calls {
         let request = Request::get("/").header(COOKIE, &app.cookie).body(Body::empty()).expect("a request");
         let response = router.call(request).await.expect("it cannot fail");
         assert!(response.status().is_success());
     }
-    begin.elapsed().as_secs_f64() * 1e9 / f64::from(calls)
+    (cpu_time::of_this_thread() - begin) * 1e9 / f64::from(calls)
 }
 
 async fn serve(router: Router) -> std::net::SocketAddr {
