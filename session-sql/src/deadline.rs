@@ -12,6 +12,11 @@ impl Deadline {
         Self(Instant::now() + patience)
     }
 
+    /// When it passes.
+    pub(crate) fn at(self) -> Instant {
+        self.0
+    }
+
     /// Waits for the way to the database. Nothing has been sent yet, so giving up, or being dropped, changes nothing.
     pub(crate) async fn wait<T>(
         self,

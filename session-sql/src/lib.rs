@@ -1,15 +1,19 @@
 #![doc = include_str!("../README.md")]
 
-#[cfg(feature = "sqlite")]
 mod chunk;
-#[cfg(feature = "sqlite")]
 mod deadline;
-#[cfg(feature = "sqlite")]
 mod events;
+#[cfg(feature = "postgres")]
+mod postgres;
+mod query;
+#[cfg(feature = "postgres")]
+mod server;
 #[cfg(feature = "sqlite")]
 mod sqlite;
-#[cfg(feature = "sqlite")]
 mod table;
 
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresStoreBuilder, SynchronousCommit};
+pub use session_batch::BatchSettings;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};
