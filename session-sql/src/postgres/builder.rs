@@ -88,7 +88,8 @@ impl PostgresStoreBuilder {
     }
 
     /// How long an operation may take, waiting included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least.
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least. Opening the store may take
+    /// ten seconds, whatever is set.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline.max(Duration::from_millis(10));
         self
@@ -210,8 +211,11 @@ impl PostgresStoreBuilder {
     }
 }
 
+/// How long opening a store may take at least: tables may have to be made, and others may be making them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(deadline, opening).await.unwrap_or_else(|_| {
+    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
         Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
     })
 }

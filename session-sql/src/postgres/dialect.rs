@@ -178,15 +178,9 @@ impl Dialect for Postgres {
         let query = sqlx::query(self.statements.delete_owner.clone())
             .bind(owner.as_str().as_bytes())
             .bind(except.map(bytes));
-        let (mut ended, mut moved) = (Vec::new(), false);
-        for row in query.fetch_all(connection).await? {
-            if row.try_get(1)? {
-                ended.push(key(&row)?);
-            } else {
-                // It was renamed after this statement had begun: it is ours now, and under a key that this statement does not see.
-                moved = true;
-            }
-        }
+        let (found, ended) = counted(&query.fetch_all(connection).await?)?;
+        // What is missing was renamed after this statement had begun: it is there, under a key that this statement does not see.
+        let moved = found > ended.len();
         Ok((ended, moved))
     }
 
@@ -208,8 +202,19 @@ impl Dialect for Postgres {
     async fn purge(&self, connection: &mut PgConnection, limit: usize) -> SqlResult<Purged> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = sqlx::query(self.statements.purge.clone()).bind(limit).fetch_all(connection).await?;
-        let freed = rows.iter().filter_map(|row| row.try_get::<Option<&[u8]>, _>(0).transpose());
-        let freed = freed.map(|bytes| found_key(bytes?)).collect::<SqlResult<_>>()?;
-        Ok(Purged { freed, looked_at: rows.len() })
+        let (looked_at, freed) = counted(&rows)?;
+        Ok(Purged { freed, looked_at })
     }
+}
+
+/// How many rows were found, and the keys of some of them.
+fn counted(rows: &[PgRow]) -> SqlResult<(usize, Vec<SessionKey>)> {
+    let (mut found, mut keys) = (0, Vec::with_capacity(rows.len()));
+    for row in rows {
+        match row.try_get(0)? {
+            Some(bytes) => keys.push(found_key(bytes)?),
+            None => found = usize::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default(),
+        }
+    }
+    Ok((found, keys))
 }

@@ -52,10 +52,11 @@ pub(super) struct Statements {
     pub(super) make_way: SqlStr,
     pub(super) list_owner: SqlStr,
     pub(super) count_owner: SqlStr,
-    /// Parameters: owner, key to spare. Returns keys, and whether they were deleted.
+    /// Parameters: owner, key to spare. Returns how many were found, and the keys that were deleted.
     pub(super) delete_owner: SqlStr,
     pub(super) page: SqlStr,
     pub(super) count: SqlStr,
+    /// Parameter: how many. Returns how many were found, and the keys of those that had expired.
     pub(super) purge: SqlStr,
 }
 
@@ -69,7 +70,7 @@ const RECORD: &str = "c.k, c.v, date_part('epoch', c.e - clock_timestamp()), c.o
 
 /// The present as `b` has it.
 fn moment() -> String {
-    format!("(date_part('epoch', clock_timestamp()) * 1000)::bigint << {ITEM_BITS}")
+    format!("((date_part('epoch', clock_timestamp()) * 1000)::bigint << {ITEM_BITS})")
 }
 
 /// Whether a row is a record of this release, whole.
@@ -137,23 +138,23 @@ impl Statements {
             // The rows are locked first, in the order of their keys, and judged as they are then. A touch that prolongs needs not be told of.
             touch: sql(format!(
                 "WITH l AS MATERIALIZED (
-                    SELECT c.k, c.v, c.e, {ours_c} AS ours FROM {table} AS c WHERE c.k = ANY($1) ORDER BY c.k FOR UPDATE
+                    SELECT c.k, c.e, {ours_c} AS ours, i.t FROM unnest($1::bytea[], $2::bigint[]) AS i (k, t)
+                    JOIN {table} AS c ON c.k = i.k ORDER BY c.k FOR UPDATE OF c
                 ), w AS (
                     UPDATE {table} AS c SET e = {expiry}
-                    FROM l JOIN unnest($1::bytea[], $2::bigint[]) AS i (k, t) ON i.k = l.k
-                    WHERE c.k = l.k AND l.ours AND l.e > clock_timestamp()
+                    FROM l WHERE c.k = l.k AND l.ours AND l.e > clock_timestamp()
                     RETURNING c.k, c.v, CASE WHEN c.e < l.e THEN {CHANGED} ELSE 0 END AS kind
                 ), {tell}
                 SELECT w.k FROM w, n",
-                expiry = from_now("i.t"),
+                expiry = from_now("l.t"),
             )),
             delete: sql(format!(
                 "WITH l AS MATERIALIZED (
-                    SELECT c.k, c.v, c.e, {ours_c} AS ours FROM {table} AS c WHERE c.k = ANY($1) ORDER BY c.k FOR UPDATE
+                    SELECT c.k, c.v, c.e, {ours_c} AS ours, i.v AS expected FROM unnest($1::bytea[], $2::bytea[]) AS i (k, v)
+                    JOIN {table} AS c ON c.k = i.k ORDER BY c.k FOR UPDATE OF c
                 ), w AS (
-                    DELETE FROM {table} AS c USING l JOIN unnest($1::bytea[], $2::bytea[]) AS i (k, v) ON i.k = l.k
-                    WHERE c.k = l.k AND CASE WHEN l.ours
-                        THEN l.e > clock_timestamp() AND (i.v IS NULL OR i.v = l.v) ELSE i.v IS NULL END
+                    DELETE FROM {table} AS c USING l WHERE c.k = l.k AND CASE WHEN l.ours
+                        THEN l.e > clock_timestamp() AND (l.expected IS NULL OR l.expected = l.v) ELSE l.expected IS NULL END
                     RETURNING c.k, {no_version} AS v, {DELETED} AS kind
                 ), {tell}
                 SELECT w.k FROM w, n"
@@ -181,7 +182,7 @@ impl Statements {
                     DELETE FROM {table} AS c USING l WHERE c.k = l.k
                     RETURNING c.k, {no_version} AS v, {DELETED} AS kind
                 ), {tell}
-                SELECT l.k, w.k IS NOT NULL FROM l LEFT JOIN w ON w.k = l.k, n"
+                SELECT NULL::bytea, count(*) FROM l UNION ALL SELECT w.k, n.told FROM w, n"
             )),
             page: sql(format!("SELECT {RECORD} FROM {table} AS c WHERE c.k > $1 AND {live_c} ORDER BY c.k LIMIT $2")),
             count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > now()")),
@@ -200,7 +201,7 @@ impl Statements {
                     DELETE FROM {table} AS c USING l WHERE c.k = l.k AND l.over
                     RETURNING c.k, {no_version} AS v, {EXPIRED} AS kind
                 ), {tell}
-                SELECT w.k FROM l LEFT JOIN w ON w.k = l.k, n",
+                SELECT NULL::bytea, count(*) FROM l UNION ALL SELECT w.k, n.told FROM w, n",
                 due_at = format_args!(
                     "CASE WHEN isfinite(l.e) THEN (date_part('epoch', l.e) * 1000)::bigint << {ITEM_BITS} ELSE 0 END"
                 ),
