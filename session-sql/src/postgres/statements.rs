@@ -40,7 +40,7 @@ pub(super) struct Statements {
     /// Parameter: keys. Returns what is live, and what is not ours.
     pub(super) read: SqlStr,
     /// Parameters, an array for each but the fifth: keys, versions, ttls, codes, the expected versions (one behind the other, sixteen bytes for each item), new
-    /// owners, data. Returns the keys that were written.
+    /// owners, data. Returns the keys that were written, and the records that were under the others when it began.
     pub(super) write: SqlStr,
     /// Parameters: keys and ttls. Returns the keys that were touched.
     pub(super) touch: SqlStr,
@@ -108,8 +108,9 @@ impl Statements {
             read: sql(format!(
                 "SELECT {RECORD} FROM {table} AS c WHERE c.k = ANY($1) AND (c.e > clock_timestamp() OR NOT {ours_c})"
             )),
-            // One statement for all: it locks each row in the order of the keys, judges it as it then is, and replaces it or not. A write that expects a
-            // version is not tried where nothing is; if what is there is deleted at just that moment, it leaves a row that has expired long ago.
+            // One statement for all. What cannot succeed as things stand when it begins is not tried, so that a conflict locks nothing, writes nothing and
+            // waits for no disk. For all others, it locks each row in the order of the keys, judges it as it then is, and replaces it or not. If what
+            // a write expects is deleted at just that moment, it leaves a row that has expired long ago.
             write: sql(format!(
                 "WITH w AS (
                     INSERT INTO {table} AS c (k, v, e, b, o, f, n, d)
@@ -120,7 +121,11 @@ impl Statements {
                         i.o, {FORMAT}, octet_length(i.d), i.d
                     FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::smallint[], $6::bytea[], $7::bytea[])
                         WITH ORDINALITY AS i (k, v, t, w, o, d, number)
-                    WHERE i.w & 3 <> {WHEN_VERSION} OR (SELECT true FROM {table} AS x WHERE x.k = i.k)
+                    WHERE CASE i.w & 3
+                        WHEN {WHEN_ABSENT} THEN (SELECT x.e > clock_timestamp() AND {ours_x} FROM {table} AS x WHERE x.k = i.k) IS NOT TRUE
+                        WHEN {WHEN_VERSION} THEN (SELECT x.v = {item_expected} FROM {table} AS x WHERE x.k = i.k)
+                        ELSE true
+                    END
                     ORDER BY i.k
                     ON CONFLICT (k) DO UPDATE SET v = excluded.v, e = {new_expiry}, f = excluded.f, n = excluded.n, d = excluded.d,
                         o = CASE WHEN {code} & {KEEP_OWNER} = 0 THEN excluded.o WHEN {live_c} THEN c.o END
@@ -131,8 +136,16 @@ impl Statements {
                     END
                     RETURNING c.k, c.v, CASE WHEN isfinite(c.e) THEN {CHANGED} ELSE 0 END AS kind
                 ), {tell}
-                SELECT w.k FROM w, n WHERE w.kind > 0",
+                SELECT w.k, NULL::bytea, n.told::double precision, NULL::bytea, NULL::smallint, NULL::integer, NULL::bytea
+                FROM w, n WHERE w.kind > 0
+                UNION ALL
+                SELECT {RECORD} FROM {table} AS c
+                WHERE (SELECT count(*) FROM w WHERE w.kind > 0) < cardinality($1) AND c.k = ANY($1)
+                    AND (c.e > clock_timestamp() OR NOT {ours_c})
+                    AND c.k NOT IN (SELECT w.k FROM w WHERE w.kind > 0)",
                 expiry = from_now("i.t"),
+                item_expected = "substr($5::bytea, 1 + 16 * (i.number - 1)::int, 16)",
+                ours_x = ours("x"),
                 new_expiry = from_now(&ttl),
             )),
             // The rows are locked first, in the order of their keys, and judged as they are then. A touch that prolongs needs not be told of.

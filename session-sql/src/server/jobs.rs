@@ -66,13 +66,26 @@ impl<D: Dialect> Job<D> for Write {
         for item in items.iter().filter(|item| written.keys.contains(&item.key)) {
             core.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
         }
-        let mut found = match written.found {
-            Some(found) => found,
-            None => {
-                let others = items.iter().map(|item| item.key).filter(|key| !written.keys.contains(key));
-                look(core, connection, &others.collect::<Vec<_>>()).await?
+        let mut found = written.found;
+        let is_unclear = |item: &&WriteItem| {
+            if written.keys.contains(&item.key) {
+                return false;
+            }
+            let seen = found.get(&item.key).map(|found| found.as_ref().map(|record| record.version));
+            match (item.when, seen) {
+                (_, Some(Err(_))) => false,
+                (_, Some(Ok(version))) if version == item.write.version => false,
+                // What was seen does not explain that it was not written: it has changed since.
+                (When::Version(expected), Some(Ok(version))) => version == expected,
+                (When::Version(_), None) | (When::Absent, Some(Ok(_))) => false,
+                (When::Absent, None) | (When::Any, _) => true,
             }
         };
+        let unclear: Vec<SessionKey> = items.iter().filter(is_unclear).map(|item| item.key).collect();
+        for key in &unclear {
+            found.remove(key);
+        }
+        found.extend(look(core, connection, &unclear).await?);
         let outcome = |item: &WriteItem| {
             if written.keys.contains(&item.key) {
                 return Ok(WriteOutcome::Written);
