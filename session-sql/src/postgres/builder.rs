@@ -18,6 +18,7 @@ use super::{
     url,
 };
 use crate::{
+    chunk::MAX_BYTES,
     server::{Connections, Core, Direct, Meaning, Settings, purge},
     table::Table,
 };
@@ -275,6 +276,7 @@ fn start(settings: Settings, dialect: Postgres, connections: Connections<Postgre
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
         max_data_len: settings.max_data_len,
+        batch_bytes: MAX_BYTES,
     });
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);

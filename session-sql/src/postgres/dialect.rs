@@ -104,15 +104,15 @@ impl Dialect for Postgres {
             .bind(expected)
             .bind(items.iter().map(|item| new_owner(&item.write.owner)).collect::<Vec<_>>())
             .bind(items.iter().map(|item| &item.write.data[..]).collect::<Vec<_>>());
-        let mut written = Written::default();
+        let (mut keys, mut found) = (HashSet::new(), Found::new());
         for row in query.fetch_all(connection).await? {
             if row.try_get::<Option<&[u8]>, _>(1)?.is_none() {
-                written.keys.insert(key(&row)?);
+                keys.insert(key(&row)?);
             } else {
-                written.found.extend([record(Operation::Write, &row)?]);
+                found.extend([record(Operation::Write, &row)?]);
             }
         }
-        Ok(written)
+        Ok(Written { keys, found: Some(found) })
     }
 
     async fn touch(&self, connection: &mut PgConnection, items: &[TouchItem]) -> SqlResult<HashSet<SessionKey>> {

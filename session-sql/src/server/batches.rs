@@ -50,18 +50,18 @@ impl<D: Dialect> Core<D> {
             }
         }
         let part = |numbers: &[usize]| Write(numbers.iter().map(|&number| items[number].clone()).collect());
-        outcomes.extend(self.in_parts(parts(good), part).await);
+        outcomes.extend(self.in_parts(parts(good, self.batch_bytes), part).await);
         in_order(outcomes)
     }
 
     pub(crate) async fn touch_many(self: &Arc<Self>, items: &[TouchItem]) -> Vec<Result<bool>> {
-        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)));
+        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)), self.batch_bytes);
         let part = |numbers: &[usize]| Touch(numbers.iter().map(|&number| items[number]).collect());
         in_order(self.in_parts(parts, part).await)
     }
 
     pub(crate) async fn delete_many(self: &Arc<Self>, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)));
+        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)), self.batch_bytes);
         let part = |numbers: &[usize]| Delete(numbers.iter().map(|&number| items[number]).collect());
         in_order(self.in_parts(parts, part).await)
     }

@@ -22,6 +22,8 @@ pub(crate) struct Core<D: Dialect> {
     pub(crate) closed: watch::Sender<bool>,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
+    /// About the most bytes of data in one statement.
+    pub(crate) batch_bytes: usize,
 }
 
 /// Something that is asked or changed on one connection, as a whole or not at all.

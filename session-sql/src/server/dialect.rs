@@ -91,8 +91,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) keys: HashSet<SessionKey>,
-    /// What was live, or not ours, under the other keys as the statement saw them first. It may have locked some later, and judged them then.
-    pub(crate) found: Found,
+    /// What was live, or not ours, under the other keys as the statement saw them first, if it tells. It may have locked some later, and judged
+    /// them then.
+    pub(crate) found: Option<Found>,
 }
 
 /// What a purge found.

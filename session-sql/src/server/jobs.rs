@@ -66,13 +66,15 @@ impl<D: Dialect> Job<D> for Write {
         for item in items.iter().filter(|item| written.keys.contains(&item.key)) {
             core.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
         }
-        let mut found = written.found;
+        let told = written.found.is_some();
+        let mut found = written.found.unwrap_or_default();
         let is_unclear = |item: &&WriteItem| {
             if written.keys.contains(&item.key) {
                 return false;
             }
             let seen = found.get(&item.key).map(|found| found.as_ref().map(|record| record.version));
             match (item.when, seen) {
+                _ if !told => true,
                 (_, Some(Err(_))) => false,
                 (_, Some(Ok(version))) if version == item.write.version => false,
                 // What was seen does not explain that it was not written: it has changed since.
