@@ -13,6 +13,7 @@ impl Deadline {
     }
 
     /// When it passes.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn at(self) -> Instant {
         self.0
     }
@@ -28,6 +29,7 @@ impl Deadline {
         })
     }
 
+    #[cfg(feature = "sqlite")]
     /// Waits for the answer to a question. Giving up changes nothing, because a question does not.
     pub(crate) async fn ask<T>(
         self,
@@ -39,6 +41,7 @@ impl Deadline {
         })
     }
 
+    #[cfg(feature = "sqlite")]
     /// Carries out a change on a task of its own, so that a caller that is dropped or gives up leaves nothing half done: the change
     /// then goes on alone, and is reported to listeners when it is made.
     pub(crate) async fn change<T: Send + 'static>(

@@ -50,7 +50,8 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         1146 => refused(ErrorKind::Config, "the table is missing; was it dropped?"),
         1054 => refused(ErrorKind::Config, "a column is missing; was the table changed by hand?"),
         126 | 127 | 1034 | 1712 => refused(ErrorKind::Corrupt, "the server found damaged data"),
-        _ => refused(ErrorKind::Internal, "the server refused the statement"),
+        1461 => refused(unavailable, "the server holds no more prepared statements; raise its max_prepared_stmt_count"),
+        number => refused(ErrorKind::Internal, &format!("the server refused the statement with error {number}")),
     }
 }
 

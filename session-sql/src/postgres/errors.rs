@@ -51,7 +51,7 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             // While a connection is made, nothing was sent.
             Meaning::Lost { by_server: fatal && !connecting }
         }
-        _ => refused(ErrorKind::Internal, "the server refused the statement"),
+        code => refused(ErrorKind::Internal, &format!("the server refused the statement with error {code}")),
     }
 }
 
