@@ -60,9 +60,10 @@ impl Names {
 ) ENGINE = InnoDB"
             ),
             format!("INSERT IGNORE INTO {schema_table} (name, version, identity) VALUES ('{name}', 0, UUID())"),
+            // Rows have a number of their own, so that a rename keeps the row. It is not an AUTO_INCREMENT, whose lock makes batches wait for each other.
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (
-    i BIGINT UNSIGNED NOT NULL AUTO_INCREMENT PRIMARY KEY,
+    i BIGINT UNSIGNED NOT NULL PRIMARY KEY,
     k VARBINARY(33) NOT NULL,
     v VARBINARY(16) NOT NULL,
     e DATETIME(6) NOT NULL,
@@ -222,7 +223,7 @@ async fn check_rights(connection: &mut MySqlConnection, names: &Names) -> Result
     let table = names.table();
     for probe in [
         format!("SELECT k FROM {table} LIMIT 0"),
-        format!("INSERT INTO {table} (k, v, e, b, f, n, d) SELECT k, v, e, b, f, n, d FROM {table} WHERE FALSE"),
+        format!("INSERT INTO {table} (i, k, v, e, b, f, n, d) SELECT i, k, v, e, b, f, n, d FROM {table} WHERE FALSE"),
         format!("UPDATE {table} SET n = n WHERE FALSE"),
         format!("DELETE FROM {table} WHERE FALSE"),
     ] {

@@ -213,8 +213,8 @@ fn write(table: &str, size: usize) -> String {
     let (live_x, ours, live) = (live("x"), ours(table), live(table));
     let written = |new: &str, old: &str| format!("IF({table}.v = i.v, {new}, {table}.{old})");
     format!(
-        "INSERT INTO {table} (k, v, e, b, o, f, n, d)
-        SELECT i.k, i.v, IF(i.w & 3 = {WHEN_VERSION}, {NEVER}, {expiry}),
+        "INSERT INTO {table} (i, k, v, e, b, o, f, n, d)
+        SELECT UUID_SHORT(), i.k, i.v, IF(i.w & 3 = {WHEN_VERSION}, {NEVER}, {expiry}),
             IF(i.w & 3 = {WHEN_VERSION}, 0, {moment} + LEAST(i.t, {LONGEST_WAIT})), i.o, {FORMAT}, LENGTH(i.d), i.d
         FROM {rows} AS i
         WHERE i.k IS NOT NULL AND CASE i.w & 3
@@ -224,14 +224,14 @@ fn write(table: &str, size: usize) -> String {
         END
         ORDER BY i.k
         ON DUPLICATE KEY UPDATE
-            o = IF(i.w & {KEEP_OWNER}, IF({live}, {table}.o, NULL), IF({holds}, i.o, {table}.o)),
+            o = IF({holds}, IF(i.w & {KEEP_OWNER}, IF({live}, {table}.o, NULL), i.o), {table}.o),
             v = IF({holds}, i.v, {table}.v),
             e = {new_e}, f = {new_f}, n = {new_n}, d = {new_d}",
         expiry = from_now("i.t"),
         moment = moment(),
         rows = rows(&["k", "v", "t", "w", "x", "o", "d"], size),
         holds = format_args!(
-            "CASE i.w & 3 WHEN {WHEN_ABSENT} THEN {ours} AND {table}.e <= {NOW}
+            "{table}.k = i.k AND CASE i.w & 3 WHEN {WHEN_ABSENT} THEN {ours} AND {table}.e <= {NOW}
                 WHEN {WHEN_VERSION} THEN {table}.v = i.x AND {table}.v <> i.v AND {live}
                 ELSE NOT ({table}.v = i.v AND {live}) END"
         ),
