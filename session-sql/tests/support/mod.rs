@@ -3,6 +3,8 @@
 #![allow(dead_code)]
 
 pub(crate) mod broken;
+#[cfg(all(feature = "postgres", feature = "mysql"))]
+pub(crate) mod lab;
 pub(crate) mod once;
 
 use tokio::runtime::{Builder, Runtime};
