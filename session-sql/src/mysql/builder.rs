@@ -228,6 +228,7 @@ fn start(
     let core = Arc::new(Core {
         dialect,
         connections,
+        replica: None,
         events: Some(events_of(&prepared.identity, settings.watch_capacity)),
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
@@ -237,5 +238,5 @@ fn start(
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);
     }
-    Ok(MySqlStore { gathered: Batched::new(Direct(core), settings.batching)? })
+    Ok(MySqlStore { gathered: Batched::new(Direct { core, stale: false }, settings.batching)? })
 }

@@ -60,7 +60,7 @@ front!(MySqlStore);
 #[async_trait]
 impl Watch for Direct<MySql> {
     async fn subscribe(&self) -> Result<EventStream> {
-        let core = &self.0;
+        let core = &self.core;
         match &core.events {
             Some(events) if !*core.closed.borrow() => Ok(events.subscribe(core.closed.subscribe())),
             _ => Err(closed(Operation::Watch)),

@@ -10,7 +10,7 @@ use tokio::{sync::watch, time::timeout};
 
 use super::{
     dialect::Postgres,
-    errors::meaning,
+    errors::{config, meaning},
     listening::Listening,
     schema::{self, Names},
     statements::{Statements, sql},
@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     chunk::MAX_BYTES,
-    server::{Connections, Core, Direct, Meaning, Settings, purge},
+    server::{
+        Connections, Core, Direct, Meaning, Settings, purge,
+        replica::{Replica, look_after},
+    },
     table::Table,
 };
 
@@ -66,6 +69,8 @@ pub struct PostgresStoreBuilder {
     schema: Option<String>,
     synchronous_commit: SynchronousCommit,
     unlogged: bool,
+    replica: Option<(String, Duration)>,
+    stale_reads: bool,
 }
 
 impl PostgresStoreBuilder {
@@ -134,6 +139,23 @@ impl PostgresStoreBuilder {
         self
     }
 
+    /// A streaming replica, by its URL, for reads that may be stale by `max_lag`: those of [`PostgresStore::read_stale`], and all if
+    /// [`stale_reads`](Self::stale_reads) is on.
+    ///
+    /// A session that was changed through this store is read from the primary until the replica shows the change. So is everything while the replica is down,
+    /// cut off, or further behind than `max_lag`, which the store asks both servers several times in that time. Writes and their conditions never look at the
+    /// replica. None unless set.
+    pub fn replica(mut self, url: impl Into<String>, max_lag: Duration) -> Self {
+        self.replica = Some((url.into(), max_lag));
+        self
+    }
+
+    /// Whether all reads of this store may come from the [replica](Self::replica). Off unless set.
+    pub fn stale_reads(mut self, stale: bool) -> Self {
+        self.stale_reads = stale;
+        self
+    }
+
     /// Whether connecting makes and renews the tables where needed, which takes a user who may. With `false` it only checks them, and says
     /// what is missing. On unless set.
     pub fn migrate(mut self, migrate: bool) -> Self {
@@ -169,6 +191,7 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// Those of [`PostgresStore::connect`].
     pub async fn connect_with(self, options: PgConnectOptions) -> Result<PostgresStore> {
+        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
         let (settings, names, synchronous_commit) = self.checked()?;
         let options = options.disable_statement_logging();
         within(settings.deadline, async {
@@ -178,7 +201,7 @@ impl PostgresStoreBuilder {
             let listener = listener.connect_lazy_with(options.clone());
             let dialect = prepare(&mut connection, &settings, &names, options, setup, listener).await?;
             connection.close().await.map_err(broken)?;
-            start(settings.clone(), dialect, Connections::own(settings.connections))
+            start(settings.clone(), dialect, Connections::own(settings.connections), replica, stale)
         })
         .await
     }
@@ -189,6 +212,7 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// Those of [`PostgresStore::from_pool`].
     pub async fn from_pool(self, pool: PgPool) -> Result<PostgresStore> {
+        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
         let (settings, names, _) = self.checked()?;
         within(settings.deadline, async {
             let mut connection = pool.acquire().await.map_err(broken)?;
@@ -196,13 +220,22 @@ impl PostgresStoreBuilder {
             let setup = sql(String::new());
             let dialect = prepare(&mut connection, &settings, &names, options, setup, pool.clone()).await?;
             drop(connection);
-            start(settings.clone(), dialect, Connections::Pool(pool))
+            start(settings.clone(), dialect, Connections::Pool(pool), replica, stale)
         })
         .await
     }
 
+    /// Where the replica is, and how far it may be behind.
+    fn parsed_replica(&self) -> Result<Option<(PgConnectOptions, Duration)>> {
+        let Some((url, max_lag)) = &self.replica else { return Ok(None) };
+        let options = url.parse::<PgConnectOptions>();
+        // The driver's text could repeat a part of the URL.
+        let options = options.map_err(|_| config("the URL of the replica cannot be read"))?;
+        Ok(Some((options.disable_statement_logging(), *max_lag)))
+    }
+
     fn checked(self) -> Result<(Settings, Names, SynchronousCommit)> {
-        let Self { mut settings, table, schema, synchronous_commit, unlogged } = self;
+        let Self { mut settings, table, schema, synchronous_commit, unlogged, replica: _, stale_reads: _ } = self;
         if let Some(table) = table {
             settings.table = Table::new(&table)?;
         }
@@ -268,10 +301,23 @@ async fn prepare(
     Ok(Postgres { options, setup, statements, listening })
 }
 
-fn start(settings: Settings, dialect: Postgres, connections: Connections<Postgres>) -> Result<PostgresStore> {
+fn start(
+    settings: Settings,
+    dialect: Postgres,
+    connections: Connections<Postgres>,
+    replica: Option<(PgConnectOptions, Duration)>,
+    stale: bool,
+) -> Result<PostgresStore> {
+    let replica = replica.map(|(options, max_lag)| Replica {
+        dialect: dialect.on_replica(options, setup(&settings, SynchronousCommit::Unset)),
+        connections: Connections::own(settings.connections),
+        max_lag,
+        state: parking_lot::Mutex::default(),
+    });
     let core = Arc::new(Core {
         dialect,
         connections,
+        replica,
         events: None,
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
@@ -281,5 +327,10 @@ fn start(settings: Settings, dialect: Postgres, connections: Connections<Postgre
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);
     }
-    Ok(PostgresStore { gathered: Batched::new(Direct(core), settings.batching)? })
+    look_after(&core);
+    let direct = |stale| Direct { core: Arc::clone(&core), stale };
+    Ok(PostgresStore {
+        gathered: Batched::new(direct(stale), settings.batching)?,
+        stale: Batched::new(direct(true), settings.batching)?,
+    })
 }

@@ -22,7 +22,14 @@ pub(crate) struct Postgres {
     pub(super) listening: Listening,
 }
 
-pub(super) fn key(row: &PgRow) -> SqlResult<SessionKey> {
+impl Postgres {
+    /// The same tables on another server.
+    pub(super) fn on_replica(&self, options: PgConnectOptions, setup: sqlx::SqlStr) -> Self {
+        Self { options, setup, statements: self.statements.clone(), listening: self.listening.again() }
+    }
+}
+
+fn key(row: &PgRow) -> SqlResult<SessionKey> {
     found_key(row.try_get(0)?)
 }
 
@@ -73,6 +80,16 @@ impl Dialect for Postgres {
 
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         meaning(operation, error)
+    }
+
+    async fn place(&self, connection: &mut PgConnection) -> SqlResult<Option<String>> {
+        sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(connection).await
+    }
+
+    async fn has_reached(&self, connection: &mut PgConnection, place: &str) -> SqlResult<bool> {
+        // A server that is no replica any more shows nothing of the primary.
+        let reached = "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AND pg_is_in_recovery()";
+        sqlx::query_scalar(reached).bind(place).fetch_one(connection).await
     }
 
     async fn read(&self, connection: &mut PgConnection, keys: &[SessionKey]) -> SqlResult<Found> {

@@ -78,6 +78,18 @@ impl Job<Postgres> for SwitchOn {
 }
 
 impl Listening {
+    /// The same, without listeners.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            pool: self.pool.clone(),
+            channel: self.channel.clone(),
+            capacity: self.capacity,
+            switch_on: self.switch_on.clone(),
+            wait_for_writers: self.wait_for_writers.clone(),
+            ear: Mutex::default(),
+        }
+    }
+
     fn ear(&self, deadline: Duration) -> Arc<Ear> {
         let mut place = self.ear.lock();
         if let Some(ear) = place.upgrade() {
@@ -98,7 +110,7 @@ impl Listening {
 impl Watch for Direct<Postgres> {
     async fn subscribe(&self) -> Result<EventStream> {
         let operation = Operation::Watch;
-        let core = &self.0;
+        let core = &self.core;
         core.run(SwitchOn).await?;
         let ear = core.dialect.listening.ear(core.deadline);
         let events = ear.events.subscribe();

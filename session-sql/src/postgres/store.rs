@@ -1,5 +1,5 @@
 use session_batch::Batched;
-use session_core::Result;
+use session_core::{Record, Result, SessionKey, SessionStore as _};
 use sqlx::PgPool;
 
 use super::{builder::PostgresStoreBuilder, dialect::Postgres};
@@ -28,6 +28,8 @@ use crate::server::{Direct, front};
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
     pub(super) gathered: Batched<Direct<Postgres>>,
+    /// The same, but for reads that may come from the replica.
+    pub(super) stale: Batched<Direct<Postgres>>,
 }
 
 impl PostgresStore {
@@ -48,6 +50,15 @@ impl PostgresStore {
     /// Those of [`connect`](Self::connect), and [`Config`](session_core::ErrorKind::Config) if the pool's connections have settings that the store cannot work with.
     pub async fn from_pool(pool: PgPool) -> Result<Self> {
         Self::builder().from_pool(pool).await
+    }
+
+    /// The live record under `key` as the [replica](PostgresStoreBuilder::replica) shows it, which may be stale by the `max_lag` that was set there: for
+    /// pages that show and do not decide. Without a replica, this is [`read`](session_core::SessionStore::read).
+    ///
+    /// # Errors
+    /// Those of [`read`](session_core::SessionStore::read). A replica that fails is none: the primary is read instead.
+    pub async fn read_stale(&self, key: &SessionKey) -> Result<Option<Record>> {
+        self.stale.read(key).await
     }
 
     /// Settings for a store.

@@ -50,20 +50,31 @@ impl<D: Dialect> Core<D> {
             }
         }
         let part = |numbers: &[usize]| Write(numbers.iter().map(|&number| items[number].clone()).collect());
+        let keys = || items.iter().map(|item| item.key);
+        self.changing(keys());
         outcomes.extend(self.in_parts(parts(good, self.batch_bytes), part).await);
+        self.changed(keys());
         in_order(outcomes)
     }
 
     pub(crate) async fn touch_many(self: &Arc<Self>, items: &[TouchItem]) -> Vec<Result<bool>> {
         let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)), self.batch_bytes);
         let part = |numbers: &[usize]| Touch(numbers.iter().map(|&number| items[number]).collect());
-        in_order(self.in_parts(parts, part).await)
+        let keys = || items.iter().map(|item| item.key);
+        self.changing(keys());
+        let outcomes = in_order(self.in_parts(parts, part).await);
+        self.changed(keys());
+        outcomes
     }
 
     pub(crate) async fn delete_many(self: &Arc<Self>, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
         let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)), self.batch_bytes);
         let part = |numbers: &[usize]| Delete(numbers.iter().map(|&number| items[number]).collect());
-        in_order(self.in_parts(parts, part).await)
+        let keys = || items.iter().map(|item| item.key);
+        self.changing(keys());
+        let outcomes = in_order(self.in_parts(parts, part).await);
+        self.changed(keys());
+        outcomes
     }
 
     /// Does a batch part by part. After a part that found no answer, the rest is not tried: it would only wait, too. A part that was refused

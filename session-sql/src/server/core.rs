@@ -7,6 +7,7 @@ use tokio::{
 };
 
 use super::{
+    replica::Replica,
     connections::{Connections, Lease},
     dialect::{Connection, Dialect, Meaning, SqlResult},
 };
@@ -17,6 +18,7 @@ use crate::{deadline::Deadline, events::Events};
 pub(crate) struct Core<D: Dialect> {
     pub(crate) dialect: D,
     pub(crate) connections: Connections<D>,
+    pub(crate) replica: Option<Replica<D>>,
     /// The listeners of this process, where the server has no way to tell them.
     pub(crate) events: Option<Arc<Events>>,
     pub(crate) closed: watch::Sender<bool>,

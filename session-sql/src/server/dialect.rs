@@ -28,6 +28,18 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// What an error of the driver means.
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning;
 
+    /// How far the primary is in the history of its changes; `None` if that is not known here.
+    fn place(&self, connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<Option<String>>> + Send {
+        let _ = connection;
+        async { Ok(None) }
+    }
+
+    /// Whether a replica shows everything up to that place.
+    fn has_reached(&self, connection: &mut Connection<Self>, place: &str) -> impl Future<Output = SqlResult<bool>> + Send {
+        let _ = (connection, place);
+        async { Ok(false) }
+    }
+
     /// What is live under the keys, and what is not ours.
     fn read(&self, connection: &mut Connection<Self>, keys: &[SessionKey]) -> impl Future<Output = SqlResult<Found>> + Send;
 

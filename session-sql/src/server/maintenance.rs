@@ -43,7 +43,7 @@ impl<D: Dialect> Maintenance for Direct<D> {
                 key.as_bytes().to_vec()
             }
         };
-        let rows = self.0.run(Paging { after, limit }).await?;
+        let rows = self.core.run(Paging { after, limit }).await?;
         let last = rows.last().map(|(key, _)| *key).filter(|_| rows.len() == limit);
         let next = last.map(|key| Cursor::new(key.as_bytes().to_vec()));
         let records = rows.into_iter().filter_map(|(key, record)| Some((key, record.ok()?))).collect();
@@ -51,14 +51,14 @@ impl<D: Dialect> Maintenance for Direct<D> {
     }
 
     async fn count(&self) -> Result<u64> {
-        number(Operation::Count, self.0.run(Count).await?)
+        number(Operation::Count, self.core.run(Count).await?)
     }
 
     async fn purge_expired(&self, limit: usize) -> Result<u64> {
         let (mut freed, limit) = (0, limit.max(1));
         while freed < limit {
             let wanted = (limit - freed).min(MAX_PURGE);
-            let purged = self.0.run(Purge(wanted)).await?;
+            let purged = self.core.run(Purge(wanted)).await?;
             freed += purged.freed.len();
             if purged.looked_at < wanted {
                 break;

@@ -9,6 +9,7 @@ mod jobs;
 mod maintenance;
 mod owner_index;
 pub(crate) mod purge;
+pub(crate) mod replica;
 mod settings;
 mod store;
 

@@ -22,11 +22,11 @@ struct DeleteOwner {
 #[async_trait]
 impl<D: Dialect> OwnerIndex for Direct<D> {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
-        self.0.run(List(owner.clone())).await
+        self.core.run(List(owner.clone())).await
     }
 
     async fn count(&self, owner: &Owner) -> Result<u64> {
-        number(Operation::CountOwner, self.0.run(Count(owner.clone())).await?)
+        number(Operation::CountOwner, self.core.run(Count(owner.clone())).await?)
     }
 
     async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
@@ -34,12 +34,13 @@ impl<D: Dialect> OwnerIndex for Direct<D> {
         loop {
             // What was renamed meanwhile is there under another key, and found again.
             let job = DeleteOwner { owner: owner.clone(), except: except.copied() };
-            let (keys, moved) = self.0.run(job).await.map_err(|error| {
+            let (keys, moved) = self.core.run(job).await.map_err(|error| {
                 if ended.is_empty() || !error.is_transient() {
                     return error;
                 }
                 Error::unavailable(Operation::DeleteOwner, true).because("some were ended").with_source(error)
             })?;
+            self.core.changed(keys.iter().copied());
             ended.extend(keys);
             if !moved {
                 return Ok(ended);

@@ -11,12 +11,10 @@ use super::{batches::only, core::Core, dialect::Dialect, jobs::Rename};
 
 /// The store without batching.
 #[derive(Debug)]
-pub(crate) struct Direct<D: Dialect>(pub(crate) Arc<Core<D>>);
-
-impl<D: Dialect> Clone for Direct<D> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
+pub(crate) struct Direct<D: Dialect> {
+    pub(crate) core: Arc<Core<D>>,
+    /// Whether reads may come from a replica.
+    pub(crate) stale: bool,
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -26,19 +24,19 @@ where
     Self: Watch,
 {
     async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        only(Operation::Read, self.0.read_many(&[*key]).await)
+        only(Operation::Read, self.read_many(&[*key]).await)
     }
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        only(Operation::Write, self.0.write_many(&[WriteItem { key: *key, write, when }]).await)
+        only(Operation::Write, self.core.write_many(&[WriteItem { key: *key, write, when }]).await)
     }
 
     async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
-        only(Operation::Touch, self.0.touch_many(&[TouchItem { key: *key, ttl }]).await)
+        only(Operation::Touch, self.core.touch_many(&[TouchItem { key: *key, ttl }]).await)
     }
 
     async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
-        only(Operation::Delete, self.0.delete_many(&[DeleteItem { key: *key, expected }]).await)
+        only(Operation::Delete, self.core.delete_many(&[DeleteItem { key: *key, expected }]).await)
     }
 
     async fn rename(
@@ -48,39 +46,45 @@ where
         write: Write,
         expected: Version,
     ) -> Result<RenameOutcome> {
-        self.0.check_len(Operation::Rename, &write)?;
-        self.0.run(Rename { old: *old, new: *new, write, expected }).await?
+        self.core.check_len(Operation::Rename, &write)?;
+        self.core.changing([*old, *new]);
+        let renamed = self.core.run(Rename { old: *old, new: *new, write, expected }).await;
+        self.core.changed([*old, *new]);
+        renamed?
     }
 
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.0.read_many(keys).await
+        if self.stale { self.core.read_many_stale(keys).await } else { self.core.read_many(keys).await }
     }
 
     async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
-        self.0.write_many(items).await
+        self.core.write_many(items).await
     }
 
     async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
-        self.0.touch_many(items).await
+        self.core.touch_many(items).await
     }
 
     async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        self.0.delete_many(items).await
+        self.core.delete_many(items).await
     }
 
     async fn ping(&self) -> Result<()> {
-        self.read(&SessionKey::from_bytes([0; SessionKey::LEN])).await.map(drop)
+        only(Operation::Ping, self.core.read_many(&[SessionKey::from_bytes([0; SessionKey::LEN])]).await).map(drop)
     }
 
     async fn close(&self) -> Result<()> {
-        self.0.closed.send_replace(true);
-        timeout(self.0.deadline, self.0.connections.close()).await.map_err(|_| {
+        self.core.closed.send_replace(true);
+        if let Some(replica) = &self.core.replica {
+            let _ = timeout(self.core.deadline, replica.connections.close()).await;
+        }
+        timeout(self.core.deadline, self.core.connections.close()).await.map_err(|_| {
             Error::unavailable(Operation::Close, false).because("operations are still under way")
         })
     }
 
     fn max_data_len(&self) -> usize {
-        self.0.max_data_len
+        self.core.max_data_len
     }
 
     fn owners(&self) -> Option<&dyn OwnerIndex> {
