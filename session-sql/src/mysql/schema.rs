@@ -97,15 +97,9 @@ fn broken(error: sqlx::Error) -> Error {
 /// Checks that the database can be used, and makes or renews the tables, if it may.
 pub(super) async fn prepare(connection: &mut MySqlConnection, names: &Names, migrate: bool) -> Result<Prepared> {
     let (returning, max_allowed_packet) = check_server(connection).await?;
-    if check_schema(connection, names).await? < SCHEMA_VERSION {
-        if !migrate {
-            return Err(config(format!(
-                "the table {} is missing or older than schema version {SCHEMA_VERSION}, and `migrate` is off: let a user who may create \
-                 tables run what `migrations()` of the builder prints, or connect once with `migrate` on",
-                names.table()
-            )));
-        }
-        make(connection, names).await?;
+    // What is seen while others make the tables may make no sense.
+    if !matches!(check_schema(connection, names).await, Ok(SCHEMA_VERSION)) {
+        make(connection, names, migrate).await?;
     }
     check_rights(connection, names).await?;
     let identity = sql(format!("SELECT identity FROM {} WHERE name = '{}'", names.schema_table(), names.table));
@@ -199,7 +193,7 @@ async fn has(connection: &mut MySqlConnection, names: &Names, table: &str) -> Re
 }
 
 /// One process makes the tables, and others that start at the same time wait for it.
-async fn make(connection: &mut MySqlConnection, names: &Names) -> Result<()> {
+async fn make(connection: &mut MySqlConnection, names: &Names, migrate: bool) -> Result<()> {
     let locked: Option<i64> =
         sqlx::query_scalar("SELECT GET_LOCK('session_store_schema', 9)").fetch_one(&mut *connection).await.map_err(broken)?;
     if locked != Some(1) {
@@ -207,6 +201,13 @@ async fn make(connection: &mut MySqlConnection, names: &Names) -> Result<()> {
     }
     let made = async {
         if check_schema(connection, names).await? < SCHEMA_VERSION {
+            if !migrate {
+                return Err(config(format!(
+                    "the table {} is missing or older than schema version {SCHEMA_VERSION}, and `migrate` is off: let a user who may create \
+                     tables run what `migrations()` of the builder prints, or connect once with `migrate` on",
+                    names.table()
+                )));
+            }
             for step in names.steps() {
                 sqlx::raw_sql(sql(step)).execute(&mut *connection).await.map_err(broken)?;
             }

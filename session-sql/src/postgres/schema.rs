@@ -95,12 +95,9 @@ fn broken(error: sqlx::Error) -> Error {
 /// Checks that the database can be used, and makes or renews the tables, if it may.
 pub(super) async fn prepare(connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<Prepared> {
     check_server(connection).await?;
-    let found = check_schema(connection, names).await?;
-    if found < SCHEMA_VERSION {
-        if !migrate {
-            return Err(missing(names, found));
-        }
-        make(connection, names).await?;
+    // What is seen while others make the tables may make no sense.
+    if !matches!(check_schema(connection, names).await, Ok(SCHEMA_VERSION)) {
+        make(connection, names, migrate).await?;
     }
     check_rights(connection, names).await?;
     let channel = sql(format!("SELECT 'session_store_' || '{}'::regclass::oid", names.table()));
@@ -147,18 +144,14 @@ async fn check_server(connection: &mut PgConnection) -> Result<()> {
 
 /// The version of the table's schema; zero if there is none yet.
 async fn check_schema(connection: &mut PgConnection, names: &Names) -> Result<i32> {
-    let has = async |connection: &mut PgConnection, table: String| -> Result<bool> {
-        let there = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(table);
-        there.fetch_one(connection).await.map_err(broken)
-    };
-    let version: Option<i32> = if has(connection, names.schema_table()).await? {
+    let version: Option<i32> = if has(connection, names, Table::SCHEMA).await? {
         let version = sql(format!("SELECT version FROM {} WHERE name = $1", names.schema_table()));
         let version = sqlx::query_scalar(version).bind(names.table.as_str());
         version.fetch_optional(&mut *connection).await.map_err(broken)?
     } else {
         None
     };
-    let there = has(connection, names.table()).await?;
+    let there = has(connection, names, names.table.as_str()).await?;
     match version {
         Some(version) if version > SCHEMA_VERSION => {
             Err(Error::new(ErrorKind::Unsupported, Operation::Connect).because(format!(
@@ -181,12 +174,25 @@ async fn check_schema(connection: &mut PgConnection, names: &Names) -> Result<i3
     }
 }
 
+/// Whether there is such a table. By a look into the catalogue, because `to_regclass` may remember for a while that there was none.
+async fn has(connection: &mut PgConnection, names: &Names, table: &str) -> Result<bool> {
+    let there = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+            WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END)",
+    );
+    let there = there.bind(table).bind(names.schema.as_ref().map(Table::as_str));
+    there.fetch_one(connection).await.map_err(broken)
+}
+
 /// One process makes the tables, and others that start at the same time wait for it.
-async fn make(connection: &mut PgConnection, names: &Names) -> Result<()> {
+async fn make(connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<()> {
     let mut transaction = connection.begin().await.map_err(broken)?;
     // The number is a hash of "session-sql", so that it is nobody else's.
     raw_sql("SELECT pg_advisory_xact_lock(7305814209633714020)").execute(&mut *transaction).await.map_err(broken)?;
     let found = check_schema(&mut transaction, names).await?;
+    if found < SCHEMA_VERSION && !migrate {
+        return Err(missing(names, found));
+    }
     for migration in names.migrations().into_iter().skip(usize::try_from(found).unwrap_or_default()) {
         let statements: SqlStr = sql(migration);
         raw_sql(statements).execute(&mut *transaction).await.map_err(broken)?;

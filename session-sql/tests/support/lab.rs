@@ -129,6 +129,7 @@ pub(crate) fn case<F: Future<Output = ()> + Send + 'static>(
     (name, kind, Box::new(move || Box::pin(case(kind))))
 }
 
+#[allow(unused_macros, reason = "some tests have one kind only")]
 /// Names cases after their functions, each on both kinds of servers.
 macro_rules! on_both {
     ($($case:ident),* $(,)?) => {
@@ -138,6 +139,7 @@ macro_rules! on_both {
         )*]
     };
 }
+#[allow(unused_imports, reason = "some tests have one kind only")]
 pub(crate) use on_both;
 
 /// Runs what the command line asks for. Without its server a case is ignored, with the reason, unless `SESSION_REQUIRE` demands it.
