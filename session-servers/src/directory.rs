@@ -1,10 +1,13 @@
 //! The temporary directory of one server.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
+
+use crate::account::Account;
 
 /// How much of a log an error quotes: enough for a stack of complaints, little enough to read.
 const TAIL: u64 = 4_096;
@@ -13,13 +16,27 @@ const TAIL: u64 = 4_096;
 #[derive(Debug)]
 pub(crate) struct Directory {
     root: TempDir,
+    account: Option<Account>,
 }
 
 impl Directory {
-    pub(crate) fn new() -> io::Result<Self> {
-        let directory = Self { root: tempfile::Builder::new().prefix("session-servers-").tempdir()? };
+    /// A new one, which belongs to `account`, or else to us.
+    pub(crate) fn new(account: Option<Account>) -> io::Result<Self> {
+        let root = tempfile::Builder::new().prefix("session-servers-").tempdir()?;
+        let directory = Self { root, account };
         fs::create_dir(directory.data())?;
+        // Some programs want a directory that nobody else can look into.
+        fs::set_permissions(directory.data(), Permissions::from_mode(0o700))?;
+        if let Some(account) = account {
+            account.own(directory.root.path())?;
+            account.own(&directory.data())?;
+        }
         Ok(directory)
+    }
+
+    /// Whom it belongs to, if not to us.
+    pub(crate) fn account(&self) -> Option<Account> {
+        self.account
     }
 
     /// Where the server keeps its files.
@@ -59,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_the_end_of_all_runs() {
-        let directory = Directory::new().expect("a temporary directory");
+        let directory = Directory::new(None).expect("a temporary directory");
         for line in ["first run\n", &"x".repeat(5_000), "last words\n"] {
             directory.open_log().and_then(|mut log| log.write_all(line.as_bytes())).expect("a writable log");
         }

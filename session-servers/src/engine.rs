@@ -5,9 +5,19 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::Program;
+use crate::{LaunchError, Program};
+
+/// The signal by which a server is asked to end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Shutdown {
+    /// SIGTERM.
+    #[default]
+    Terminate,
+    /// SIGINT: `PostgreSQL` ends at once then, and by SIGTERM only when its last client has gone.
+    Interrupt,
+}
 
 /// One kind of server, with its configuration. [`Server`](crate::Server) does the rest.
 ///
@@ -23,6 +33,28 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Called for every start, so also with another address after a port turned out to be taken.
     fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString>;
 
+    /// The system account to run as when we are root, for programs that refuse to be root themselves. None unless
+    /// overridden.
+    fn account(&self) -> Option<&str> {
+        None
+    }
+
+    /// How the server is asked to end.
+    fn shutdown(&self) -> Shutdown {
+        Shutdown::default()
+    }
+
+    /// The commands which fill the empty directory `data` before the first start, each as a program and its arguments. None
+    /// unless overridden.
+    ///
+    /// # Errors
+    ///
+    /// [`NotInstalled`](LaunchError::NotInstalled) when one of the programs is missing.
+    fn preparation(&self, data: &Path) -> Result<Vec<Preparation>, LaunchError> {
+        let _ = data;
+        Ok(Vec::new())
+    }
+
     /// The URL under which clients reach the server at `addr`.
     fn url(&self, addr: SocketAddr) -> String;
 
@@ -33,4 +65,13 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     ///
     /// This is how a start tells its own server from a stranger's on the same port.
     fn serving_pid(&self, addr: SocketAddr) -> impl Future<Output = io::Result<u32>> + Send;
+}
+
+/// A command that must succeed before a server can start.
+#[derive(Debug, Clone)]
+pub struct Preparation {
+    /// What to run.
+    pub program: PathBuf,
+    /// With which arguments.
+    pub args: Vec<OsString>,
 }

@@ -11,6 +11,7 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use crate::account::Account;
 use crate::process::Process;
 
 /// What to start.
@@ -22,6 +23,8 @@ pub(crate) struct Launch {
     pub(crate) directory: PathBuf,
     /// Where standard output and error go.
     pub(crate) log: File,
+    /// Whom to run as, if not as ourselves.
+    pub(crate) account: Option<Account>,
 }
 
 /// A launch and who asked for it. The answer is a [`Process`] and not a bare child, so that it is killed when
@@ -47,9 +50,15 @@ fn serve(orders: &mpsc::Receiver<Order>) {
 /// The program that runs another one with a parent-death signal, which std cannot ask for. It replaces itself
 /// with that program, so that the child's id is the server's. The signal is asked for in the child: a parent
 /// that dies in the moment before leaves the child behind.
-fn leash() -> Command {
+///
+/// The same program changes the account, and in this order: the kernel forgets the signal when the account changes.
+fn leash(account: Option<&Account>) -> Command {
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "KILL", "--"]);
+    command.args(["--pdeathsig", "KILL"]);
+    if let Some(Account { uid, gid }) = account {
+        command.args(["--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"]);
+    }
+    command.arg("--");
     command
 }
 
@@ -57,7 +66,7 @@ fn leash() -> Command {
 /// without the option.
 fn has_leash() -> bool {
     let quiet = || Stdio::null();
-    let status = leash().arg("true").stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
+    let status = leash(None).arg("true").stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
     status.is_ok_and(|status| status.success())
 }
 
@@ -72,14 +81,18 @@ impl Launch {
 
     fn run(self, leashed: bool) -> io::Result<Process> {
         let mut command = if leashed {
-            let mut command = leash();
+            let mut command = leash(self.account.as_ref());
             command.arg(&self.program);
             // Out of the terminal's foreground group, so that Ctrl-C reaches us only and we can still use the
             // server while we shut down. Without the leash, Ctrl-C is what ends the servers with us.
             command.process_group(0);
             command
         } else {
-            Command::new(&self.program)
+            let mut command = Command::new(&self.program);
+            if let Some(account) = &self.account {
+                command.uid(account.uid).gid(account.gid);
+            }
+            command
         };
         command.args(self.args).current_dir(self.directory).stdin(Stdio::null());
         command.stdout(self.log.try_clone()?).stderr(self.log);

@@ -1,12 +1,16 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod account;
 mod directory;
 mod endpoint;
 mod engine;
+mod family;
 mod launch_error;
 mod launcher;
+pub mod mariadb;
 mod ports;
+pub mod postgres;
 mod process;
 mod program;
 mod proxy;
@@ -16,7 +20,7 @@ mod run;
 mod server;
 
 pub use endpoint::Endpoint;
-pub use engine::Engine;
+pub use engine::{Engine, Preparation, Shutdown};
 pub use launch_error::LaunchError;
 pub use program::Program;
 pub use proxy::{ConnectionId, Proxy};

@@ -5,6 +5,7 @@ use std::process::{Child, ExitStatus};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::family::Family;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::time::{sleep, timeout};
 
@@ -14,7 +15,7 @@ const POLL: Duration = Duration::from_millis(2);
 /// minutes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running or finished child process. Dropping it kills and reaps the process.
+/// A running or finished child process. Dropping it kills and reaps the process, and kills the children that it has.
 ///
 /// Everything that signals or reaps holds the lock, so that a signal can only reach our own child: until it
 /// is reaped, the kernel gives its id to nobody else.
@@ -47,16 +48,63 @@ impl Process {
         Ok(kill_process(Pid::from_child(&child), signal)?)
     }
 
-    /// Stops the process from executing anything. Returns once all of its threads stand still.
+    /// Stops the process and its children from executing anything. Returns once all of their threads stand still.
     pub(crate) async fn freeze(&self) -> io::Result<()> {
         self.signal(Signal::STOP)?;
         patiently(async {
             while !self.is_frozen()? {
                 sleep(POLL).await;
             }
+            let family = self.family()?;
+            family.signal(Signal::STOP);
+            while !family.is_halted() {
+                sleep(POLL).await;
+            }
             Ok(())
         })
         .await
+    }
+
+    /// Lets the process and its children run again.
+    pub(crate) fn thaw(&self) -> io::Result<()> {
+        if self.exited()?.is_some() {
+            return Err(not_running());
+        }
+        if self.is_frozen()? {
+            self.family()?.signal(Signal::CONT);
+        }
+        self.signal(Signal::CONT)
+    }
+
+    /// Ends the process and its children at once, and waits until they are gone.
+    pub(crate) async fn kill(&self) -> io::Result<ExitStatus> {
+        if self.exited()?.is_none() {
+            match self.freeze().await {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(_ended) => {}
+                Ok(()) => {
+                    let family = self.family()?;
+                    family.signal(Signal::KILL);
+                    patiently(async {
+                        while !family.has_ended() {
+                            sleep(POLL).await;
+                        }
+                        self.signal(Signal::KILL)
+                    })
+                    .await?;
+                }
+            }
+        }
+        self.wait().await
+    }
+
+    /// The children of the process, which must be halted.
+    fn family(&self) -> io::Result<Family> {
+        let mut child = self.child();
+        if child.try_wait()?.is_some() {
+            return Err(not_running());
+        }
+        Ok(Family::of(Pid::from_child(&child)))
     }
 
     fn is_frozen(&self) -> io::Result<bool> {
@@ -94,6 +142,17 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         let mut child = self.child();
+        if let Ok(None) = child.try_wait() {
+            let pid = Pid::from_child(&child);
+            let halted = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            if kill_process(pid, Signal::STOP).is_ok() && waitid(WaitId::Pid(pid), halted).is_ok() {
+                let family = Family::of(pid);
+                family.signal(Signal::KILL);
+                while !family.has_ended() {
+                    std::thread::sleep(POLL);
+                }
+            }
+        }
         // `Child::kill` does nothing to a process that was reaped before; SIGKILL also ends one that is
         // frozen. Neither call can fail in a way that leaves something to do.
         let _ = child.kill();

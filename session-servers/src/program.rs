@@ -16,13 +16,21 @@ use crate::LaunchError;
 pub struct Program {
     name: String,
     install: String,
+    directories: Vec<PathBuf>,
 }
 
 impl Program {
     /// The program called `name`, which the command `install` provides.
     #[must_use]
     pub fn new(name: impl Into<String>, install: impl Into<String>) -> Self {
-        Self { name: name.into(), install: install.into() }
+        Self { name: name.into(), install: install.into(), directories: Vec::new() }
+    }
+
+    /// Looks into these directories, too, after `PATH`: for servers that packages install beside it.
+    #[must_use]
+    pub fn or_in(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
+        self.directories.extend(directories);
+        self
     }
 
     /// Its name, as given.
@@ -31,7 +39,7 @@ impl Program {
         &self.name
     }
 
-    /// Where it is: the first executable file of that name on `PATH`.
+    /// Where it is: the first executable file of that name on `PATH`, or in the [other directories](Self::or_in).
     ///
     /// # Errors
     ///
@@ -39,6 +47,7 @@ impl Program {
     pub fn find(&self) -> Result<PathBuf, LaunchError> {
         let path = env::var_os("PATH").unwrap_or_default();
         env::split_paths(&path)
+            .chain(self.directories.iter().cloned())
             .map(|directory| directory.join(&self.name))
             .find(|file| is_executable(file))
             .ok_or_else(|| LaunchError::NotInstalled {

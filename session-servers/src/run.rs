@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 
 use crate::directory::Directory;
+use crate::engine::Preparation;
 use crate::launcher::Launch;
 use crate::ports::is_taken;
 use crate::process::Process;
@@ -18,6 +19,34 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const QUESTION: Duration = Duration::from_secs(5);
 /// The pause between two questions.
 const POLL: Duration = Duration::from_millis(5);
+
+/// Fills the directory as the engine wants it before the first start.
+pub(crate) async fn prepare<E: Engine>(engine: &E, directory: &Directory) -> Result<(), LaunchError> {
+    let data = directory.data();
+    for Preparation { program, args } in engine.preparation(&data)? {
+        let name = program.display().to_string();
+        let launch = Launch {
+            program,
+            args,
+            directory: data.clone(),
+            log: directory.open_log().map_err(LaunchError::io("open a log file"))?,
+            account: directory.account(),
+        };
+        let process = launch.start().await.map_err(LaunchError::io("start a process"))?;
+        let failed =
+            |reason| LaunchError::Failed { program: name.clone(), reason, log: directory.log_tail() };
+        match timeout(PATIENCE, process.ended()).await {
+            Err(_) => return Err(failed(format!("it did not end within {PATIENCE:?}"))),
+            Ok(status) => {
+                let status = status.map_err(LaunchError::io("look after a process"))?;
+                if !status.success() {
+                    return Err(failed(status.to_string()));
+                }
+            }
+        }
+    }
+    Ok(())
+}
 
 /// Starts the program and waits until it serves at `addr`. The process does not outlive a failure.
 pub(crate) async fn run<E: Engine>(
@@ -32,6 +61,7 @@ pub(crate) async fn run<E: Engine>(
         args: engine.command_line(&data, addr),
         directory: data,
         log: directory.open_log().map_err(LaunchError::io("open a log file"))?,
+        account: directory.account(),
     };
     let process = launch.start().await.map_err(LaunchError::io("start a process"))?;
     until_ready(engine, addr, &process, directory).await?;

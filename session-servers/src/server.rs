@@ -10,11 +10,12 @@ use std::time::Duration;
 use rustix::process::Signal;
 use tokio::time::timeout;
 
+use crate::account::Account;
 use crate::directory::Directory;
 use crate::ports::free_addr;
 use crate::process::Process;
-use crate::run::run;
-use crate::{Engine, LaunchError};
+use crate::run::{prepare, run};
+use crate::{Engine, LaunchError, Shutdown};
 
 /// How many ports are tried before giving up. A second one is rare, so many in a row mean something else.
 const PORTS: usize = 10;
@@ -64,7 +65,12 @@ impl<E: Engine> Server<E> {
     /// [`Io`](LaunchError::Io) when the machine is out of something.
     pub async fn launch(engine: E) -> Result<Self, LaunchError> {
         let program = engine.program().find()?;
-        let directory = Directory::new().map_err(LaunchError::io("create a temporary directory"))?;
+        let account = match engine.account() {
+            Some(name) => Account::to_become(name).map_err(LaunchError::io("find the server's account"))?,
+            None => None,
+        };
+        let directory = Directory::new(account).map_err(LaunchError::io("create a temporary directory"))?;
+        prepare(&engine, &directory).await?;
         let mut attempt = 1;
         let (addr, process) = loop {
             let addr = free_addr().map_err(LaunchError::io("find a free port"))?;
@@ -129,7 +135,7 @@ impl<E: Engine> Server<E> {
         })
     }
 
-    /// Freezes it (SIGSTOP): connections stay open and new ones are even accepted by the kernel, but nobody
+    /// Freezes it and its child processes (SIGSTOP): connections stay open and new ones are even accepted by the kernel, but nobody
     /// answers. When this returns, it executes nothing more. Freezing it again changes nothing.
     ///
     /// # Errors
@@ -145,10 +151,10 @@ impl<E: Engine> Server<E> {
     ///
     /// `NotFound` when it does not run.
     pub fn thaw(&self) -> io::Result<()> {
-        self.process().signal(Signal::CONT)
+        self.process().thaw()
     }
 
-    /// Asks it to shut down (SIGTERM) and waits until it has; a frozen server is thawed for that. Returns how
+    /// Asks it to [shut down](Engine::shutdown) and waits until it has; a frozen server is thawed for that. Returns how
     /// it ended; a server that does not run ended before, which is not an error.
     ///
     /// # Errors
@@ -156,11 +162,10 @@ impl<E: Engine> Server<E> {
     /// `TimedOut` when it has not ended within 30 seconds; it may still be running then.
     pub async fn stop(&self) -> io::Result<ExitStatus> {
         let _turn = self.turn.lock().await;
-        // The order of the signals makes the shutdown the first thing that a frozen server does.
-        self.end_with(&[Signal::TERM, Signal::CONT]).await
+        self.end().await
     }
 
-    /// Kills it (SIGKILL), frozen or not, as in a crash, and waits until it is gone. Returns how it ended, as
+    /// Kills it and its child processes (SIGKILL), frozen or not, as in a crash, and waits until it is gone. Returns how it ended, as
     /// [`stop`](Self::stop) does.
     ///
     /// # Errors
@@ -168,7 +173,7 @@ impl<E: Engine> Server<E> {
     /// `TimedOut` when the kernel has not ended it within 30 seconds.
     pub async fn kill(&self) -> io::Result<ExitStatus> {
         let _turn = self.turn.lock().await;
-        self.end_with(&[Signal::KILL]).await
+        self.process().kill().await
     }
 
     /// Starts it again on the same port and the same data, and returns once it answers. One that still runs
@@ -179,19 +184,22 @@ impl<E: Engine> Server<E> {
     /// As for [`launch`](Self::launch); there is no other port to try here. The server is stopped then.
     pub async fn restart(&self) -> Result<(), LaunchError> {
         let _turn = self.turn.lock().await;
-        self.end_with(&[Signal::TERM, Signal::CONT]).await.map_err(LaunchError::io("stop the server"))?;
+        self.end().await.map_err(LaunchError::io("stop the server"))?;
         let process = run(&self.engine, &self.program, &self.directory, self.addr).await?;
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(process);
         Ok(())
     }
 
-    async fn end_with(&self, signals: &[Signal]) -> io::Result<ExitStatus> {
+    async fn end(&self) -> io::Result<ExitStatus> {
         let process = self.process();
-        for signal in signals {
-            match process.signal(*signal) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
-                result => result?,
-            }
+        let signal = match self.engine.shutdown() {
+            Shutdown::Terminate => Signal::TERM,
+            Shutdown::Interrupt => Signal::INT,
+        };
+        // The order of the signals makes the shutdown the first thing that a frozen server does.
+        match process.signal(signal).and_then(|()| process.thaw()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
         }
         process.wait().await
     }

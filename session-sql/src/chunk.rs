@@ -6,19 +6,22 @@ use session_core::SessionKey;
 pub(crate) const MAX_ITEMS: usize = 128;
 
 /// About the most bytes of one statement. A single larger item travels alone.
-const MAX_BYTES: usize = 4 << 20;
+pub(crate) const MAX_BYTES: usize = 4 << 20;
 
 /// How many sizes of statements there are: 1, 2, 4, and so on up to [`MAX_ITEMS`].
 pub(crate) const SIZES: usize = MAX_ITEMS.ilog2() as usize + 1;
 
 /// Cuts a batch into parts, each small enough for one statement and without a key that occurs twice: what is carried out part by part
 /// happens in the order of the items. An item is its number, its key and the length of its data.
-pub(crate) fn parts(items: impl IntoIterator<Item = (usize, SessionKey, usize)>) -> Vec<Vec<usize>> {
+pub(crate) fn parts(
+    items: impl IntoIterator<Item = (usize, SessionKey, usize)>,
+    max_bytes: usize,
+) -> Vec<Vec<usize>> {
     let mut parts: Vec<Vec<usize>> = Vec::new();
     let (mut bytes, mut keys) = (0, HashSet::new());
     for (number, key, item_bytes) in items {
         let fits = parts.last().is_some_and(|part| {
-            part.len() < MAX_ITEMS && bytes + item_bytes <= MAX_BYTES && !keys.contains(&key)
+            part.len() < MAX_ITEMS && bytes + item_bytes <= max_bytes && !keys.contains(&key)
         });
         if !fits {
             parts.push(Vec::new());
@@ -63,18 +66,18 @@ mod tests {
     #[test]
     fn a_part_ends_before_a_key_comes_again() {
         let items = [1, 2, 1, 1, 3, 2].into_iter().enumerate().map(|(number, n)| (number, key(n), 10));
-        assert_eq!(parts(items), [vec![0, 1], vec![2], vec![3, 4, 5]]);
-        assert!(parts([]).is_empty());
+        assert_eq!(parts(items, MAX_BYTES), [vec![0, 1], vec![2], vec![3, 4, 5]]);
+        assert!(parts([], MAX_BYTES).is_empty());
     }
 
     #[test]
     fn a_part_is_bounded_in_items_and_bytes() {
         let lens = |parts: Vec<Vec<usize>>| parts.iter().map(Vec::len).collect::<Vec<_>>();
         let many = (0..300).map(|n| (usize::from(n), key(n), 10));
-        assert_eq!(lens(parts(many)), [128, 128, 44]);
+        assert_eq!(lens(parts(many, MAX_BYTES)), [128, 128, 44]);
         let large = [1, 5 << 20, 1, 3 << 20, 2 << 20].into_iter().enumerate();
         let large = large.map(|(n, bytes)| (n, key(u16::try_from(n).expect("few")), bytes));
-        assert_eq!(parts(large), [vec![0], vec![1], vec![2, 3], vec![4]]);
+        assert_eq!(parts(large, MAX_BYTES), [vec![0], vec![1], vec![2, 3], vec![4]]);
     }
 
     #[test]

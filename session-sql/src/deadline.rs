@@ -12,6 +12,12 @@ impl Deadline {
         Self(Instant::now() + patience)
     }
 
+    /// When it passes.
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    pub(crate) fn at(self) -> Instant {
+        self.0
+    }
+
     /// Waits for the way to the database. Nothing has been sent yet, so giving up, or being dropped, changes nothing.
     pub(crate) async fn wait<T>(
         self,
@@ -23,6 +29,7 @@ impl Deadline {
         })
     }
 
+    #[cfg(feature = "sqlite")]
     /// Waits for the answer to a question. Giving up changes nothing, because a question does not.
     pub(crate) async fn ask<T>(
         self,
@@ -34,6 +41,7 @@ impl Deadline {
         })
     }
 
+    #[cfg(feature = "sqlite")]
     /// Carries out a change on a task of its own, so that a caller that is dropped or gives up leaves nothing half done: the change
     /// then goes on alone, and is reported to listeners when it is made.
     pub(crate) async fn change<T: Send + 'static>(

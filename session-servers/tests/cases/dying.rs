@@ -17,7 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         redis_case("a_server_outlives_the_thread_that_asked_for_it", outlives_its_thread),
     ];
     if cfg!(target_os = "linux") {
-        trials.push(with_the_parent::trial());
+        trials.extend(with_the_parent::trials());
     }
     trials
 }
@@ -63,32 +63,46 @@ fn is_known(pid: Pid) -> bool {
 #[cfg(target_os = "linux")]
 mod with_the_parent {
     use std::error::Error;
+    use std::fs::{self, Permissions};
     use std::io::{BufRead, BufReader};
     use std::os::fd::OwnedFd;
+    use std::os::unix::fs::PermissionsExt;
     use std::process::{Child, Stdio};
 
     use libtest_mimic::Trial;
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-    use session_servers::Program;
+    use session_servers::mariadb::MariaDb;
+    use session_servers::postgres::Postgres;
+    use session_servers::redis::Redis;
+    use session_servers::{Engine, Program};
 
     use crate::helper;
-    use crate::trials::{Verdict, case_with, redis_case};
+    use crate::trials::{Verdict, case_with};
 
-    pub(super) fn trial() -> Trial {
+    pub(super) fn trials() -> Vec<Trial> {
         let setpriv = Program::new("setpriv", "apt-get install util-linux");
+        let needed = |program: Program| if setpriv.find().is_ok() { program } else { setpriv.clone() };
         let name = "a_server_dies_with_its_parent";
-        if setpriv.find().is_ok() {
-            redis_case(name, dies_with_its_parent)
-        } else {
-            case_with(name, "redis", setpriv, dies_with_its_parent)
-        }
+        let (redis, postgres, mariadb) =
+            (Redis::new().program(), Postgres::new().program(), MariaDb::new().program());
+        vec![
+            case_with(name, "redis", needed(redis), || dies_with_its_parent("hold a server")),
+            case_with(&format!("postgres_{name}"), "postgres", needed(postgres), || {
+                dies_with_its_parent("hold postgres")
+            }),
+            case_with(&format!("mysql_{name}"), "mysql", needed(mariadb), || {
+                dies_with_its_parent("hold mariadb")
+            }),
+        ]
     }
 
-    async fn dies_with_its_parent() -> Verdict {
+    async fn dies_with_its_parent(role: &str) -> Verdict {
         // The parent has no chance to remove its server's directory, so that is kept in one of ours.
         let directory = tempfile::tempdir()?;
-        let mut command = helper::command("hold a server")?;
+        // Another account must get through it.
+        fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
+        let mut command = helper::command(role)?;
         let mut parent = Parent(command.env("TMPDIR", directory.path()).stdout(Stdio::piped()).spawn()?);
         let mut line = String::new();
         BufReader::new(parent.0.stdout.take().ok_or("no output")?).read_line(&mut line)?;

@@ -5,7 +5,10 @@ use std::future::pending;
 use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 
+use session_servers::mariadb::{self, MariaDbServer};
+use session_servers::postgres::{self, PostgresServer};
 use session_servers::redis::{RedisServer, endpoint};
+use session_servers::{Endpoint, Engine, Server};
 use tokio::runtime::Runtime;
 
 use crate::trials::Verdict;
@@ -29,8 +32,12 @@ pub(crate) fn play(role: &str) -> ExitCode {
     let outcome = Runtime::new().map_err(Into::into).and_then(|runtime| {
         runtime.block_on(async {
             match role {
-                "hold a server" => hold_a_server().await,
-                "find an endpoint" => find_an_endpoint().await,
+                "hold a server" => hold(RedisServer::start().await?).await,
+                "hold postgres" => hold(PostgresServer::start().await?).await,
+                "hold mariadb" => hold(MariaDbServer::start().await?).await,
+                "find an endpoint" => show(endpoint().await?),
+                "find postgres" => show(postgres::endpoint().await?),
+                "find mariadb" => show(mariadb::endpoint().await?),
                 other => Err(format!("unknown role {other:?}").into()),
             }
         })
@@ -45,16 +52,14 @@ pub(crate) fn play(role: &str) -> ExitCode {
     }
 }
 
-/// Starts a server, says where it is, and keeps it until killed.
-async fn hold_a_server() -> Verdict {
-    let server = RedisServer::start().await?;
+/// Says where a server is, and keeps it until killed.
+async fn hold<E: Engine>(server: Server<E>) -> Verdict {
     writeln!(io::stdout(), "{} {}", server.pid().ok_or("the server has ended")?, server.addr())?;
     pending().await
 }
 
 /// Says which server the environment gives.
-async fn find_an_endpoint() -> Verdict {
-    let endpoint = endpoint().await?;
+fn show<E: Engine>(endpoint: Endpoint<E>) -> Verdict {
     let kind = if endpoint.server().is_some() { "launched" } else { "external" };
     writeln!(io::stdout(), "{kind} {} {endpoint:?}", endpoint.url())?;
     Ok(())

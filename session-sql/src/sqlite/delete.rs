@@ -8,7 +8,7 @@ use super::{
     fields::Fields,
     row,
 };
-use crate::chunk::{in_order, padded, parts};
+use crate::chunk::{MAX_BYTES, in_order, padded, parts};
 
 /// How many parameters of the statement an item has.
 const COLUMNS: usize = 2;
@@ -18,7 +18,7 @@ struct DeletePart(Vec<DeleteItem>);
 
 impl Core {
     pub(crate) async fn delete_many(self: &Arc<Self>, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)));
+        let parts = parts(items.iter().enumerate().map(|(number, item)| (number, item.key, 0)), MAX_BYTES);
         let part = |numbers: &[usize]| DeletePart(numbers.iter().map(|&number| items[number]).collect());
         in_order(self.in_parts(parts, part).await)
     }

@@ -7,6 +7,7 @@ use super::{
     errors::config,
     settings::{Place, Synchronous},
 };
+use crate::query::{decoded, number};
 
 /// What may stand behind the `?`.
 const OPTIONS: &str =
@@ -68,33 +69,4 @@ pub(crate) fn parse(url: &str, mut builder: SqliteStoreBuilder) -> Result<(Place
         return Err(config("the URL names no file; `sqlite::memory:` keeps the sessions in memory"));
     }
     Ok((Place::File { path: PathBuf::from(path), create }, builder))
-}
-
-fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N> {
-    value.parse().map_err(|_| config(format!("the option {name}={value} is not a whole number in its range")))
-}
-
-/// The text with `%` and two hexadecimal digits replaced by the byte that they stand for.
-fn decoded(text: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(16 * high + low).unwrap_or_default());
-                rest = &after[2..];
-            }
-            (b'%', ..) => {
-                return Err(config(
-                    "a `%` in the URL must be followed by two hexadecimal digits; `%25` stands for itself",
-                ));
-            }
-            _ => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|error| config("the URL is not UTF-8").with_source(error))
 }

@@ -9,7 +9,7 @@ use super::{
     fields::Fields,
     row,
 };
-use crate::chunk::{in_order, padded, parts};
+use crate::chunk::{MAX_BYTES, in_order, padded, parts};
 
 /// How many parameters an item has in the statement that can do everything, and in the one for renewals.
 const COLUMNS: usize = 8;
@@ -34,7 +34,7 @@ impl Core {
         }
         // Within a part, the order does not matter, because all keys are different.
         let is_renewal = |number: &usize| is_renewal(&items[*number]);
-        let parts = parts(good)
+        let parts = parts(good, MAX_BYTES)
             .into_iter()
             .flat_map(|part| <[Vec<usize>; 2]>::from(part.into_iter().partition(is_renewal)))
             .filter(|part| !part.is_empty())

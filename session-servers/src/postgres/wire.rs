@@ -1,0 +1,63 @@
+//! As much of the protocol as one question needs: <https://www.postgresql.org/docs/15/protocol-flow.html>.
+
+use std::io;
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// More than any message that is read here, in case whoever answers is not `PostgreSQL`.
+const LONGEST: u32 = 64 * 1024;
+
+/// Asks one question as the superuser, over a connection of its own, and returns the one value of the answer.
+pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(addr).await?;
+    let mut startup = 196_608_u32.to_be_bytes().to_vec();
+    startup.extend(b"user\0postgres\0database\0postgres\0\0");
+    stream.write_all(&framed(&startup)).await?;
+    while let (kind, _) = next(&mut stream).await?
+        && kind != b'Z'
+    {}
+    let mut query = question.as_bytes().to_vec();
+    query.push(0);
+    stream.write_all(b"Q").await?;
+    stream.write_all(&framed(&query)).await?;
+    let mut answer = None;
+    loop {
+        match next(&mut stream).await? {
+            // How many values, the length of the first, the value.
+            (b'D', row) => answer = row.get(6..).map(|value| String::from_utf8_lossy(value).into_owned()),
+            (b'Z', _) => break,
+            _ => {}
+        }
+    }
+    stream.write_all(b"X").await?;
+    stream.write_all(&framed(&[])).await?;
+    answer.ok_or_else(|| unexpected("no row"))
+}
+
+/// The next message. One that is an error becomes an error.
+async fn next(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
+    let kind = stream.read_u8().await?;
+    let length = stream.read_u32().await?;
+    if !(4..LONGEST).contains(&length) {
+        return Err(unexpected("a message of another protocol"));
+    }
+    let mut content = vec![0; length as usize - 4];
+    stream.read_exact(&mut content).await?;
+    if kind == b'E' {
+        // Fields, each with a letter before it; `M` is the text.
+        let text = content.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"M"));
+        return Err(io::Error::other(String::from_utf8_lossy(text.unwrap_or_default()).into_owned()));
+    }
+    Ok((kind, content))
+}
+
+fn framed(content: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(content.len() + 4).unwrap_or(u32::MAX);
+    [&length.to_be_bytes()[..], content].concat()
+}
+
+fn unexpected(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
+}

@@ -1,0 +1,243 @@
+use std::{sync::Arc, time::Duration};
+
+use session_batch::{BatchSettings, Batched};
+use session_core::{Error, Operation, Result};
+use sqlx::{ConnectOptions, Connection, MySqlPool, SqlStr, mysql::MySqlConnectOptions};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    dialect::MySql,
+    errors::{config, meaning},
+    registry::events_of,
+    schema::{self, Names},
+    statements::{Statements, sql},
+    store::MySqlStore,
+    url,
+};
+use crate::{
+    chunk::MAX_BYTES,
+    server::{Connections, Core, Direct, Meaning, Settings, purge},
+    table::Table,
+};
+
+/// What a row and a statement have beside the data.
+const OVERHEAD: u64 = 64 << 10;
+
+/// The settings of a [`MySqlStore`], made by [`MySqlStore::builder`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "settings do nothing until the store is opened"]
+pub struct MySqlStoreBuilder {
+    settings: Settings,
+    table: Option<String>,
+    schema: Option<String>,
+    without_returning: bool,
+}
+
+impl MySqlStoreBuilder {
+    /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
+        self
+    }
+
+    /// The database that holds the tables. It must exist. That of the URL unless set.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = Some(name.into());
+        self
+    }
+
+    /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
+    /// kind.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.settings.connections = connections.clamp(1, 256);
+        self
+    }
+
+    /// How long an operation may take, waiting included, before its caller is told
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least. Opening the store may take
+    /// ten seconds, whatever is set.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline = deadline.max(Duration::from_millis(10));
+        self
+    }
+
+    /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most, and the server's
+    /// `max_allowed_packet` must have room for it.
+    pub fn max_data_len(mut self, bytes: usize) -> Self {
+        self.settings.max_data_len = bytes.min(256 << 20);
+        self
+    }
+
+    /// How concurrent operations are gathered, or `None` for each by itself. [`BatchSettings::default`] unless set.
+    pub fn batching(mut self, settings: Option<BatchSettings>) -> Self {
+        self.settings.batching = settings.unwrap_or_else(BatchSettings::off);
+        self
+    }
+
+    /// About how long expired sessions may take up space, and their expiry go unreported; `None` leaves the purging to others. 30 seconds
+    /// unless set. Expired sessions are invisible at once, whatever is set here.
+    pub fn purge_interval(mut self, interval: Option<Duration>) -> Self {
+        self.settings.purge_interval = interval.map(|interval| interval.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
+    pub fn watch_capacity(mut self, events: usize) -> Self {
+        self.settings.watch_capacity = events.clamp(1, 1 << 24);
+        self
+    }
+
+    /// Takes the way of servers that cannot return what they have changed, on one that can. For tests.
+    #[doc(hidden)]
+    pub fn without_returning(mut self) -> Self {
+        self.without_returning = true;
+        self
+    }
+
+    /// Whether connecting makes and renews the tables where needed, which takes a user who may. With `false` it only checks them, and says
+    /// what is missing. On unless set.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.settings.migrate = migrate;
+        self
+    }
+
+    /// The SQL that makes the tables, for a user who may run it to run it.
+    ///
+    /// ```
+    /// let script = session_sql::MySqlStore::builder().schema("web").migrations()?;
+    /// assert!(script.contains("CREATE TABLE IF NOT EXISTS `web`.`sessions`"));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Config`](session_core::ErrorKind::Config) for a name that cannot be used.
+    pub fn migrations(&self) -> Result<String> {
+        Ok(self.clone().checked()?.1.script())
+    }
+
+    /// Connects to the database that `url` names. The options of the URL overrule what was set before.
+    ///
+    /// # Errors
+    /// Those of [`MySqlStore::connect`].
+    pub async fn connect(self, url: &str) -> Result<MySqlStore> {
+        let (options, builder) = url::parse(url, self)?;
+        builder.connect_with(options).await
+    }
+
+    /// Connects with options of the driver, for what a URL cannot say.
+    ///
+    /// # Errors
+    /// Those of [`MySqlStore::connect`].
+    pub async fn connect_with(self, options: MySqlConnectOptions) -> Result<MySqlStore> {
+        let without_returning = self.without_returning;
+        let (settings, names) = self.checked()?;
+        let options = options.disable_statement_logging().statement_cache_capacity(CACHED);
+        within(settings.deadline, async {
+            let mut connection = options.connect().await.map_err(broken)?;
+            let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
+            let setup = setup(&settings, prepared.returning);
+            connection.close().await.map_err(broken)?;
+            prepared.returning &= !without_returning;
+            start(&settings, &names, prepared, options, setup, Connections::own(settings.connections))
+        })
+        .await
+    }
+
+    /// Uses the connections of a pool that the application has already, whose settings stay: those of connections set here count for nothing. The
+    /// pool asks each connection for a sign of life before and after its use, which takes longer than a connection of the store's own.
+    ///
+    /// # Errors
+    /// Those of [`MySqlStore::from_pool`].
+    pub async fn from_pool(self, pool: MySqlPool) -> Result<MySqlStore> {
+        let without_returning = self.without_returning;
+        let (settings, names) = self.checked()?;
+        within(settings.deadline, async {
+            let mut connection = pool.acquire().await.map_err(broken)?;
+            let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
+            prepared.returning &= !without_returning;
+            drop(connection);
+            let options = (*pool.connect_options()).clone();
+            start(&settings, &names, prepared, options, sql(String::new()), Connections::Pool(pool))
+        })
+        .await
+    }
+
+    fn checked(self) -> Result<(Settings, Names)> {
+        let Self { mut settings, table, schema, without_returning: _ } = self;
+        if let Some(table) = table {
+            settings.table = Table::new(&table)?;
+        }
+        let schema = schema.as_deref().map(Table::new).transpose()?;
+        let names = Names { schema, table: settings.table.clone() };
+        Ok((settings, names))
+    }
+}
+
+/// Every statement in all its sizes, and room for the few others.
+const CACHED: usize = 128;
+
+/// How long opening a store may take at least: tables may have to be made, and others may be making them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
+        Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
+    })
+}
+
+fn broken(error: sqlx::Error) -> Error {
+    match meaning(Operation::Connect, &error) {
+        Meaning::Refused(refusal) => refusal.with_source(error),
+        _ => Error::unavailable(Operation::Connect, false)
+            .because("no connection could be made, or it was lost")
+            .with_source(error),
+    }
+}
+
+/// What each connection of our own is set to.
+fn setup(settings: &Settings, mariadb: bool) -> SqlStr {
+    // So that it is the server that gives up first, and we know that nothing was changed.
+    let patience = settings.deadline.mul_f64(0.75);
+    let lock_wait = patience.as_secs().max(1);
+    let mut text = format!(
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; SET SESSION innodb_lock_wait_timeout = {lock_wait};"
+    );
+    if mariadb {
+        text += &format!(" SET SESSION max_statement_time = {};", patience.as_secs_f64());
+    }
+    sql(text)
+}
+
+fn start(
+    settings: &Settings,
+    names: &Names,
+    prepared: schema::Prepared,
+    options: MySqlConnectOptions,
+    setup: SqlStr,
+    connections: Connections<MySql>,
+) -> Result<MySqlStore> {
+    let packet = prepared.max_allowed_packet;
+    if settings.max_data_len as u64 + OVERHEAD > packet {
+        return Err(config(format!(
+            "the server's max_allowed_packet is {packet} bytes, and sessions of {} bytes need {}: raise it, or lower `max_data_len`",
+            settings.max_data_len,
+            settings.max_data_len as u64 + OVERHEAD
+        )));
+    }
+    let dialect =
+        MySql { options, setup, statements: Statements::new(names.table()), returning: prepared.returning };
+    let core = Arc::new(Core {
+        dialect,
+        connections,
+        replica: None,
+        events: Some(events_of(&prepared.identity, settings.watch_capacity)),
+        closed: watch::Sender::new(false),
+        deadline: settings.deadline,
+        max_data_len: settings.max_data_len,
+        batch_bytes: usize::try_from(packet.saturating_sub(OVERHEAD)).unwrap_or(MAX_BYTES).min(MAX_BYTES),
+    });
+    if let Some(interval) = settings.purge_interval {
+        purge::start(&core, interval);
+    }
+    Ok(MySqlStore { gathered: Batched::new(Direct { core, stale: false }, settings.batching)? })
+}

@@ -1,0 +1,257 @@
+//! All SQL of this dialect, but for the schema.
+
+use std::{array, sync::Arc};
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::{
+    chunk::{SIZES, size_index},
+    server::FORMAT,
+};
+
+/// The present. Unlike `NOW`, it is read when it is computed, which is after any lock was waited for; and connections are at UTC, so that no clock
+/// change moves it.
+const NOW: &str = "SYSDATE(6)";
+
+/// When a row has expired that nobody has made: see [`Statements::write`].
+const NEVER: &str = "'1970-01-01'";
+
+/// The longest time, in milliseconds, between two looks of the purge at one row.
+///
+/// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
+/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive. A session whose time was
+/// cut short may therefore take up space for that long.
+const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
+
+/// The conditions of a write as the statement knows them, in the lower bits of its code.
+pub(super) const WHEN_ABSENT: i64 = 0;
+pub(super) const WHEN_VERSION: i64 = 1;
+pub(super) const WHEN_ANY: i64 = 2;
+/// In the code of a write: the owner stays who it is.
+pub(super) const KEEP_OWNER: i64 = 4;
+
+/// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
+#[derive(Clone, Debug)]
+pub(super) struct Statements {
+    read: [SqlStr; SIZES],
+    write: [SqlStr; SIZES],
+    write_returning: [SqlStr; SIZES],
+    versions: [SqlStr; SIZES],
+    touch: [SqlStr; SIZES],
+    delete: [SqlStr; SIZES],
+    delete_returning: [SqlStr; SIZES],
+    lock_for_delete: [SqlStr; SIZES],
+    /// Parameters: new key, version, ttl, whether the owner is kept, new owner, data, data, old key, expected version.
+    pub(super) rename: SqlStr,
+    /// Parameter: a key. Removes what has expired under it.
+    pub(super) make_way: SqlStr,
+    pub(super) list_owner: SqlStr,
+    pub(super) count_owner: SqlStr,
+    /// Parameters: owner, key to spare.
+    pub(super) lock_owner: SqlStr,
+    pub(super) delete_owner: SqlStr,
+    pub(super) delete_owner_returning: SqlStr,
+    pub(super) page: SqlStr,
+    pub(super) count: SqlStr,
+    /// Parameter: how many. Returns the rows that may have expired, and whether they have.
+    pub(super) due: SqlStr,
+    pub(super) table: String,
+}
+
+pub(super) fn sql(text: String) -> SqlStr {
+    // The names of database and table are checked, and everything else is written here.
+    AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
+
+/// Whether a row is a record of this release, whole.
+fn ours(alias: &str) -> String {
+    format!("({alias}.f = {FORMAT} AND LENGTH({alias}.v) = 16 AND {alias}.n = LENGTH({alias}.d))")
+}
+
+fn live(alias: &str) -> String {
+    format!("({} AND {alias}.e > {NOW})", ours(alias))
+}
+
+/// The moment so many milliseconds from now.
+fn from_now(millis: &str) -> String {
+    format!("{NOW} + INTERVAL {millis} * 1000 MICROSECOND")
+}
+
+/// The moment, in milliseconds, that `b` has.
+fn moment() -> String {
+    format!("TIMESTAMPDIFF(MICROSECOND, {NEVER}, {NOW}) DIV 1000")
+}
+
+/// The columns of a record, in their order.
+fn record() -> String {
+    format!("c.k, c.v, TIMESTAMPDIFF(MICROSECOND, {NOW}, c.e), c.o, c.f, c.n, c.d")
+}
+
+fn list(item: &str, size: usize) -> String {
+    vec![item; size].join(", ")
+}
+
+/// A table of so many rows of parameters with these columns, in the order of its rows.
+fn rows(columns: &[&str], size: usize) -> String {
+    let named: Vec<String> = columns.iter().map(|column| format!("? AS {column}")).collect();
+    let first = format!("SELECT {}", named.join(", "));
+    let others = format!(" UNION ALL SELECT {}", list("?", columns.len()));
+    format!("({first}{})", others.repeat(size - 1))
+}
+
+impl Statements {
+    /// The statements on `table`, which is quoted.
+    pub(super) fn new(table: String) -> Self {
+        let each = |make: &dyn Fn(usize) -> String| array::from_fn(|index| sql(make(1 << index)));
+        let (live_c, ours_c, record) = (live("c"), ours("c"), record());
+        let doomed = |size| doomed(&table, size);
+        Self {
+            read: each(&|size| {
+                let keys = list("?", size);
+                format!("SELECT {record} FROM {table} AS c WHERE c.k IN ({keys}) AND (c.e > {NOW} OR NOT {ours_c})")
+            }),
+            write: each(&|size| write(&table, size)),
+            write_returning: each(&|size| format!("{} RETURNING k, v, e > '1971-01-01'", write(&table, size))),
+            versions: each(&|size| {
+                let keys = list("?", size);
+                format!("SELECT c.k, c.v, c.e > '1971-01-01' FROM {table} AS c WHERE c.k IN ({keys})")
+            }),
+            // The rows are locked in the order of the items, which is that of their keys.
+            touch: each(&|size| {
+                format!(
+                    "UPDATE {} AS i STRAIGHT_JOIN {table} AS c ON c.k = i.k SET c.e = {} WHERE {live_c}",
+                    rows(&["k", "t"], size),
+                    from_now("i.t")
+                )
+            }),
+            delete: each(&|size| format!("DELETE FROM {}", doomed(size))),
+            delete_returning: each(&|size| format!("DELETE FROM {} RETURNING k", doomed(size))),
+            lock_for_delete: each(&|size| format!("SELECT k FROM {} ORDER BY k FOR UPDATE", doomed(size))),
+            // In place: because the row stays the same row, no deletion by owner misses it.
+            rename: sql(format!(
+                "UPDATE {table} AS c SET c.k = ?, c.v = ?, c.e = {}, c.o = IF(?, c.o, ?), c.n = LENGTH(?), c.d = ?
+                WHERE c.k = ? AND c.v = ? AND {live_c}",
+                from_now("?")
+            )),
+            make_way: sql(format!("DELETE FROM {table} WHERE k = ? AND {} AND e <= {NOW}", ours(&table))),
+            list_owner: sql(format!("SELECT c.k FROM {table} AS c WHERE c.o = ? AND {live_c}")),
+            count_owner: sql(format!("SELECT COUNT(*) FROM {table} AS c WHERE c.o = ? AND {live_c}")),
+            lock_owner: sql(format!("SELECT k FROM {} FOR UPDATE", owned(&table))),
+            delete_owner: sql(format!("DELETE FROM {}", owned(&table))),
+            delete_owner_returning: sql(format!("DELETE FROM {} RETURNING k", owned(&table))),
+            page: sql(format!("SELECT {record} FROM {table} AS c WHERE c.k > ? AND {live_c} ORDER BY c.k LIMIT ?")),
+            count: sql(format!("SELECT COUNT(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
+            // What others have locked is not waited for: the next purge finds it.
+            due: sql(format!(
+                "SELECT c.i, c.k, {ours_c} AND c.e <= {NOW} FROM {table} AS c
+                WHERE c.f = {FORMAT} AND c.b <= {} ORDER BY c.b LIMIT ? FOR UPDATE SKIP LOCKED",
+                moment()
+            )),
+            table,
+        }
+    }
+
+    /// Parameters: a key for each item; to fill up, any key again. Returns what is live, and what is not ours.
+    pub(super) fn read(&self, size: usize) -> SqlStr {
+        self.read[size_index(size)].clone()
+    }
+
+    /// Parameters for each item: key, version, ttl, code, expected version, new owner, data. To fill up: NULL.
+    ///
+    /// What cannot succeed as things stand when it begins is not tried. For all others, it locks each row in the order of the keys, judges it as it then is,
+    /// and replaces it or not. If what a write expects is deleted at just that moment, it leaves a row that has expired long ago.
+    pub(super) fn write(&self, size: usize) -> SqlStr {
+        self.write[size_index(size)].clone()
+    }
+
+    /// The same, and returns the keys that were looked at, with the versions that they then have, and whether somebody made them.
+    pub(super) fn write_returning(&self, size: usize) -> SqlStr {
+        self.write_returning[size_index(size)].clone()
+    }
+
+    /// Parameters: a key for each item; to fill up, any key again. Returns what [`write_returning`](Self::write_returning) does.
+    pub(super) fn versions(&self, size: usize) -> SqlStr {
+        self.versions[size_index(size)].clone()
+    }
+
+    /// Parameters for each item: key and ttl. To fill up: NULL.
+    pub(super) fn touch(&self, size: usize) -> SqlStr {
+        self.touch[size_index(size)].clone()
+    }
+
+    /// Parameters: the keys of all items; those of items for which any record will do, filled up with empty ones; the keys and versions of the
+    /// others, filled up in the same way; and the second again.
+    pub(super) fn delete(&self, size: usize) -> SqlStr {
+        self.delete[size_index(size)].clone()
+    }
+
+    pub(super) fn delete_returning(&self, size: usize) -> SqlStr {
+        self.delete_returning[size_index(size)].clone()
+    }
+
+    pub(super) fn lock_for_delete(&self, size: usize) -> SqlStr {
+        self.lock_for_delete[size_index(size)].clone()
+    }
+
+    /// Frees these rows.
+    pub(super) fn free(&self, rows: usize) -> SqlStr {
+        sql(format!("DELETE FROM {} WHERE i IN ({})", self.table, list("?", rows)))
+    }
+
+    /// Has the purge look at these rows later.
+    pub(super) fn postpone(&self, rows: usize) -> SqlStr {
+        let (table, now) = (&self.table, moment());
+        sql(format!(
+            "UPDATE {table} AS c SET c.b = GREATEST(LEAST(TIMESTAMPDIFF(MICROSECOND, {NEVER}, c.e) DIV 1000, {now} + {LONGEST_WAIT}), {now} + 1)
+            WHERE c.i IN ({})",
+            list("?", rows)
+        ))
+    }
+}
+
+fn write(table: &str, size: usize) -> String {
+    let (live_x, ours, live) = (live("x"), ours(table), live(table));
+    let written = |new: &str, old: &str| format!("IF({table}.v = i.v, {new}, {table}.{old})");
+    format!(
+        "INSERT INTO {table} (i, k, v, e, b, o, f, n, d)
+        SELECT UUID_SHORT(), i.k, i.v, IF(i.w & 3 = {WHEN_VERSION}, {NEVER}, {expiry}),
+            IF(i.w & 3 = {WHEN_VERSION}, 0, {moment} + LEAST(i.t, {LONGEST_WAIT})), i.o, {FORMAT}, LENGTH(i.d), i.d
+        FROM {rows} AS i
+        WHERE i.k IS NOT NULL AND CASE i.w & 3
+            WHEN {WHEN_ABSENT} THEN (SELECT {live_x} FROM {table} AS x WHERE x.k = i.k) IS NOT TRUE
+            WHEN {WHEN_VERSION} THEN (SELECT x.v = i.x FROM {table} AS x WHERE x.k = i.k)
+            ELSE (SELECT x.v = i.v AND {live_x} FROM {table} AS x WHERE x.k = i.k) IS NOT TRUE
+        END
+        ORDER BY i.k
+        ON DUPLICATE KEY UPDATE
+            o = IF({holds}, IF(i.w & {KEEP_OWNER}, IF({live}, {table}.o, NULL), i.o), {table}.o),
+            v = IF({holds}, i.v, {table}.v),
+            e = {new_e}, f = {new_f}, n = {new_n}, d = {new_d}",
+        expiry = from_now("i.t"),
+        moment = moment(),
+        rows = rows(&["k", "v", "t", "w", "x", "o", "d"], size),
+        holds = format_args!(
+            "{table}.k = i.k AND CASE i.w & 3 WHEN {WHEN_ABSENT} THEN {ours} AND {table}.e <= {NOW}
+                WHEN {WHEN_VERSION} THEN {table}.v = i.x AND {table}.v <> i.v AND {live}
+                ELSE NOT ({table}.v = i.v AND {live}) END"
+        ),
+        new_e = written(&from_now("i.t"), "e"),
+        new_f = written(&FORMAT.to_string(), "f"),
+        new_n = written("LENGTH(i.d)", "n"),
+        new_d = written("i.d", "d"),
+    )
+}
+
+/// What a batch of deletes means.
+fn doomed(table: &str, size: usize) -> String {
+    let (keys, pairs) = (list("?", size), list("(?, ?)", size));
+    let ours = ours(table);
+    format!(
+        "{table} WHERE k IN ({keys}) AND (
+            {ours} AND e > {NOW} AND (k IN ({keys}) OR (k, v) IN ({pairs})) OR NOT {ours} AND k IN ({keys}))"
+    )
+}
+
+fn owned(table: &str) -> String {
+    format!("{table} WHERE o = ? AND NOT (k <=> ?) AND {}", live(table))
+}

@@ -1,0 +1,69 @@
+use session_batch::Batched;
+use session_core::{EventStream, Operation, Result, Watch, async_trait};
+use sqlx::MySqlPool;
+
+use super::{builder::MySqlStoreBuilder, dialect::MySql};
+use crate::server::{Direct, closed, front};
+
+/// Sessions in a table of a `MySQL` or `MariaDB` database.
+///
+/// Clones are handles on the same store. Keeps all promises of [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and a watch that hears
+/// all stores of this process. What a crash can take back is in the [crate's documentation](crate#what-a-crash-can-take-back).
+///
+/// Must be opened, used and dropped inside of a tokio runtime. A change that has been sent goes on even if its caller is dropped or has
+/// been told [`Unavailable`](session_core::ErrorKind::Unavailable) with `may_have_applied`.
+///
+/// ```no_run
+/// use session_core::{Result, SessionStore};
+/// use session_sql::MySqlStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let store = MySqlStore::builder().table("web").connect("mysql://app:secret@db.example/app").await?;
+/// store.ping().await?;
+/// store.close().await
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct MySqlStore {
+    pub(super) gathered: Batched<Direct<MySql>>,
+}
+
+impl MySqlStore {
+    /// Connects to the database that `url` names, with the defaults for everything that `url` does not say:
+    /// `mysql://user:password@host:3306/database?table=web`. What can stand in it is in the [crate's documentation](crate#settings).
+    ///
+    /// # Errors
+    /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a refused login, missing rights, and a
+    /// table that is somebody else's or missing while `migrate` is off; [`Unsupported`](session_core::ErrorKind::Unsupported) for a table made by a newer release, and for
+    /// a server older than `MariaDB` 10.6 or `MySQL` 8.0; [`Unavailable`](session_core::ErrorKind::Unavailable) if the server does not answer, or only reads.
+    pub async fn connect(url: &str) -> Result<Self> {
+        Self::builder().connect(url).await
+    }
+
+    /// Uses the connections of a pool that the application has already, with the defaults for everything else.
+    ///
+    /// # Errors
+    /// Those of [`connect`](Self::connect), and [`Config`](session_core::ErrorKind::Config) if the pool's connections have settings that the store cannot work with.
+    pub async fn from_pool(pool: MySqlPool) -> Result<Self> {
+        Self::builder().from_pool(pool).await
+    }
+
+    /// Settings for a store.
+    pub fn builder() -> MySqlStoreBuilder {
+        MySqlStoreBuilder::default()
+    }
+}
+
+front!(MySqlStore);
+
+#[async_trait]
+impl Watch for Direct<MySql> {
+    async fn subscribe(&self) -> Result<EventStream> {
+        let core = &self.core;
+        match &core.events {
+            Some(events) if !*core.closed.borrow() => Ok(events.subscribe(core.closed.subscribe())),
+            _ => Err(closed(Operation::Watch)),
+        }
+    }
+}

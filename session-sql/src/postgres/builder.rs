@@ -1,0 +1,337 @@
+use std::{sync::Arc, time::Duration};
+
+use session_batch::{BatchSettings, Batched};
+use session_core::{Error, Operation, Result};
+use sqlx::{
+    ConnectOptions, Connection, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{sync::watch, time::timeout};
+
+use super::{
+    dialect::Postgres,
+    errors::{config, meaning},
+    listening::Listening,
+    schema::{self, Names},
+    statements::{Statements, sql},
+    store::PostgresStore,
+    url,
+};
+use crate::{
+    chunk::MAX_BYTES,
+    server::{
+        Connections, Core, Direct, Meaning, Settings, purge,
+        replica::{Replica, look_after},
+    },
+    table::Table,
+};
+
+/// When a commit is acknowledged: what `synchronous_commit` is set to on the store's own connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SynchronousCommit {
+    /// As the server or the database user is configured, which is `on` unless somebody changed it.
+    #[default]
+    Unset,
+    /// Once the write-ahead log is on disk here, and on the synchronous replicas if there are any.
+    On,
+    /// Once it is on disk here. Replicas may not have it, so a failover can take it back.
+    Local,
+    /// At once. A crash of the server can take back the last moments (three times `wal_writer_delay`, 200 ms, at most), a logout among
+    /// them; nothing is damaged.
+    Off,
+    /// Once synchronous replicas have received it.
+    RemoteWrite,
+    /// Once synchronous replicas show it.
+    RemoteApply,
+}
+
+impl SynchronousCommit {
+    pub(super) const ALL: [(&'static str, Self); 5] = [
+        ("on", Self::On),
+        ("local", Self::Local),
+        ("off", Self::Off),
+        ("remote_write", Self::RemoteWrite),
+        ("remote_apply", Self::RemoteApply),
+    ];
+
+    fn name(self) -> Option<&'static str> {
+        Self::ALL.iter().find(|(_, value)| *value == self).map(|(name, _)| *name)
+    }
+}
+
+/// The settings of a [`PostgresStore`], made by [`PostgresStore::builder`].
+#[derive(Clone, Debug, Default)]
+#[must_use = "settings do nothing until the store is opened"]
+pub struct PostgresStoreBuilder {
+    settings: Settings,
+    table: Option<String>,
+    schema: Option<String>,
+    synchronous_commit: SynchronousCommit,
+    unlogged: bool,
+    replica: Option<(String, Duration)>,
+    stale_reads: bool,
+}
+
+impl PostgresStoreBuilder {
+    /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
+    pub fn table(mut self, name: impl Into<String>) -> Self {
+        self.table = Some(name.into());
+        self
+    }
+
+    /// The schema that holds the tables. It must exist. The first one of the `search_path` unless set.
+    pub fn schema(mut self, name: impl Into<String>) -> Self {
+        self.schema = Some(name.into());
+        self
+    }
+
+    /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
+    /// kind. One more listens while somebody watches.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.settings.connections = connections.clamp(1, 256);
+        self
+    }
+
+    /// How long an operation may take, waiting included, before its caller is told
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least. Opening the store may take
+    /// ten seconds, whatever is set.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.settings.deadline = deadline.max(Duration::from_millis(10));
+        self
+    }
+
+    /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most.
+    pub fn max_data_len(mut self, bytes: usize) -> Self {
+        self.settings.max_data_len = bytes.min(256 << 20);
+        self
+    }
+
+    /// How concurrent operations are gathered, or `None` for each by itself. [`BatchSettings::default`] unless set.
+    pub fn batching(mut self, settings: Option<BatchSettings>) -> Self {
+        self.settings.batching = settings.unwrap_or_else(BatchSettings::off);
+        self
+    }
+
+    /// About how long expired sessions may take up space, and their expiry go unreported; `None` leaves the purging to others. 30 seconds
+    /// unless set. Expired sessions are invisible at once, whatever is set here.
+    pub fn purge_interval(mut self, interval: Option<Duration>) -> Self {
+        self.settings.purge_interval = interval.map(|interval| interval.max(Duration::from_millis(1)));
+        self
+    }
+
+    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
+    pub fn watch_capacity(mut self, events: usize) -> Self {
+        self.settings.watch_capacity = events.clamp(1, 1 << 24);
+        self
+    }
+
+    /// When a commit is acknowledged. As the server is configured, unless set. Of no effect on a pool.
+    pub fn synchronous_commit(mut self, value: SynchronousCommit) -> Self {
+        self.synchronous_commit = value;
+        self
+    }
+
+    /// Whether the table is made without a write-ahead log: faster, but a crash of the server *empties* it, and replicas do not have it. Of no effect on a
+    /// table that is there. Off unless set.
+    pub fn unlogged(mut self, unlogged: bool) -> Self {
+        self.unlogged = unlogged;
+        self
+    }
+
+    /// A streaming replica, by its URL, for reads that may be stale by `max_lag`: those of [`PostgresStore::read_stale`], and all if
+    /// [`stale_reads`](Self::stale_reads) is on.
+    ///
+    /// A session that was changed through this store is read from the primary until the replica shows the change. So is everything while the replica is down,
+    /// cut off, or further behind than `max_lag`, which the store asks both servers several times in that time. Writes and their conditions never look at the
+    /// replica. None unless set.
+    pub fn replica(mut self, url: impl Into<String>, max_lag: Duration) -> Self {
+        self.replica = Some((url.into(), max_lag));
+        self
+    }
+
+    /// Whether all reads of this store may come from the [replica](Self::replica). Off unless set.
+    pub fn stale_reads(mut self, stale: bool) -> Self {
+        self.stale_reads = stale;
+        self
+    }
+
+    /// Whether connecting makes and renews the tables where needed, which takes a user who may. With `false` it only checks them, and says
+    /// what is missing. On unless set.
+    pub fn migrate(mut self, migrate: bool) -> Self {
+        self.settings.migrate = migrate;
+        self
+    }
+
+    /// The SQL that makes the tables, for a user who may run it to run it.
+    ///
+    /// ```
+    /// let script = session_sql::PostgresStore::builder().schema("web").migrations()?;
+    /// assert!(script.contains(r#"CREATE TABLE "web"."sessions""#));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Config`](session_core::ErrorKind::Config) for a name that cannot be used.
+    pub fn migrations(&self) -> Result<String> {
+        Ok(self.clone().checked()?.1.script())
+    }
+
+    /// Connects to the database that `url` names. The options of the URL overrule what was set before.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::connect`].
+    pub async fn connect(self, url: &str) -> Result<PostgresStore> {
+        let (options, builder) = url::parse(url, self)?;
+        builder.connect_with(options).await
+    }
+
+    /// Connects with options of the driver, for what a URL cannot say.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::connect`].
+    pub async fn connect_with(self, options: PgConnectOptions) -> Result<PostgresStore> {
+        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
+        let (settings, names, synchronous_commit) = self.checked()?;
+        let options = options.disable_statement_logging();
+        within(settings.deadline, async {
+            let setup = setup(&settings, synchronous_commit);
+            let mut connection = options.connect().await.map_err(broken)?;
+            let listener = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
+            let listener = listener.connect_lazy_with(options.clone());
+            let dialect = prepare(&mut connection, &settings, &names, options, setup, listener).await?;
+            connection.close().await.map_err(broken)?;
+            start(settings.clone(), dialect, Connections::own(settings.connections), replica, stale)
+        })
+        .await
+    }
+
+    /// Uses the connections of a pool that the application has already, whose settings stay: those of connections set here count for nothing. The
+    /// pool asks each connection for a sign of life before and after its use, which takes longer than a connection of the store's own.
+    ///
+    /// # Errors
+    /// Those of [`PostgresStore::from_pool`].
+    pub async fn from_pool(self, pool: PgPool) -> Result<PostgresStore> {
+        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
+        let (settings, names, _) = self.checked()?;
+        within(settings.deadline, async {
+            let mut connection = pool.acquire().await.map_err(broken)?;
+            let options = (*pool.connect_options()).clone();
+            let setup = sql(String::new());
+            let dialect = prepare(&mut connection, &settings, &names, options, setup, pool.clone()).await?;
+            drop(connection);
+            start(settings.clone(), dialect, Connections::Pool(pool), replica, stale)
+        })
+        .await
+    }
+
+    /// Where the replica is, and how far it may be behind.
+    fn parsed_replica(&self) -> Result<Option<(PgConnectOptions, Duration)>> {
+        let Some((url, max_lag)) = &self.replica else { return Ok(None) };
+        let options = url.parse::<PgConnectOptions>();
+        // The driver's text could repeat a part of the URL.
+        let options = options.map_err(|_| config("the URL of the replica cannot be read"))?;
+        Ok(Some((options.disable_statement_logging(), *max_lag)))
+    }
+
+    fn checked(self) -> Result<(Settings, Names, SynchronousCommit)> {
+        let Self { mut settings, table, schema, synchronous_commit, unlogged, replica: _, stale_reads: _ } =
+            self;
+        if let Some(table) = table {
+            settings.table = Table::new(&table)?;
+        }
+        let schema = schema.as_deref().map(Table::new).transpose()?;
+        let names = Names { schema, table: settings.table.clone(), unlogged };
+        Ok((settings, names, synchronous_commit))
+    }
+}
+
+/// How long opening a store may take at least: tables may have to be made, and others may be making them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
+        Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
+    })
+}
+
+fn broken(error: sqlx::Error) -> Error {
+    match meaning(Operation::Connect, &error) {
+        Meaning::Refused(refusal) => refusal.with_source(error),
+        _ => Error::unavailable(Operation::Connect, false)
+            .because("no connection could be made, or it was lost")
+            .with_source(error),
+    }
+}
+
+/// What each connection of our own is set to.
+fn setup(settings: &Settings, synchronous_commit: SynchronousCommit) -> sqlx::SqlStr {
+    // So that it is the server that gives up first, and we know that nothing was changed.
+    let patience = (settings.deadline.mul_f64(0.75)).as_millis();
+    let mut text = format!(
+        "SET statement_timeout = {patience}; SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
+         SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;"
+    );
+    if let Some(value) = synchronous_commit.name() {
+        text += &format!(" SET synchronous_commit = {value};");
+    }
+    sql(text)
+}
+
+async fn prepare(
+    connection: &mut PgConnection,
+    settings: &Settings,
+    names: &Names,
+    options: PgConnectOptions,
+    setup: sqlx::SqlStr,
+    listener: PgPool,
+) -> Result<Postgres> {
+    let prepared = schema::prepare(connection, names, settings.migrate).await?;
+    let (table, schema_table, name) = (names.table(), names.schema_table(), settings.table.as_str());
+    let listening = Listening {
+        pool: listener,
+        channel: prepared.channel.clone(),
+        capacity: settings.watch_capacity,
+        switch_on: sql(format!(
+            "UPDATE {schema_table} AS s SET notify = true WHERE s.name = '{name}' AND NOT s.notify RETURNING true"
+        )),
+        wait_for_writers: sql(format!("LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")),
+        ear: parking_lot::Mutex::default(),
+    };
+    let statements = Statements::new(&table, &schema_table, name, &prepared.channel);
+    Ok(Postgres { options, setup, statements, listening })
+}
+
+fn start(
+    settings: Settings,
+    dialect: Postgres,
+    connections: Connections<Postgres>,
+    replica: Option<(PgConnectOptions, Duration)>,
+    stale: bool,
+) -> Result<PostgresStore> {
+    let replica = replica.map(|(options, max_lag)| Replica {
+        dialect: dialect.on_replica(options, setup(&settings, SynchronousCommit::Unset)),
+        connections: Connections::own(settings.connections),
+        max_lag,
+        state: parking_lot::Mutex::default(),
+    });
+    let core = Arc::new(Core {
+        dialect,
+        connections,
+        replica,
+        events: None,
+        closed: watch::Sender::new(false),
+        deadline: settings.deadline,
+        max_data_len: settings.max_data_len,
+        batch_bytes: MAX_BYTES,
+    });
+    if let Some(interval) = settings.purge_interval {
+        purge::start(&core, interval);
+    }
+    look_after(&core);
+    let direct = |stale| Direct { core: Arc::clone(&core), stale };
+    Ok(PostgresStore {
+        gathered: Batched::new(direct(stale), settings.batching)?,
+        stale: Batched::new(direct(true), settings.batching)?,
+    })
+}

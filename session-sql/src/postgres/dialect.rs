@@ -1,0 +1,258 @@
+use std::{collections::HashSet, time::Duration};
+
+use session_core::{
+    DeleteItem, Expected, Operation, Owner, OwnerChange, Record, Result, SessionKey, TouchItem, Version,
+    When, Write, WriteItem,
+};
+use sqlx::{
+    ConnectOptions, PgConnection, Postgres as Database, Row,
+    postgres::{PgConnectOptions, PgRow},
+    raw_sql,
+};
+
+use super::{
+    errors::meaning,
+    listening::Listening,
+    statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
+};
+use crate::server::{Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, found_key};
+
+/// What a store knows of its server.
+#[derive(Debug)]
+pub(crate) struct Postgres {
+    pub(super) options: PgConnectOptions,
+    pub(super) setup: sqlx::SqlStr,
+    pub(super) statements: Statements,
+    pub(super) listening: Listening,
+}
+
+impl Postgres {
+    /// The same tables on another server.
+    pub(super) fn on_replica(&self, options: PgConnectOptions, setup: sqlx::SqlStr) -> Self {
+        Self { options, setup, statements: self.statements.clone(), listening: self.listening.again() }
+    }
+}
+
+fn key(row: &PgRow) -> SqlResult<SessionKey> {
+    found_key(row.try_get(0)?)
+}
+
+fn keys(rows: &[PgRow]) -> SqlResult<HashSet<SessionKey>> {
+    rows.iter().map(key).collect()
+}
+
+fn record(operation: Operation, row: &PgRow) -> SqlResult<(SessionKey, Result<Record>)> {
+    let raw = RawRow {
+        version: row.try_get(1)?,
+        left: Duration::try_from_secs_f64(row.try_get(2)?).unwrap_or_default(),
+        owner: row.try_get(3)?,
+        format: row.try_get(4)?,
+        len: i64::from(row.try_get::<i32, _>(5)?),
+        data: row.try_get(6)?,
+    };
+    Ok((key(row)?, raw.into_record(operation)))
+}
+
+fn millis(millis: u64) -> i64 {
+    // A ttl is at most a hundred years.
+    i64::try_from(millis).unwrap_or(i64::MAX)
+}
+
+fn new_owner(change: &OwnerChange) -> Option<&[u8]> {
+    match change {
+        OwnerChange::Set(owner) => Some(owner.as_str().as_bytes()),
+        OwnerChange::Keep | OwnerChange::Clear => None,
+    }
+}
+
+fn bytes(key: &SessionKey) -> &[u8] {
+    key.as_bytes()
+}
+
+impl Dialect for Postgres {
+    type Database = Database;
+
+    async fn open(&self) -> SqlResult<PgConnection> {
+        let mut connection = self.options.connect().await?;
+        raw_sql(self.setup.clone()).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    async fn ping(connection: &mut PgConnection) -> SqlResult<()> {
+        sqlx::Connection::ping(connection).await
+    }
+
+    fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
+        meaning(operation, error)
+    }
+
+    async fn place(&self, connection: &mut PgConnection) -> SqlResult<Option<String>> {
+        sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(connection).await
+    }
+
+    async fn has_reached(&self, connection: &mut PgConnection, place: &str) -> SqlResult<bool> {
+        // A server that is no replica any more shows nothing of the primary.
+        let reached =
+            "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AND pg_is_in_recovery()";
+        sqlx::query_scalar(reached).bind(place).fetch_one(connection).await
+    }
+
+    async fn read(&self, connection: &mut PgConnection, keys: &[SessionKey]) -> SqlResult<Found> {
+        let keys: Vec<&[u8]> = keys.iter().map(bytes).collect();
+        let query = sqlx::query(self.statements.read.clone()).bind(keys);
+        let rows = query.fetch_all(connection).await?;
+        rows.iter().map(|row| record(Operation::Read, row)).collect()
+    }
+
+    async fn write(&self, connection: &mut PgConnection, items: &[WriteItem]) -> SqlResult<Written> {
+        let mut expected = vec![0; items.len() * Version::LEN];
+        let mut codes = Vec::with_capacity(items.len());
+        for (item, expected) in items.iter().zip(expected.chunks_exact_mut(Version::LEN)) {
+            let when = match item.when {
+                When::Absent => WHEN_ABSENT,
+                When::Version(version) => {
+                    expected.copy_from_slice(version.as_bytes());
+                    WHEN_VERSION
+                }
+                When::Any => WHEN_ANY,
+            };
+            codes.push(when | if item.write.owner == OwnerChange::Keep { KEEP_OWNER } else { 0 });
+        }
+        let query = sqlx::query(self.statements.write.clone())
+            .bind(items.iter().map(|item| bytes(&item.key)).collect::<Vec<_>>())
+            .bind(items.iter().map(|item| &item.write.version.as_bytes()[..]).collect::<Vec<_>>())
+            .bind(items.iter().map(|item| millis(item.write.ttl.as_millis())).collect::<Vec<_>>())
+            .bind(codes)
+            .bind(expected)
+            .bind(items.iter().map(|item| new_owner(&item.write.owner)).collect::<Vec<_>>())
+            .bind(items.iter().map(|item| &item.write.data[..]).collect::<Vec<_>>());
+        let (mut keys, mut found) = (HashSet::new(), Found::new());
+        for row in query.fetch_all(connection).await? {
+            if row.try_get::<Option<&[u8]>, _>(1)?.is_none() {
+                keys.insert(key(&row)?);
+            } else {
+                found.extend([record(Operation::Write, &row)?]);
+            }
+        }
+        Ok(Written { keys, found: Some(found) })
+    }
+
+    async fn touch(
+        &self,
+        connection: &mut PgConnection,
+        items: &[TouchItem],
+    ) -> SqlResult<HashSet<SessionKey>> {
+        let query = sqlx::query(self.statements.touch.clone())
+            .bind(items.iter().map(|item| bytes(&item.key)).collect::<Vec<_>>())
+            .bind(items.iter().map(|item| millis(item.ttl.as_millis())).collect::<Vec<_>>());
+        keys(&query.fetch_all(connection).await?)
+    }
+
+    async fn delete(
+        &self,
+        connection: &mut PgConnection,
+        items: &[DeleteItem],
+    ) -> SqlResult<HashSet<SessionKey>> {
+        let expected = items.iter().map(|item| match &item.expected {
+            Expected::Any => None,
+            Expected::Version(version) => Some(&version.as_bytes()[..]),
+        });
+        let query = sqlx::query(self.statements.delete.clone())
+            .bind(items.iter().map(|item| bytes(&item.key)).collect::<Vec<_>>())
+            .bind(expected.collect::<Vec<_>>());
+        keys(&query.fetch_all(connection).await?)
+    }
+
+    async fn rename(
+        &self,
+        connection: &mut PgConnection,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: &Write,
+        expected: &Version,
+    ) -> SqlResult<bool> {
+        let query = || {
+            sqlx::query(self.statements.rename.clone())
+                .bind(bytes(new))
+                .bind(&write.version.as_bytes()[..])
+                .bind(millis(write.ttl.as_millis()))
+                .bind(write.owner == OwnerChange::Keep)
+                .bind(new_owner(&write.owner))
+                .bind(&write.data[..])
+                .bind(bytes(old))
+                .bind(&expected.as_bytes()[..])
+        };
+        let occupied = |error: &sqlx::Error| {
+            error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+        };
+        match query().fetch_all(&mut *connection).await {
+            Err(error) if occupied(&error) => {}
+            rows => return rows.map(|rows| !rows.is_empty()),
+        }
+        // An expired row is nothing, and makes way.
+        sqlx::query(self.statements.make_way.clone()).bind(bytes(new)).execute(&mut *connection).await?;
+        match query().fetch_all(connection).await {
+            Err(error) if occupied(&error) => Ok(false),
+            rows => rows.map(|rows| !rows.is_empty()),
+        }
+    }
+
+    async fn list_owner(&self, connection: &mut PgConnection, owner: &Owner) -> SqlResult<Vec<SessionKey>> {
+        let query = sqlx::query(self.statements.list_owner.clone()).bind(owner.as_str().as_bytes());
+        query.fetch_all(connection).await?.iter().map(key).collect()
+    }
+
+    async fn count_owner(&self, connection: &mut PgConnection, owner: &Owner) -> SqlResult<i64> {
+        let query = sqlx::query_scalar(self.statements.count_owner.clone()).bind(owner.as_str().as_bytes());
+        query.fetch_one(connection).await
+    }
+
+    async fn delete_owner(
+        &self,
+        connection: &mut PgConnection,
+        owner: &Owner,
+        except: Option<&SessionKey>,
+    ) -> SqlResult<(Vec<SessionKey>, bool)> {
+        let query = sqlx::query(self.statements.delete_owner.clone())
+            .bind(owner.as_str().as_bytes())
+            .bind(except.map(bytes));
+        let (found, ended) = counted(&query.fetch_all(connection).await?)?;
+        // What is missing was renamed after this statement had begun: it is there, under a key that this statement does not see.
+        let moved = found > ended.len();
+        Ok((ended, moved))
+    }
+
+    async fn page(
+        &self,
+        connection: &mut PgConnection,
+        after: &[u8],
+        limit: usize,
+    ) -> SqlResult<Vec<(SessionKey, Result<Record>)>> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let query = sqlx::query(self.statements.page.clone()).bind(after).bind(limit);
+        query.fetch_all(connection).await?.iter().map(|row| record(Operation::Page, row)).collect()
+    }
+
+    async fn count(&self, connection: &mut PgConnection) -> SqlResult<i64> {
+        sqlx::query_scalar(self.statements.count.clone()).fetch_one(connection).await
+    }
+
+    async fn purge(&self, connection: &mut PgConnection, limit: usize) -> SqlResult<Purged> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = sqlx::query(self.statements.purge.clone()).bind(limit).fetch_all(connection).await?;
+        let (looked_at, freed) = counted(&rows)?;
+        Ok(Purged { freed, looked_at })
+    }
+}
+
+/// How many rows were found, and the keys of some of them.
+fn counted(rows: &[PgRow]) -> SqlResult<(usize, Vec<SessionKey>)> {
+    let (mut found, mut keys) = (0, Vec::with_capacity(rows.len()));
+    for row in rows {
+        match row.try_get(0)? {
+            Some(bytes) => keys.push(found_key(bytes)?),
+            None => found = usize::try_from(row.try_get::<i64, _>(1)?).unwrap_or_default(),
+        }
+    }
+    Ok((found, keys))
+}

@@ -1,0 +1,68 @@
+use session_core::{Error, ErrorKind, Operation};
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use crate::server::Meaning;
+
+/// What an error means, by its SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
+    let refused = |kind, reason: &str| Meaning::Refused(Error::new(kind, operation).because(reason));
+    let unavailable = ErrorKind::Unavailable { may_have_applied: false };
+    let database = match error {
+        sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>(),
+        sqlx::Error::PoolTimedOut => {
+            return refused(
+                unavailable,
+                "the pool had no free connection in time; give it more, or keep them for less long",
+            );
+        }
+        sqlx::Error::PoolClosed => return refused(ErrorKind::Closed, "the pool was closed"),
+        sqlx::Error::Tls(_) => return refused(ErrorKind::Config, "the connection could not be encrypted"),
+        sqlx::Error::Configuration(_) => {
+            return refused(ErrorKind::Config, "the driver did not accept the settings");
+        }
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            return Meaning::Lost { by_server: false };
+        }
+        _ => return refused(ErrorKind::Internal, "the driver gave an unexpected answer"),
+    };
+    let Some(database) = database else {
+        return refused(ErrorKind::Internal, "the driver gave an unexpected error");
+    };
+    let fatal = matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+    let connecting = operation == Operation::Connect;
+    match database.code() {
+        "40001" | "40P01" => Meaning::Again,
+        "57P03" => refused(unavailable, "the server is starting, stopping or recovering"),
+        "53300" => refused(
+            unavailable,
+            "the server has no connection left; raise its max_connections, or lower `connections`",
+        ),
+        // A primary that has become a replica: the next connection may find the new primary.
+        "25006" => Meaning::Lost { by_server: true },
+        "57014" | "55P03" => refused(unavailable, "the server gave up at the deadline, and changed nothing"),
+        "53200" => refused(unavailable, "the server has no memory left"),
+        "53100" | "53000" => refused(ErrorKind::Full, "the server's disk is full"),
+        "42501" => refused(
+            ErrorKind::Config,
+            "the database user lacks a right on the tables of the sessions; grant SELECT, INSERT, UPDATE and DELETE, and let a user who \
+             may create tables run the migrations",
+        ),
+        "42P01" | "3F000" => refused(
+            ErrorKind::Config,
+            "the table or its schema is missing; was it dropped, or is the search_path another one?",
+        ),
+        "42703" => refused(ErrorKind::Config, "a column is missing; was the table changed by hand?"),
+        "3D000" => refused(ErrorKind::Config, "there is no such database"),
+        "28P01" | "28000" => refused(ErrorKind::Config, "the server refused the login"),
+        "XX001" | "XX002" => refused(ErrorKind::Corrupt, "the server found damaged data"),
+        code if fatal || code.starts_with("08") || code.starts_with("57P") => {
+            // While a connection is made, nothing was sent.
+            Meaning::Lost { by_server: fatal && !connecting }
+        }
+        code => refused(ErrorKind::Internal, &format!("the server refused the statement with error {code}")),
+    }
+}
+
+pub(super) fn config(reason: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, Operation::Connect).because(reason)
+}

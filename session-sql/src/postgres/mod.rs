@@ -1,0 +1,13 @@
+//! The `PostgreSQL` backend. All of its SQL is in `statements` and `schema`.
+
+mod builder;
+mod dialect;
+mod errors;
+mod listening;
+mod schema;
+mod statements;
+mod store;
+mod url;
+
+pub use builder::{PostgresStoreBuilder, SynchronousCommit};
+pub use store::PostgresStore;

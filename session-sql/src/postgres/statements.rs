@@ -1,0 +1,225 @@
+//! All SQL of this dialect, but for the schema.
+
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use crate::server::FORMAT;
+
+/// The longest time, in milliseconds, between two looks of the purge at one row.
+///
+/// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
+/// is, so that no write and no touch has an index to change, and each stays a heap-only update; the purge moves `b` on when it finds the row
+/// alive. A session whose time was cut short may therefore take up space for that long.
+const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
+
+/// How many bits of `b` tell which item of its batch a row was when it was made, which its conditions are found by. The moment is above them.
+const ITEM_BITS: u32 = 8;
+
+/// The most changes that one notification tells of: each takes 68 letters, and a notification must be shorter than 8,000 bytes.
+const NEWS: u32 = 110;
+
+/// The length of one change in a notification.
+pub(super) const NEWS_LEN: usize = 68;
+
+/// What kind of change a notification tells of: the byte before the key.
+pub(super) const CHANGED: u8 = 1;
+pub(super) const DELETED: u8 = 2;
+pub(super) const EXPIRED: u8 = 3;
+
+/// The conditions of a write as the statement knows them, in the lower bits of its code.
+pub(super) const WHEN_ABSENT: i16 = 0;
+pub(super) const WHEN_VERSION: i16 = 1;
+pub(super) const WHEN_ANY: i16 = 2;
+/// In the code of a write: the owner stays who it is.
+pub(super) const KEEP_OWNER: i16 = 4;
+
+/// The statements on one table.
+#[derive(Clone, Debug)]
+pub(super) struct Statements {
+    /// Parameter: keys. Returns what is live, and what is not ours.
+    pub(super) read: SqlStr,
+    /// Parameters, an array for each but the fifth: keys, versions, ttls, codes, the expected versions (one behind the other, sixteen bytes for each item), new
+    /// owners, data. Returns the keys that were written, and the records that were under the others when it began.
+    pub(super) write: SqlStr,
+    /// Parameters: keys and ttls. Returns the keys that were touched.
+    pub(super) touch: SqlStr,
+    /// Parameters: keys, and expected versions or NULL for any. Returns the keys that were deleted.
+    pub(super) delete: SqlStr,
+    /// Parameters: new key, version, ttl, whether the owner is kept, new owner, data, old key, expected version.
+    pub(super) rename: SqlStr,
+    /// Parameter: a key. Removes what has expired under it.
+    pub(super) make_way: SqlStr,
+    pub(super) list_owner: SqlStr,
+    pub(super) count_owner: SqlStr,
+    /// Parameters: owner, key to spare. Returns how many were found, and the keys that were deleted.
+    pub(super) delete_owner: SqlStr,
+    pub(super) page: SqlStr,
+    pub(super) count: SqlStr,
+    /// Parameter: how many. Returns how many were found, and the keys of those that had expired.
+    pub(super) purge: SqlStr,
+}
+
+pub(super) fn sql(text: String) -> SqlStr {
+    // The names of schema, table and channel are checked, and everything else is written here.
+    AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
+}
+
+/// The columns of a record, in their order.
+const RECORD: &str = "c.k, c.v, date_part('epoch', c.e - clock_timestamp()), c.o, c.f, c.n, c.d";
+
+/// The present as `b` has it.
+fn moment() -> String {
+    format!("((date_part('epoch', clock_timestamp()) * 1000)::bigint << {ITEM_BITS})")
+}
+
+/// Whether a row is a record of this release, whole.
+fn ours(alias: &str) -> String {
+    format!("({alias}.f = {FORMAT} AND octet_length({alias}.v) = 16 AND {alias}.n = octet_length({alias}.d))")
+}
+
+/// The moment so many milliseconds from now. The clock is read when this is computed, which is after any lock was waited for.
+fn from_now(millis: &str) -> String {
+    format!("clock_timestamp() + {millis} * interval '1 millisecond'")
+}
+
+impl Statements {
+    /// The statements on `table`, which is quoted, whose changes go to `channel` if the row of `name` in `schema_table` says so.
+    pub(super) fn new(table: &str, schema_table: &str, name: &str, channel: &str) -> Self {
+        // The changes in `w (k, v, kind)`, a notification for as many as fit into one. A batch without listeners pays one look at a tiny table.
+        let tell = format!(
+            "n AS (
+                SELECT count(pg_notify('{channel}', t.news)) AS told FROM (
+                    SELECT string_agg(encode(set_byte('\\x00'::bytea, 0, r.kind) || r.k || r.v || '\\x00'::bytea, 'base64'), '') AS news
+                    FROM (SELECT w.*, row_number() OVER () AS number FROM w WHERE w.kind > 0) AS r
+                    WHERE (SELECT s.notify FROM {schema_table} AS s WHERE s.name = '{name}')
+                    GROUP BY (r.number - 1) / {NEWS}
+                ) AS t
+            )"
+        );
+        let no_version = format!("'\\x{}'::bytea", "00".repeat(16));
+        let ours_c = ours("c");
+        let live_c = format!("({ours_c} AND c.e > clock_timestamp())");
+        let now = moment();
+        let code = format!("($4::smallint[])[1 + (excluded.b & {})]", (1 << ITEM_BITS) - 1);
+        let ttl = format!("($3::bigint[])[1 + (excluded.b & {})]", (1 << ITEM_BITS) - 1);
+        let expected =
+            format!("substr($5::bytea, 1 + 16 * (excluded.b & {})::int, 16)", (1 << ITEM_BITS) - 1);
+        Self {
+            read: sql(format!(
+                "SELECT {RECORD} FROM {table} AS c WHERE c.k = ANY($1) AND (c.e > clock_timestamp() OR NOT {ours_c})"
+            )),
+            // One statement for all. What cannot succeed as things stand when it begins is not tried, so that a conflict locks nothing, writes nothing and
+            // waits for no disk. For all others, it locks each row in the order of the keys, judges it as it then is, and replaces it or not. If what
+            // a write expects is deleted at just that moment, it leaves a row that has expired long ago.
+            write: sql(format!(
+                "WITH w AS (
+                    INSERT INTO {table} AS c (k, v, e, b, o, f, n, d)
+                    SELECT i.k, i.v,
+                        CASE WHEN i.w & 3 = {WHEN_VERSION} THEN '-infinity' ELSE {expiry} END,
+                        CASE WHEN i.w & 3 = {WHEN_VERSION} THEN 0 ELSE {now} END
+                            + (least(i.t, {LONGEST_WAIT}) << {ITEM_BITS}) + (i.number - 1),
+                        i.o, {FORMAT}, octet_length(i.d), i.d
+                    FROM unnest($1::bytea[], $2::bytea[], $3::bigint[], $4::smallint[], $6::bytea[], $7::bytea[])
+                        WITH ORDINALITY AS i (k, v, t, w, o, d, number)
+                    WHERE CASE i.w & 3
+                        WHEN {WHEN_ABSENT} THEN (SELECT x.e > clock_timestamp() AND {ours_x} FROM {table} AS x WHERE x.k = i.k) IS NOT TRUE
+                        WHEN {WHEN_VERSION} THEN (SELECT x.v = {item_expected} FROM {table} AS x WHERE x.k = i.k)
+                        ELSE true
+                    END
+                    ORDER BY i.k
+                    ON CONFLICT (k) DO UPDATE SET v = excluded.v, e = {new_expiry}, f = excluded.f, n = excluded.n, d = excluded.d,
+                        o = CASE WHEN {code} & {KEEP_OWNER} = 0 THEN excluded.o WHEN {live_c} THEN c.o END
+                    WHERE CASE {code} & 3
+                        WHEN {WHEN_ABSENT} THEN {ours_c} AND c.e <= clock_timestamp()
+                        WHEN {WHEN_VERSION} THEN c.v = {expected} AND c.v <> excluded.v AND {live_c}
+                        ELSE NOT (c.v = excluded.v AND {live_c})
+                    END
+                    RETURNING c.k, c.v, CASE WHEN isfinite(c.e) THEN {CHANGED} ELSE 0 END AS kind
+                ), {tell}
+                SELECT w.k, NULL::bytea, n.told::double precision, NULL::bytea, NULL::smallint, NULL::integer, NULL::bytea
+                FROM w, n WHERE w.kind > 0
+                UNION ALL
+                SELECT {RECORD} FROM {table} AS c
+                WHERE (SELECT count(*) FROM w WHERE w.kind > 0) < cardinality($1) AND c.k = ANY($1)
+                    AND (c.e > clock_timestamp() OR NOT {ours_c})
+                    AND c.k NOT IN (SELECT w.k FROM w WHERE w.kind > 0)",
+                expiry = from_now("i.t"),
+                item_expected = "substr($5::bytea, 1 + 16 * (i.number - 1)::int, 16)",
+                ours_x = ours("x"),
+                new_expiry = from_now(&ttl),
+            )),
+            // The rows are locked first, in the order of their keys, and judged as they are then. A touch that prolongs needs not be told of.
+            touch: sql(format!(
+                "WITH l AS MATERIALIZED (
+                    SELECT c.k, c.e, {ours_c} AS ours, i.t FROM unnest($1::bytea[], $2::bigint[]) AS i (k, t)
+                    JOIN {table} AS c ON c.k = i.k ORDER BY c.k FOR UPDATE OF c
+                ), w AS (
+                    UPDATE {table} AS c SET e = {expiry}
+                    FROM l WHERE c.k = l.k AND l.ours AND l.e > clock_timestamp()
+                    RETURNING c.k, c.v, CASE WHEN c.e < l.e THEN {CHANGED} ELSE 0 END AS kind
+                ), {tell}
+                SELECT w.k FROM w, n",
+                expiry = from_now("l.t"),
+            )),
+            delete: sql(format!(
+                "WITH l AS MATERIALIZED (
+                    SELECT c.k, c.v, c.e, {ours_c} AS ours, i.v AS expected FROM unnest($1::bytea[], $2::bytea[]) AS i (k, v)
+                    JOIN {table} AS c ON c.k = i.k ORDER BY c.k FOR UPDATE OF c
+                ), w AS (
+                    DELETE FROM {table} AS c USING l WHERE c.k = l.k AND CASE WHEN l.ours
+                        THEN l.e > clock_timestamp() AND (l.expected IS NULL OR l.expected = l.v) ELSE l.expected IS NULL END
+                    RETURNING c.k, {no_version} AS v, {DELETED} AS kind
+                ), {tell}
+                SELECT w.k FROM w, n"
+            )),
+            // In place: because the row stays the same row, no deletion by owner misses it.
+            rename: sql(format!(
+                "WITH u AS (
+                    UPDATE {table} AS c SET k = $1, v = $2, e = {expiry}, n = octet_length($6), d = $6,
+                        o = CASE WHEN $4 THEN c.o ELSE $5 END
+                    WHERE c.k = $7 AND c.v = $8 AND {live_c}
+                    RETURNING c.k
+                ), w (k, v, kind) AS (
+                    SELECT u.k, $2::bytea, {CHANGED} FROM u UNION ALL SELECT $7::bytea, {no_version}, {DELETED} FROM u
+                ), {tell}
+                SELECT u.k FROM u, n",
+                expiry = from_now("$3::bigint"),
+            )),
+            make_way: sql(format!("DELETE FROM {table} AS c WHERE c.k = $1 AND {ours_c} AND c.e <= clock_timestamp()")),
+            list_owner: sql(format!("SELECT c.k FROM {table} AS c WHERE c.o = $1 AND {live_c}")),
+            count_owner: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.o = $1 AND {live_c}")),
+            delete_owner: sql(format!(
+                "WITH l AS MATERIALIZED (
+                    SELECT c.k FROM {table} AS c WHERE c.o = $1 AND c.k IS DISTINCT FROM $2 AND {live_c} ORDER BY c.k FOR UPDATE
+                ), w AS (
+                    DELETE FROM {table} AS c USING l WHERE c.k = l.k
+                    RETURNING c.k, {no_version} AS v, {DELETED} AS kind
+                ), {tell}
+                SELECT NULL::bytea, count(*) FROM l UNION ALL SELECT w.k, n.told FROM w, n"
+            )),
+            page: sql(format!("SELECT {RECORD} FROM {table} AS c WHERE c.k > $1 AND {live_c} ORDER BY c.k LIMIT $2")),
+            count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > now()")),
+            // What others have locked is not waited for: the next purge finds it.
+            purge: sql(format!(
+                "WITH due AS MATERIALIZED (
+                    SELECT c.k, c.e, {ours_c} AS ours FROM {table} AS c
+                    WHERE c.f = {FORMAT} AND c.b <= {now} ORDER BY c.b LIMIT $1 FOR UPDATE SKIP LOCKED
+                ), l AS MATERIALIZED (
+                    SELECT due.k, due.e, due.ours AND due.e <= clock_timestamp() AS over FROM due
+                ), later AS (
+                    UPDATE {table} AS c SET b = greatest(least({due_at}, {now} + ({LONGEST_WAIT}::bigint << {ITEM_BITS})), {now} + (1 << {ITEM_BITS}))
+                    FROM l WHERE c.k = l.k AND NOT l.over
+                    RETURNING c.k
+                ), w AS (
+                    DELETE FROM {table} AS c USING l WHERE c.k = l.k AND l.over
+                    RETURNING c.k, {no_version} AS v, {EXPIRED} AS kind
+                ), {tell}
+                SELECT NULL::bytea, count(*) FROM l UNION ALL SELECT w.k, n.told FROM w, n",
+                due_at = format_args!(
+                    "CASE WHEN isfinite(l.e) THEN (date_part('epoch', l.e) * 1000)::bigint << {ITEM_BITS} ELSE 0 END"
+                ),
+            )),
+        }
+    }
+}

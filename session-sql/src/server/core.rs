@@ -1,0 +1,208 @@
+use std::{future::Future, sync::Arc, time::Duration};
+
+use session_core::{Error, ErrorKind, Event, Operation, Result, Write};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    connections::{Connections, Lease},
+    dialect::{Connection, Dialect, Meaning, SqlResult},
+    replica::Replica,
+};
+use crate::{deadline::Deadline, events::Events};
+
+/// What all handles on one store share.
+#[derive(Debug)]
+pub(crate) struct Core<D: Dialect> {
+    pub(crate) dialect: D,
+    pub(crate) connections: Connections<D>,
+    pub(crate) replica: Option<Replica<D>>,
+    /// The listeners of this process, where the server has no way to tell them.
+    pub(crate) events: Option<Arc<Events>>,
+    pub(crate) closed: watch::Sender<bool>,
+    pub(crate) deadline: Duration,
+    pub(crate) max_data_len: usize,
+    /// About the most bytes of data in one statement.
+    pub(crate) batch_bytes: usize,
+}
+
+/// Something that is asked or changed on one connection, as a whole or not at all.
+pub(crate) trait Job<D: Dialect>: Send + Sync + 'static {
+    type Outcome: Send + 'static;
+
+    const OPERATION: Operation;
+
+    /// Whether it can be sent again whatever came of it before.
+    const QUESTION: bool = false;
+
+    fn run(
+        &self,
+        core: &Core<D>,
+        connection: &mut Connection<D>,
+    ) -> impl Future<Output = SqlResult<Self::Outcome>> + Send;
+
+    /// Finds out, on another connection, what came of a change whose connection was lost. As provided: that cannot be known.
+    fn find_out(
+        &self,
+        core: &Core<D>,
+        connection: &mut Connection<D>,
+        by_server: bool,
+    ) -> impl Future<Output = SqlResult<Verdict<Self::Outcome>>> + Send {
+        let _ = (core, connection, by_server);
+        async { Ok(Verdict::Unknown) }
+    }
+}
+
+/// What came of a change whose connection was lost.
+#[derive(Debug)]
+pub(crate) enum Verdict<T> {
+    Done(T),
+    /// It was not carried out, and will not be.
+    Undone,
+    Unknown,
+}
+
+/// How long, at most, a job that others were in the way of lets them pass at first.
+const FIRST_PAUSE: Duration = Duration::from_millis(4);
+
+impl<D: Dialect> Core<D> {
+    fn ensure_open(&self, operation: Operation) -> Result<()> {
+        if *self.closed.borrow() { Err(Error::new(ErrorKind::Closed, operation)) } else { Ok(()) }
+    }
+
+    /// Does a job when there is a connection for it. Once begun, it goes on to its end, or its deadline, even if nobody waits for it any more.
+    pub(crate) async fn run<J: Job<D>>(self: &Arc<Self>, job: J) -> Result<J::Outcome> {
+        self.ensure_open(J::OPERATION)?;
+        let deadline = Deadline::after(self.deadline);
+        let lease = self.lease(J::OPERATION, deadline).await?;
+        self.ensure_open(J::OPERATION)?;
+        let core = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            let outcome = core.attempts(&job, lease, deadline).await;
+            if outcome.as_ref().is_err_and(Error::may_have_applied) {
+                core.tell(Event::Missed);
+            }
+            outcome
+        });
+        task.await.unwrap_or_else(|ended| {
+            let lost = Error::unavailable(J::OPERATION, !J::QUESTION);
+            Err(lost.because("its task was ended").with_source(ended))
+        })
+    }
+
+    async fn lease(&self, operation: Operation, deadline: Deadline) -> Result<Lease<D>> {
+        deadline.wait(operation, self.connections.lease(&self.dialect, operation)).await
+    }
+
+    async fn attempts<J: Job<D>>(
+        &self,
+        job: &J,
+        mut lease: Lease<D>,
+        deadline: Deadline,
+    ) -> Result<J::Outcome> {
+        let operation = J::OPERATION;
+        let silence = || {
+            Err(Error::unavailable(operation, !J::QUESTION)
+                .because("there was no answer within the deadline"))
+        };
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let Ok(outcome) = timeout_at(deadline.at(), job.run(self, lease.connection())).await else {
+                return silence();
+            };
+            let error = match outcome {
+                Ok(outcome) => {
+                    lease.is_clean();
+                    return Ok(outcome);
+                }
+                Err(error) => error,
+            };
+            match D::meaning(operation, &error) {
+                Meaning::Refused(refusal) => {
+                    lease.is_clean();
+                    return Err(refusal.with_source(error));
+                }
+                Meaning::Again => {
+                    lease.is_clean();
+                    let wait = pause.mul_f64(rand::random());
+                    if Instant::now() + wait >= deadline.at() {
+                        let busy = Error::unavailable(operation, false);
+                        return Err(busy
+                            .because("others were in the way until the deadline")
+                            .with_source(error));
+                    }
+                    sleep(wait).await;
+                    pause = (pause * 2).min(self.deadline / 8);
+                }
+                Meaning::Lost { by_server } => {
+                    drop(lease);
+                    let lost = || {
+                        Error::unavailable(operation, !J::QUESTION)
+                            .because("the connection was lost")
+                            .with_source(error)
+                    };
+                    let Ok(again) = self.lease(operation, deadline).await else { return Err(lost()) };
+                    lease = again;
+                    if J::QUESTION {
+                        continue;
+                    }
+                    let found =
+                        timeout_at(deadline.at(), job.find_out(self, lease.connection(), by_server)).await;
+                    match found {
+                        Ok(Ok(Verdict::Done(outcome))) => {
+                            lease.is_clean();
+                            return Ok(outcome);
+                        }
+                        Ok(Ok(Verdict::Undone)) => lease.is_clean(),
+                        Ok(Ok(Verdict::Unknown)) => {
+                            lease.is_clean();
+                            return Err(lost());
+                        }
+                        _ => return Err(lost()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the listeners of this process, where nobody else does.
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(events) = &self.events {
+            events.tell(event);
+        }
+    }
+
+    pub(crate) fn check_len(&self, operation: Operation, write: &Write) -> Result<()> {
+        if write.data.len() > self.max_data_len {
+            return Err(Error::too_large(operation, write.data.len(), self.max_data_len));
+        }
+        Ok(())
+    }
+}
+
+/// The error of an operation whose statement failed.
+pub(crate) fn failed<D: Dialect>(operation: Operation, error: &sqlx::Error) -> Error {
+    match D::meaning(operation, error) {
+        Meaning::Refused(refusal) => refusal,
+        Meaning::Again => Error::unavailable(operation, false).because("others were in the way"),
+        Meaning::Lost { .. } => Error::unavailable(operation, changes(operation))
+            .because("the connection was lost, or could not be made"),
+    }
+}
+
+fn changes(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::Write
+            | Operation::Touch
+            | Operation::Delete
+            | Operation::Rename
+            | Operation::DeleteOwner
+            | Operation::Purge
+    )
+}
+
+/// The outcomes of a batch, with the numbers of their items.
+pub(crate) type Parts<T> = Vec<(usize, Result<T>)>;

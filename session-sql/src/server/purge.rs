@@ -1,0 +1,48 @@
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::sleep};
+
+use super::{core::Core, dialect::Dialect, maintenance::Purge};
+
+/// How many records one statement frees: few enough that it is short.
+const BATCH: usize = 500;
+
+/// What others get between two batches.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Frees expired records now and then, until the store is closed or its last handle is gone. Harmless from any number of processes.
+pub(crate) fn start<D: Dialect>(core: &Arc<Core<D>>, interval: Duration) {
+    let closed = core.closed.subscribe();
+    tokio::spawn(run(Arc::downgrade(core), closed, interval));
+}
+
+async fn run<D: Dialect>(core: Weak<Core<D>>, mut closed: watch::Receiver<bool>, interval: Duration) {
+    loop {
+        // Processes that were started together do not purge together.
+        let wait = interval.mul_f64(rand::random_range(0.8..1.2));
+        tokio::select! {
+            () = sleep(wait) => {}
+            // An error says that the last handle was dropped.
+            _ = closed.wait_for(|closed| *closed) => return,
+        }
+        loop {
+            let Some(core) = core.upgrade() else { return };
+            match core.run(Purge(BATCH)).await {
+                Ok(purged) if purged.looked_at == BATCH => {}
+                Ok(_) => {
+                    core.connections.shrink().await;
+                    break;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "expired sessions could not be purged; the next round tries again");
+                    break;
+                }
+            }
+            drop(core);
+            sleep(PAUSE).await;
+        }
+    }
+}

@@ -1,0 +1,207 @@
+use std::sync::Arc;
+
+use session_core::{
+    DeleteItem, DeleteOutcome, Error, ErrorKind, Expected, Maintenance, Operation, OwnerIndex, Record,
+    RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem,
+    WriteOutcome, async_trait,
+};
+use tokio::time::timeout;
+
+use super::{batches::only, core::Core, dialect::Dialect, jobs::Rename};
+
+/// The store without batching.
+#[derive(Debug)]
+pub(crate) struct Direct<D: Dialect> {
+    pub(crate) core: Arc<Core<D>>,
+    /// Whether reads may come from a replica.
+    pub(crate) stale: bool,
+}
+
+#[deny(clippy::missing_trait_methods)]
+#[async_trait]
+impl<D: Dialect> SessionStore for Direct<D>
+where
+    Self: Watch,
+{
+    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
+        only(Operation::Read, self.read_many(&[*key]).await)
+    }
+
+    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
+        only(Operation::Write, self.core.write_many(&[WriteItem { key: *key, write, when }]).await)
+    }
+
+    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
+        only(Operation::Touch, self.core.touch_many(&[TouchItem { key: *key, ttl }]).await)
+    }
+
+    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
+        only(Operation::Delete, self.core.delete_many(&[DeleteItem { key: *key, expected }]).await)
+    }
+
+    async fn rename(
+        &self,
+        old: &SessionKey,
+        new: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<RenameOutcome> {
+        self.core.check_len(Operation::Rename, &write)?;
+        self.core.changing([*old, *new]);
+        let renamed = self.core.run(Rename { old: *old, new: *new, write, expected }).await;
+        self.core.changed([*old, *new]);
+        renamed?
+    }
+
+    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
+        if self.stale { self.core.read_many_stale(keys).await } else { self.core.read_many(keys).await }
+    }
+
+    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
+        self.core.write_many(items).await
+    }
+
+    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
+        self.core.touch_many(items).await
+    }
+
+    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
+        self.core.delete_many(items).await
+    }
+
+    async fn ping(&self) -> Result<()> {
+        only(Operation::Ping, self.core.read_many(&[SessionKey::from_bytes([0; SessionKey::LEN])]).await)
+            .map(drop)
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.core.closed.send_replace(true);
+        if let Some(replica) = &self.core.replica {
+            let _ = timeout(self.core.deadline, replica.connections.close()).await;
+        }
+        timeout(self.core.deadline, self.core.connections.close()).await.map_err(|_| {
+            Error::unavailable(Operation::Close, false).because("operations are still under way")
+        })
+    }
+
+    fn max_data_len(&self) -> usize {
+        self.core.max_data_len
+    }
+
+    fn owners(&self) -> Option<&dyn OwnerIndex> {
+        Some(self)
+    }
+
+    fn maintenance(&self) -> Option<&dyn Maintenance> {
+        Some(self)
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        Some(self)
+    }
+}
+
+pub(crate) fn closed(operation: Operation) -> Error {
+    Error::new(ErrorKind::Closed, operation)
+}
+
+/// Makes a public store of the one that gathers operations for [`Direct`].
+macro_rules! front {
+    ($store:ident) => {
+        #[deny(clippy::missing_trait_methods)]
+        #[session_core::async_trait]
+        impl session_core::SessionStore for $store {
+            async fn read(
+                &self,
+                key: &session_core::SessionKey,
+            ) -> session_core::Result<Option<session_core::Record>> {
+                self.gathered.read(key).await
+            }
+
+            async fn write(
+                &self,
+                key: &session_core::SessionKey,
+                write: session_core::Write,
+                when: session_core::When,
+            ) -> session_core::Result<session_core::WriteOutcome> {
+                self.gathered.write(key, write, when).await
+            }
+
+            async fn touch(
+                &self,
+                key: &session_core::SessionKey,
+                ttl: session_core::Ttl,
+            ) -> session_core::Result<bool> {
+                self.gathered.touch(key, ttl).await
+            }
+
+            async fn delete(
+                &self,
+                key: &session_core::SessionKey,
+                expected: session_core::Expected,
+            ) -> session_core::Result<session_core::DeleteOutcome> {
+                self.gathered.delete(key, expected).await
+            }
+
+            async fn rename(
+                &self,
+                old: &session_core::SessionKey,
+                new: &session_core::SessionKey,
+                write: session_core::Write,
+                expected: session_core::Version,
+            ) -> session_core::Result<session_core::RenameOutcome> {
+                self.gathered.rename(old, new, write, expected).await
+            }
+
+            async fn read_many(
+                &self,
+                keys: &[session_core::SessionKey],
+            ) -> Vec<session_core::Result<Option<session_core::Record>>> {
+                self.gathered.read_many(keys).await
+            }
+
+            async fn write_many(
+                &self,
+                items: &[session_core::WriteItem],
+            ) -> Vec<session_core::Result<session_core::WriteOutcome>> {
+                self.gathered.write_many(items).await
+            }
+
+            async fn touch_many(&self, items: &[session_core::TouchItem]) -> Vec<session_core::Result<bool>> {
+                self.gathered.touch_many(items).await
+            }
+
+            async fn delete_many(
+                &self,
+                items: &[session_core::DeleteItem],
+            ) -> Vec<session_core::Result<session_core::DeleteOutcome>> {
+                self.gathered.delete_many(items).await
+            }
+
+            async fn ping(&self) -> session_core::Result<()> {
+                self.gathered.ping().await
+            }
+
+            async fn close(&self) -> session_core::Result<()> {
+                self.gathered.close().await
+            }
+
+            fn max_data_len(&self) -> usize {
+                self.gathered.max_data_len()
+            }
+
+            fn owners(&self) -> Option<&dyn session_core::OwnerIndex> {
+                self.gathered.owners()
+            }
+
+            fn maintenance(&self) -> Option<&dyn session_core::Maintenance> {
+                self.gathered.maintenance()
+            }
+
+            fn watch(&self) -> Option<&dyn session_core::Watch> {
+                self.gathered.watch()
+            }
+        }
+    };
+}
+pub(crate) use front;

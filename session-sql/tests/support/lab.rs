@@ -1,0 +1,166 @@
+//! A server of its own for one test, of either kind.
+
+use std::{future::Future, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use session_conformance::FaultControl;
+use session_core::{SessionStore, Ttl, Write};
+use session_servers::{Engine, Proxy, mariadb::MariaDb, postgres::Postgres, required};
+use session_sql::{MySqlStore, PostgresStore};
+use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
+
+use super::{broken::Broken, runtime};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Postgres,
+    MariaDb,
+}
+
+/// A server of its own behind a proxy.
+pub(crate) struct Lab {
+    pub(crate) kind: Kind,
+    pub(crate) control: Arc<dyn FaultControl>,
+    /// Past the proxy.
+    pub(crate) direct: String,
+    /// Through the proxy.
+    pub(crate) url: String,
+}
+
+impl Lab {
+    /// Starts a server with these arguments beside the usual ones.
+    pub(crate) async fn start(kind: Kind, args: &[&str]) -> Self {
+        match kind {
+            Kind::Postgres => {
+                let server = Postgres::new().args(args).start().await.expect("it starts");
+                let proxy = Proxy::start(server.addr()).await.expect("a proxy");
+                let (direct, url) = (server.url(), format!("postgres://postgres@{}/postgres", proxy.addr()));
+                Self { kind, control: Arc::new(Broken { server, proxy }), direct, url }
+            }
+            Kind::MariaDb => {
+                let server = MariaDb::new().args(args).start().await.expect("it starts");
+                let proxy = Proxy::start(server.addr()).await.expect("a proxy");
+                let (direct, url) = (server.url(), format!("mysql://root@{}/sessions", proxy.addr()));
+                Self { kind, control: Arc::new(Broken { server, proxy }), direct, url }
+            }
+        }
+    }
+
+    /// Opens a store with these options of the URL.
+    pub(crate) async fn open(&self, options: &str) -> Arc<dyn SessionStore> {
+        self.try_open(&format!("{}?{options}", self.url)).await.expect("it opens")
+    }
+
+    pub(crate) async fn try_open(&self, url: &str) -> session_core::Result<Arc<dyn SessionStore>> {
+        Ok(match self.kind {
+            Kind::Postgres => Arc::new(PostgresStore::connect(url).await?),
+            Kind::MariaDb => Arc::new(MySqlStore::connect(url).await?),
+        })
+    }
+
+    /// Runs some SQL behind the store's back.
+    pub(crate) async fn run(&self, sql: &str) {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.kind {
+            Kind::Postgres => {
+                let mut connection = PgConnection::connect(&self.direct).await.expect("connected");
+                sqlx::raw_sql(sql).execute(&mut connection).await.expect("executed");
+            }
+            Kind::MariaDb => {
+                let mut connection = MySqlConnection::connect(&self.direct).await.expect("connected");
+                sqlx::raw_sql(sql).execute(&mut connection).await.expect("executed");
+            }
+        }
+    }
+
+    /// The whole number that a query gives.
+    pub(crate) async fn number(&self, sql: &str) -> i64 {
+        let sql = AssertSqlSafe(sql.to_owned());
+        match self.kind {
+            Kind::Postgres => {
+                let mut connection = PgConnection::connect(&self.direct).await.expect("connected");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("a row").get(0)
+            }
+            Kind::MariaDb => {
+                let mut connection = MySqlConnection::connect(&self.direct).await.expect("connected");
+                sqlx::query(sql).fetch_one(&mut connection).await.expect("a row").get(0)
+            }
+        }
+    }
+
+    /// Ends all connections but the one that says so.
+    pub(crate) async fn end_all_connections(&self) {
+        match self.kind {
+            Kind::Postgres => {
+                let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'";
+                self.run(others).await;
+            }
+            Kind::MariaDb => {
+                let mut connection = MySqlConnection::connect(&self.direct).await.expect("connected");
+                let others = "SELECT CAST(id AS SIGNED) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user = 'root'";
+                let others: Vec<i64> =
+                    sqlx::query_scalar(others).fetch_all(&mut connection).await.expect("rows");
+                for id in others {
+                    // One that has just left is gone as well.
+                    let _ = sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(&mut connection).await;
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn hour() -> Ttl {
+    Ttl::new(Duration::from_hours(1)).expect("an hour")
+}
+
+pub(crate) fn write(data: impl Into<String>) -> Write {
+    Write::new(data.into(), hour())
+}
+
+type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A case on one kind of server, in a runtime of its own. A panic is a failure.
+pub(crate) type Case = (&'static str, Kind, Box<dyn FnOnce() -> Playing + Send>);
+
+pub(crate) fn case<F: Future<Output = ()> + Send + 'static>(
+    name: &'static str,
+    kind: Kind,
+    case: impl FnOnce(Kind) -> F + Send + 'static,
+) -> Case {
+    (name, kind, Box::new(move || Box::pin(case(kind))))
+}
+
+#[allow(unused_macros, reason = "some tests have one kind only")]
+/// Names cases after their functions, each on both kinds of servers.
+macro_rules! on_both {
+    ($($case:ident),* $(,)?) => {
+        vec![$(
+            $crate::support::lab::case(stringify!($case), $crate::support::lab::Kind::Postgres, $case),
+            $crate::support::lab::case(stringify!($case), $crate::support::lab::Kind::MariaDb, $case),
+        )*]
+    };
+}
+#[allow(unused_imports, reason = "some tests have one kind only")]
+pub(crate) use on_both;
+
+/// Runs what the command line asks for. Without its server a case is ignored, with the reason, unless `SESSION_REQUIRE` demands it.
+pub(crate) fn main(cases: Vec<Case>) -> ExitCode {
+    let trials = cases.into_iter().map(|(name, kind, case)| {
+        let (word, program) = match kind {
+            Kind::Postgres => ("postgres", Postgres::new().program()),
+            Kind::MariaDb => ("mysql", MariaDb::new().program()),
+        };
+        let missing = program.find().err().filter(|_| !required(word)).map(|error| error.to_string());
+        Trial::ignorable_test(format!("{word}::{name}"), move || match missing {
+            Some(reason) => Ok(Completion::ignored_with(reason)),
+            None => {
+                let played = runtime().block_on(async { tokio::spawn(case()).await });
+                played.map(|()| Completion::Completed).map_err(Failed::from)
+            }
+        })
+    });
+    let mut arguments = Arguments::from_args();
+    // Each starts a server.
+    arguments.test_threads.get_or_insert(3);
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
+}
