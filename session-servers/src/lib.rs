@@ -6,6 +6,7 @@ mod endpoint;
 mod engine;
 mod launch_error;
 mod launcher;
+pub mod mongo;
 mod ports;
 mod process;
 mod program;
@@ -14,6 +15,7 @@ pub mod redis;
 mod required;
 mod run;
 mod server;
+mod until;
 
 pub use endpoint::Endpoint;
 pub use engine::Engine;

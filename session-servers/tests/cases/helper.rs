@@ -5,6 +5,8 @@ use std::future::pending;
 use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 
+use session_servers::Engine;
+use session_servers::mongo::Mongo;
 use session_servers::redis::{RedisServer, endpoint};
 use tokio::runtime::Runtime;
 
@@ -31,6 +33,7 @@ pub(crate) fn play(role: &str) -> ExitCode {
             match role {
                 "hold a server" => hold_a_server().await,
                 "find an endpoint" => find_an_endpoint().await,
+                "find mongod" => find_mongod(),
                 other => Err(format!("unknown role {other:?}").into()),
             }
         })
@@ -57,5 +60,11 @@ async fn find_an_endpoint() -> Verdict {
     let endpoint = endpoint().await?;
     let kind = if endpoint.server().is_some() { "launched" } else { "external" };
     writeln!(io::stdout(), "{kind} {} {endpoint:?}", endpoint.url())?;
+    Ok(())
+}
+
+/// Says where `mongod` is.
+fn find_mongod() -> Verdict {
+    writeln!(io::stdout(), "{}", Mongo::new().program().find()?.display())?;
     Ok(())
 }
