@@ -77,14 +77,7 @@ impl RedisClusterBuilder {
             let bus = free_addr().map_err(LaunchError::io("find a free port"))?.port().to_string();
             let timeout = self.node_timeout.as_millis().to_string();
             let server = Redis::new()
-                .args([
-                    "--cluster-enabled",
-                    "yes",
-                    "--cluster-port",
-                    &bus,
-                    "--cluster-node-timeout",
-                    &timeout,
-                ])
+                .args(["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", &timeout])
                 .args(["--cluster-replica-validity-factor", "0", "--repl-diskless-sync-delay", "0"])
                 .args(&self.args)
                 .start()
@@ -122,8 +115,7 @@ impl RedisCluster {
     /// The URL for clients, which names the first nodes.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<_> =
-            self.nodes.iter().take(self.primaries).map(|node| node.addr().to_string()).collect();
+        let hosts: Vec<_> = self.nodes.iter().take(self.primaries).map(|node| node.addr().to_string()).collect();
         format!("redis+cluster://{}", hosts.join(","))
     }
 
@@ -135,9 +127,7 @@ impl RedisCluster {
     pub async fn until_whole(&self) -> Result<(), LaunchError> {
         until("wait for the cluster", || async move {
             for node in &self.nodes {
-                if node.pid().is_some()
-                    && !ask(node.addr(), "CLUSTER INFO").await?.contains("cluster_state:ok")
-                {
+                if node.pid().is_some() && !ask(node.addr(), "CLUSTER INFO").await?.contains("cluster_state:ok") {
                     return Ok(false);
                 }
             }
@@ -193,9 +183,7 @@ impl RedisCluster {
         .await?;
         let (primaries, replicas) = self.nodes.split_at(self.primaries);
         for (replica, primary) in replicas.iter().zip(primaries) {
-            let id = ask(primary.addr(), "CLUSTER MYID")
-                .await
-                .map_err(LaunchError::io("ask a node for its id"))?;
+            let id = ask(primary.addr(), "CLUSTER MYID").await.map_err(LaunchError::io("ask a node for its id"))?;
             self.tell(replica, &format!("CLUSTER REPLICATE {id}")).await?;
         }
         until("wait for the replicas", || async move {

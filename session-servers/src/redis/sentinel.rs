@@ -40,12 +40,7 @@ impl Engine for Sentinel {
         // What cannot be made is missed by the sentinel, which says so in its log.
         let _ = File::options().create(true).append(true).open(&file);
         let mut args: Vec<OsString> = vec![file.into(), "--sentinel".into()];
-        args.extend([
-            "--bind".into(),
-            addr.ip().to_string().into(),
-            "--port".into(),
-            addr.port().to_string().into(),
-        ]);
+        args.extend(["--bind".into(), addr.ip().to_string().into(), "--port".into(), addr.port().to_string().into()]);
         args.extend(["--dir".into(), data.into()]);
         args
     }
