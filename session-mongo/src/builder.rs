@@ -249,7 +249,7 @@ impl MongoStoreBuilder {
         let has_oplog = opened.kind != Kind::Standalone;
         let watching = has_oplog.then(|| Watching::new(primary.clone(), settings.watch_capacity));
         let core = Core {
-            numbered: has_oplog.then(|| Arc::new(NumberedSessions::new(client.clone()))),
+            numbered: (has_oplog && own_client).then(|| Arc::new(NumberedSessions::new(client.clone()))),
             own_client,
             reading: database.collection_with_options(name, reading),
             primary,

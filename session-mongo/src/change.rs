@@ -75,14 +75,15 @@ impl Core {
         while !pending.is_empty() {
             let statements: Vec<(usize, &Change)> =
                 pending.iter().map(|item| (item.place, &changes[item.place])).collect();
-            let skip = if failures == 0 { 1 } else { 1_i64 << failures.min(20) };
-            match self.update(operation, &statements, numbered.take(), skip, until).await {
-                Ok((Ok(answer), session)) => {
-                    sending.answered(pending, answer, session.is_some());
-                    if let (Some(session), Some(sessions)) = (session, &self.numbered) {
-                        sessions.put(session);
-                    }
+            let again = numbered.is_some();
+            match self.update(operation, &statements, numbered.take(), until).await {
+                Ok((Ok(answer), _)) if answer.recognised && !again => {
+                    // What was never carried out must not be called done, whatever has used the number before.
+                    let error = Error::new(ErrorKind::Internal, operation)
+                        .because("another command had its number; give the store a client of its own");
+                    sending.failed(pending, Failure::Refused(ErrorKind::Internal), &error);
                 }
+                Ok((Ok(answer), session)) => sending.answered(pending, answer, session.is_some()),
                 Ok((Err(error), session)) => {
                     let failure = failure(&error, pending.len());
                     sending.failed(pending, failure, &failed(operation, failure, true, error));
@@ -141,7 +142,7 @@ impl Sending<'_> {
     fn failed(&mut self, pending: Vec<Pending>, failure: Failure, error: &Error) {
         for mut item in pending {
             match failure {
-                Failure::NotSent | Failure::OldNumber => self.left.push((item, error.clone())),
+                Failure::NotSent => self.left.push((item, error.clone())),
                 Failure::Unclear => {
                     item.doubt = true;
                     self.again(item, error.clone());

@@ -29,7 +29,7 @@ pub(crate) struct Core {
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
     pub(crate) resends: u32,
-    /// Not there on a standalone server, which knows no numbered commands.
+    /// Not there on a standalone server, which knows no numbered commands, and with a client that others use, too.
     pub(crate) numbered: Option<Arc<NumberedSessions>>,
     /// Not there on a standalone server, which has no change streams.
     pub(crate) watching: Option<Watching>,

@@ -27,8 +27,6 @@ pub(crate) enum Failure {
     Unclear,
     /// It was not carried out, and never will be.
     Refused(ErrorKind),
-    /// The number of the command is lower than one that its session had before; it was not carried out.
-    OldNumber,
 }
 
 /// The codes that a server gives when it is not the primary (any more), or shuts down.
@@ -46,7 +44,6 @@ pub(crate) fn failure(error: &DriverError, statements: usize) -> Failure {
         DriverKind::IncompatibleServer { .. } => Failure::Refused(ErrorKind::Unsupported),
         DriverKind::Shutdown => Failure::Refused(ErrorKind::Closed),
         DriverKind::Command(refusal) => match refusal.code {
-            225 => Failure::OldNumber,
             code if statements <= 1 && NOT_PRIMARY.contains(&code) => Failure::NotSent,
             code => match refusal_kind(code) {
                 Some(kind) => Failure::Refused(kind),
@@ -78,7 +75,6 @@ pub(crate) fn failed(operation: Operation, failure: Failure, change: bool, error
     match failure {
         Failure::NotSent => Error::unavailable(operation, false).because("no server can take it now"),
         Failure::Unclear => Error::unavailable(operation, change).because("the connection or the server failed meanwhile"),
-        Failure::OldNumber => Error::new(ErrorKind::Internal, operation).because("the number of the command is too low"),
         Failure::Refused(ErrorKind::Config) => {
             Error::new(ErrorKind::Config, operation).because(format!("the server or the driver refuses: {}", error.kind))
         }

@@ -1,21 +1,23 @@
+use std::sync::Arc;
+
 use mongodb::{Client, ClientSession, error::Result};
 use parking_lot::Mutex;
 
 /// Sessions of the driver whose commands are numbered, so that the server recognises one that is sent again.
 ///
-/// The driver numbers its own retryable writes and lets nobody else do so. It does count the transactions that are begun, also those that are
-/// aborted before anything was sent, so that a session which goes back to the driver has a number that is not lower than any that was used here.
+/// What the server takes for a command sent again, it does not carry out, so no number may ever be used twice in a session. The driver does not
+/// tell which numbers it has used, and takes back the sessions that are dropped, for its own numbered commands. Therefore these are the sessions of
+/// a client that nobody else uses, and none is given back while the store is open.
 pub(crate) struct NumberedSessions {
     client: Client,
-    idle: Mutex<Vec<Numbered>>,
+    idle: Mutex<Vec<(ClientSession, i64)>>,
 }
 
-/// A session, and the number of its last command.
+/// A session, which goes back to the others when it is dropped, and the number of its command.
 pub(crate) struct Numbered {
-    pub(crate) session: ClientSession,
-    pub(crate) number: i64,
-    /// Whether the server has refused that number, because it knows a higher one.
-    pub(crate) too_low: bool,
+    session: Option<ClientSession>,
+    number: i64,
+    home: Arc<NumberedSessions>,
 }
 
 impl NumberedSessions {
@@ -23,23 +25,14 @@ impl NumberedSessions {
         Self { client, idle: Mutex::default() }
     }
 
-    /// A session, with the number for its next command.
-    pub(crate) async fn take(&self) -> Result<Numbered> {
+    /// A session with a new number.
+    pub(crate) async fn take(self: &Arc<Self>) -> Result<Numbered> {
         let idle = self.idle.lock().pop();
-        let mut numbered = match idle {
-            Some(numbered) => numbered,
-            None => {
-                let session = self.client.start_session().causal_consistency(false).await?;
-                Numbered { session, number: 0, too_low: false }
-            }
+        let (session, last) = match idle {
+            Some(idle) => idle,
+            None => (self.client.start_session().causal_consistency(false).await?, 0),
         };
-        numbered.advance(1).await?;
-        Ok(numbered)
-    }
-
-    /// Takes back a session whose last command was answered.
-    pub(crate) fn put(&self, numbered: Numbered) {
-        self.idle.lock().push(numbered);
+        Ok(Numbered { session: Some(session), number: last + 1, home: Arc::clone(self) })
     }
 
     /// Gives all sessions back to the driver.
@@ -49,15 +42,17 @@ impl NumberedSessions {
 }
 
 impl Numbered {
-    /// Goes on by so many numbers. Sends nothing.
-    pub(crate) async fn advance(&mut self, by: i64) -> Result<()> {
-        for _ in 0..by {
-            self.session.start_transaction().await?;
-            self.session.abort_transaction().await?;
-            self.number += 1;
+    /// The session and the number for its command.
+    pub(crate) fn parts(&mut self) -> Option<(&mut ClientSession, i64)> {
+        self.session.as_mut().map(|session| (session, self.number))
+    }
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.home.idle.lock().push((session, self.number));
         }
-        self.too_low = false;
-        Ok(())
     }
 }
 

@@ -17,49 +17,46 @@ pub(crate) struct Answer {
     pub(crate) errors: Vec<(usize, i32, String)>,
     /// Why the changes are not as durable as they must be, if so.
     pub(crate) not_replicated: Option<String>,
+    /// Whether the server has recognised statements as sent again, and has not carried them out.
+    pub(crate) recognised: bool,
 }
 
 type Sent = (Result<Answer, DriverError>, Option<Numbered>);
 
 impl Core {
-    /// Sends one `update` command. With a session, it is sent again with the number that it had, or one that is higher by `skip` if the server has
-    /// called that too low.
+    /// Sends one `update` command. With a session, it is sent again, with the number that it had.
     pub(crate) async fn update(
         &self,
         operation: Operation,
         statements: &[(usize, &Change)],
         session: Option<Numbered>,
-        skip: i64,
         until: Instant,
     ) -> Result<Sent> {
         let mut command = self.command(statements, until);
         let (database, sessions) = (self.database.clone(), self.numbered.clone());
-        let numbers = sessions.is_some().then(|| {
-            let numbers = statements.iter().map(|(place, _)| i32::try_from(*place).unwrap_or_default());
-            let mut array = RawArrayBuf::new();
-            numbers.for_each(|number| array.push(number));
-            array
-        });
+        let mut numbers = RawArrayBuf::new();
+        for (place, _) in statements {
+            numbers.push(i32::try_from(*place).unwrap_or(i32::MAX));
+        }
         self.on_a_task(operation, true, until, async move {
             let Some(sessions) = sessions else {
                 return (database.run_raw_command(command).await.map(|reply| answer(&reply)), None);
             };
             let taken = match session {
-                Some(mut session) if session.too_low => session.advance(skip).await.map(|()| session),
                 Some(session) => Ok(session),
                 None => sessions.take().await,
             };
-            let mut session = match taken {
-                Ok(session) => session,
+            let mut numbered = match taken {
+                Ok(numbered) => numbered,
                 Err(error) => return (Err(error), None),
             };
-            command.append(cstr!("txnNumber"), session.number);
-            if let Some(numbers) = numbers {
+            let mut reply = Err(mongodb::error::Error::custom("the session is in use"));
+            if let Some((session, number)) = numbered.parts() {
+                command.append(cstr!("txnNumber"), number);
                 command.append(cstr!("stmtIds"), numbers);
+                reply = database.run_raw_command(command).session(session).await;
             }
-            let reply = database.run_raw_command(command).session(&mut session.session).await;
-            session.too_low = reply.as_ref().is_err_and(is_too_low);
-            (reply.map(|reply| answer(&reply)), Some(session))
+            (reply.map(|reply| answer(&reply)), Some(numbered))
         })
         .await
     }
@@ -82,11 +79,6 @@ impl Core {
         command.append(cstr!("writeConcern"), concern(&self.write_concern, left));
         command
     }
-}
-
-/// `TransactionTooOld`.
-fn is_too_low(error: &DriverError) -> bool {
-    matches!(&*error.kind, mongodb::error::ErrorKind::Command(refusal) if refusal.code == 225)
 }
 
 fn millis(duration: Duration) -> i64 {
@@ -117,7 +109,8 @@ fn answer(reply: &Document) -> Answer {
         .unwrap_or_default();
     errors.sort_unstable_by_key(|(index, ..)| *index);
     let not_replicated = reply.get_document("writeConcernError").ok();
-    Answer { errors, not_replicated: not_replicated.map(|error| words(error).to_owned()) }
+    let recognised = reply.get_array("retriedStmtIds").is_ok_and(|numbers| !numbers.is_empty());
+    Answer { errors, not_replicated: not_replicated.map(|error| words(error).to_owned()), recognised }
 }
 
 fn statement_error(error: &Document) -> Option<(usize, i32, String)> {

@@ -1,4 +1,5 @@
 use std::{
+    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -9,15 +10,16 @@ use mongodb::{
     bson::{Document, RawDocumentBuf, RawBsonRef, doc},
     change_stream::{ChangeStream, event::ResumeToken},
     error::{Error as DriverError, ErrorKind as DriverKind},
+    options::ReadConcern,
 };
 use parking_lot::Mutex;
 use session_core::{Error, Event, EventStream, Operation, Result, Version};
 use tokio::{
     sync::{broadcast, watch},
-    time::{sleep, timeout_at},
+    time::{sleep, timeout, timeout_at},
 };
 
-use crate::{core::Core, document, errors::closed};
+use crate::{core::Core, document, errors::{closed, failed, failure, late}};
 
 /// Hears of changes by a change stream, as long as anybody listens.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ struct Ear {
     events: broadcast::Sender<Event>,
     /// Whether the stream is there.
     whole: watch::Receiver<bool>,
+    /// Why it could not be opened the last time.
+    trouble: Arc<Mutex<Option<DriverError>>>,
     /// Ends the task, between two uses of the driver.
     #[allow(dead_code, reason = "dropping it is what ends the task")]
     needed: watch::Sender<()>,
@@ -43,6 +47,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// How long the server waits for a change before it says that there was none.
 const AWAIT: Duration = Duration::from_secs(1);
+
+/// Longer than the server and a network take to say that there was no change.
+const SILENCE: Duration = Duration::from_secs(3);
 
 impl Watching {
     pub(crate) fn new(collection: Collection<RawDocumentBuf>, capacity: usize) -> Self {
@@ -56,9 +63,16 @@ impl Watching {
         }
         let events = broadcast::Sender::new(self.capacity);
         let (whole, needed) = (watch::Sender::new(false), watch::Sender::new(()));
-        let ear = Arc::new(Ear { events: events.clone(), whole: whole.subscribe(), needed: needed.clone() });
-        let hearing = Hearing { collection: self.collection.clone(), events, whole, token: None };
-        tokio::spawn(hearing.listen(needed.subscribe()));
+        let (whole_seen, trouble, ends) = (whole.subscribe(), Arc::default(), needed.subscribe());
+        let hearing = Hearing {
+            collection: self.collection.clone(),
+            events: events.clone(),
+            whole,
+            trouble: Arc::clone(&trouble),
+            token: None,
+        };
+        tokio::spawn(hearing.listen(ends));
+        let ear = Arc::new(Ear { events, whole: whole_seen, trouble, needed });
         *place = Arc::downgrade(&ear);
         ear
     }
@@ -77,8 +91,11 @@ impl Core {
         let mut whole = ear.whole.clone();
         let armed = async { whole.wait_for(|whole| *whole).await.is_ok() };
         if !matches!(timeout_at(self.until(), armed).await, Ok(true)) {
-            let reason = "the servers do not answer, or do not allow the user a change stream";
-            return Err(Error::unavailable(operation, false).because(reason));
+            let trouble = ear.trouble.lock().clone();
+            let Some(trouble) = trouble else { return Err(late(operation, false)) };
+            let failure = failure(&trouble, 1);
+            let reason = format!("the change stream cannot be opened: {}", trouble.kind);
+            return Err(failed(operation, failure, false, trouble).because(reason));
         }
         let ended = self.closed.subscribe();
         if *ended.borrow() {
@@ -108,6 +125,7 @@ struct Hearing {
     collection: Collection<RawDocumentBuf>,
     events: broadcast::Sender<Event>,
     whole: watch::Sender<bool>,
+    trouble: Arc<Mutex<Option<DriverError>>>,
     /// From where the next stream goes on.
     token: Option<ResumeToken>,
 }
@@ -125,7 +143,6 @@ impl Hearing {
     /// Listens until nobody wants to hear any more. Uses of the driver are not dropped half-way.
     async fn listen(mut self, needed: watch::Receiver<()>) {
         let is_needed = || needed.has_changed().is_ok();
-        let mut missed = false;
         let mut begun = false;
         while is_needed() {
             match self.open().await {
@@ -134,7 +151,7 @@ impl Hearing {
                         // What happened meanwhile follows, unless it is lost. Either way, whoever was told of the interruption must know that it is over.
                         self.tell(Event::Missed);
                     }
-                    (begun, missed) = (true, false);
+                    begun = true;
                     self.token = stream.resume_token();
                     self.whole.send_replace(true);
                     let end = self.hear(&mut stream, &is_needed).await;
@@ -148,15 +165,13 @@ impl Hearing {
                 }
                 Err(error) => {
                     tracing::debug!(%error, "the change stream cannot be opened");
+                    *self.trouble.lock() = Some(error.clone());
                     if is_lost(&error) {
                         self.token = None;
-                        missed = true;
                     }
                 }
             }
-            if !missed {
-                sleep(PAUSE).await;
-            }
+            sleep(PAUSE).await;
         }
     }
 
@@ -166,13 +181,15 @@ impl Hearing {
     }
 
     async fn open(&self) -> Result<ChangeStream<RawDocumentBuf>, DriverError> {
-        let watch = self.collection.watch().pipeline([parts()]).max_await_time(AWAIT).resume_after(self.token.clone());
+        let watch = self.collection.watch().pipeline([parts()]).max_await_time(AWAIT);
+        // What a failover can take back is not told.
+        let watch = watch.read_concern(ReadConcern::majority()).resume_after(self.token.clone());
         Ok(watch.await?.with_type())
     }
 
     async fn hear(&mut self, stream: &mut ChangeStream<RawDocumentBuf>, is_needed: &impl Fn() -> bool) -> End {
         loop {
-            let change = stream.next_if_any().await;
+            let change = self.next(stream).await;
             if !is_needed() {
                 return End::NotNeeded;
             }
@@ -192,6 +209,22 @@ impl Hearing {
                 }
             }
         }
+    }
+}
+
+impl Hearing {
+    /// The next change, or that there was none for a while. Who hears nothing for longer than the server waits is told: the connection may be dead.
+    async fn next(&self, stream: &mut ChangeStream<RawDocumentBuf>) -> Result<Option<RawDocumentBuf>, DriverError> {
+        let mut next = pin!(stream.next_if_any());
+        if let Ok(change) = timeout(SILENCE, &mut next).await {
+            return change;
+        }
+        self.tell(Event::Interrupted);
+        let change = next.await;
+        if change.is_ok() {
+            self.tell(Event::Missed);
+        }
+        change
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 
 const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
 
-const DEADLINE: Duration = Duration::from_secs(1);
+const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What the README promises.
 const RECOVERY: Duration = Duration::from_secs(4);
