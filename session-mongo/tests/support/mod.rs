@@ -2,7 +2,9 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod churn;
 pub(crate) mod harness;
+pub(crate) mod raw;
 pub(crate) mod once;
 
 use tokio::runtime::{Builder, Runtime};
