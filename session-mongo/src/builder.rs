@@ -4,7 +4,7 @@ use mongodb::{
     Client,
     bson::RawDocumentBuf,
     options::{
-        Acknowledgment, AuthMechanism, ClientOptions, CollectionOptions, Credential, ReadConcern, ReadPreference,
+        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference,
         SelectionCriteria, Tls, TlsOptions, WriteConcern,
     },
 };
@@ -200,19 +200,10 @@ impl MongoStoreBuilder {
     /// The options of the driver: those of the URL, those that are set, and our defaults.
     async fn options(&self, url: &str) -> Result<ClientOptions> {
         let settings = &self.settings;
+        // In the URL, the driver judges them together with the options that belong to them.
+        let with_login = settings.credentials.as_ref().map(|(user, Secret(password))| with_login(url, user, password));
+        let url = with_login.as_deref().unwrap_or(url);
         let mut options = ClientOptions::parse(url).await.map_err(|error| unusable(url, &error))?;
-        if let Some((user, Secret(password))) = &settings.credentials {
-            let mut credential = options.credential.take().unwrap_or_else(|| Credential::builder().build());
-            credential.username = Some(user.clone());
-            credential.password = Some(password.clone());
-            options.credential = Some(credential);
-        }
-        if let Some(credential) = &options.credential
-            && credential.username.is_none()
-            && !matches!(credential.mechanism, Some(AuthMechanism::MongoDbX509))
-        {
-            return Err(config("a password without a user is no use; set both"));
-        }
         if let Some(name) = &settings.app_name {
             options.app_name = Some(name.clone());
         }
@@ -270,6 +261,21 @@ impl MongoStoreBuilder {
     }
 }
 
+/// The URL with this user and password in place of those that it may have.
+fn with_login(url: &str, user: &str, password: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let authority = rest.find(['/', '?']).unwrap_or(rest.len());
+    let hosts = rest[..authority].rfind('@').map_or(rest, |at| &rest[at + 1..]);
+    let encoded = |text: &str| {
+        let encode = |byte: u8| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        text.bytes().map(encode).collect::<String>()
+    };
+    format!("{scheme}://{}:{}@{hosts}", encoded(user), encoded(password))
+}
+
 /// The error for a URL that the driver does not take. Its words can repeat parts of the URL, so they are not passed on with a password in them.
 fn unusable(url: &str, error: &mongodb::error::Error) -> Error {
     let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -281,4 +287,21 @@ fn unusable(url: &str, error: &mongodb::error::Error) -> Error {
     });
     let words = if secret { "a part of it that is not shown, because it may be the password" } else { &words };
     config(format!("the URL cannot be used; one looks like `mongodb://user:password@localhost:27017/database`: {words}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_login;
+
+    #[test]
+    fn a_login_takes_the_place_of_another() {
+        for (url, with) in [
+            ("mongodb://localhost", "mongodb://us%40er:p%2Fw@localhost"),
+            ("mongodb://a:b@host1,host2/db?x=y@z", "mongodb://us%40er:p%2Fw@host1,host2/db?x=y@z"),
+            ("mongodb+srv://host/?authSource=a", "mongodb+srv://us%40er:p%2Fw@host/?authSource=a"),
+            ("nothing", "nothing"),
+        ] {
+            assert_eq!(with_login(url, "us@er", "p/w"), with);
+        }
+    }
 }

@@ -45,17 +45,20 @@ impl Core {
             .ask(operation, self.until(), || {
                 let collection = self.primary.clone();
                 async move {
-                    let filter = match after {
-                        Some(key) => doc! { "_id": { "$gt": binary(key.as_bytes()) } },
-                        None => doc! {},
-                    };
+                    // Binaries of another length come before these or after them, and everything else does.
+                    let bound = |byte| binary(&[byte; SessionKey::LEN]);
+                    let mut range = doc! { "$gte": bound(0), "$lte": bound(u8::MAX) };
+                    if let Some(key) = after {
+                        range.insert("$gt", binary(key.as_bytes()));
+                    }
+                    let filter = doc! { "_id": range };
                     let most = i64::try_from(limit).unwrap_or(i64::MAX);
                     let find = collection.find(filter).sort(doc! { "_id": 1 }).projection(projection()).limit(most);
                     let mut cursor = find.await?;
                     let (mut records, mut met, mut last) = (Vec::new(), 0, None);
                     while cursor.advance().await? {
                         met += 1;
-                        // What is not ours, or cannot be read, is left out.
+                        // What cannot be read is left out.
                         if let Some(key) = document::key(cursor.current()) {
                             last = Some(key);
                             if let Ok(Some(record)) = record(operation, cursor.current()) {

@@ -166,7 +166,7 @@ impl Engine for Guarded {
     }
 
     async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
-        let hello = command(addr, &bson_of_hello()).await?;
+        let hello = command(addr, &doc! { "hello": 1 }).await?;
         if self.on.load(Ordering::Relaxed) && !hello.get_bool("isWritablePrimary").unwrap_or_default() {
             return Err(io::Error::other("it is not the primary yet"));
         }
@@ -174,10 +174,6 @@ impl Engine for Guarded {
         let pid = std::fs::read_to_string(file)?;
         pid.trim().parse().map_err(io::Error::other)
     }
-}
-
-fn bson_of_hello() -> mongodb::bson::Document {
-    doc! { "hello": 1 }
 }
 
 /// A replica set of one member that asks for a password, with a user who may use the database `tests` alone.
@@ -204,7 +200,7 @@ async fn credentials_and_permissions() {
         says(&error, ErrorKind::Config, &["password"]);
     }
     let elsewhere = url.replace("authSource=admin", "authSource=tests");
-    let error = refused_by(builder().credentials("web", SECRET), &elsewhere).await;
+    let error = refused_by(builder().database("tests").credentials("web", SECRET), &elsewhere).await;
     says(&error, ErrorKind::Config, &["authSource"]);
     says(&refused_by(builder().database("tests"), &url).await, ErrorKind::Config, &["readWrite"]);
     let error = refused_by(builder().database("other").credentials("web", SECRET), &url).await;

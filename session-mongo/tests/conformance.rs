@@ -31,7 +31,9 @@ const ELECTION: Duration = Duration::from_secs(2);
 type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
 
 fn settings(namespace: &Namespace, batched: bool) -> MongoStoreBuilder {
-    let settings = MongoStore::builder().database("conformance").collection(namespace.as_str());
+    // On a busy machine, a change that a majority must log takes a while, and some cases have 64 tasks that wait for each other.
+    let patience = Duration::from_secs(20);
+    let settings = MongoStore::builder().database("conformance").collection(namespace.as_str()).deadline(patience);
     if batched { settings } else { settings.batching(BatchSettings::off()) }
 }
 

@@ -11,11 +11,13 @@ use super::runtime;
 pub(crate) type Case = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()> + Send>>);
 
 /// Names a case after its function.
+#[allow(unused_macros)]
 macro_rules! cases {
     ($($case:ident),* $(,)?) => {
         &[$((stringify!($case), || Box::pin($case()))),*]
     };
 }
+#[allow(unused_imports)]
 pub(crate) use cases;
 
 pub(crate) fn main(cases: &[Case]) -> ExitCode {
