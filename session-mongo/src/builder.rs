@@ -4,8 +4,8 @@ use mongodb::{
     Client,
     bson::RawDocumentBuf,
     options::{
-        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference,
-        SelectionCriteria, Tls, TlsOptions, WriteConcern,
+        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria,
+        Tls, TlsOptions, WriteConcern,
     },
 };
 use session_batch::{BatchSettings, Batched};
@@ -186,7 +186,9 @@ impl MongoStoreBuilder {
             ("heartbeat", settings.heartbeat.is_some()),
         ];
         if let Some((name, _)) = of_the_url.iter().find(|(_, set)| *set) {
-            return Err(config(format!("`{name}` cannot be set for a client that is there already; set it there")));
+            return Err(config(format!(
+                "`{name}` cannot be set for a client that is there already; set it there"
+            )));
         }
         let deadline = settings.deadline;
         let opening = async move {
@@ -201,7 +203,8 @@ impl MongoStoreBuilder {
     async fn options(&self, url: &str) -> Result<ClientOptions> {
         let settings = &self.settings;
         // In the URL, the driver judges them together with the options that belong to them.
-        let with_login = settings.credentials.as_ref().map(|(user, Secret(password))| with_login(url, user, password));
+        let with_login =
+            settings.credentials.as_ref().map(|(user, Secret(password))| with_login(url, user, password));
         let url = with_login.as_deref().unwrap_or(url);
         let mut options = ClientOptions::parse(url).await.map_err(|error| unusable(url, &error))?;
         if let Some(name) = &settings.app_name {
@@ -213,8 +216,10 @@ impl MongoStoreBuilder {
             tls.cert_key_file_path.clone_from(client);
             options.tls = Some(Tls::Enabled(tls));
         }
-        options.max_pool_size = settings.pool.or(options.max_pool_size.filter(|size| *size > 0)).or(Some(POOL));
-        options.connect_timeout = settings.connect_timeout.or(options.connect_timeout).or(Some(CONNECT_TIMEOUT));
+        options.max_pool_size =
+            settings.pool.or(options.max_pool_size.filter(|size| *size > 0)).or(Some(POOL));
+        options.connect_timeout =
+            settings.connect_timeout.or(options.connect_timeout).or(Some(CONNECT_TIMEOUT));
         options.heartbeat_freq = settings.heartbeat.or(options.heartbeat_freq).or(Some(HEARTBEAT));
         // Whoever waits for a server waits no longer than our deadline, and then is told why.
         let selection = options.server_selection_timeout.unwrap_or(settings.deadline);
@@ -224,9 +229,12 @@ impl MongoStoreBuilder {
 
     fn finish(self, client: Client, opened: Opened, pool: u32, own_client: bool) -> Result<MongoStore> {
         let settings = self.settings;
-        let write_concern = settings.write_concern.or_else(|| client.write_concern().cloned()).unwrap_or_default();
+        let write_concern =
+            settings.write_concern.or_else(|| client.write_concern().cloned()).unwrap_or_default();
         if matches!(write_concern.w, Some(Acknowledgment::Nodes(0))) {
-            return Err(config("with the write concern w: 0, nobody would know what came of a change; use 1 or more"));
+            return Err(config(
+                "with the write concern w: 0, nobody would know what came of a change; use 1 or more",
+            ));
         }
         let database = client.database(&opened.database);
         let name = &settings.collection;
@@ -268,7 +276,9 @@ fn with_login(url: &str, user: &str, password: &str) -> String {
     let hosts = rest[..authority].rfind('@').map_or(rest, |at| &rest[at + 1..]);
     let encoded = |text: &str| {
         let encode = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
             _ => format!("%{byte:02X}"),
         };
         text.bytes().map(encode).collect::<String>()
@@ -285,8 +295,11 @@ fn unusable(url: &str, error: &mongodb::error::Error) -> Error {
         let password = login.split_once(':').map_or(login, |(_, password)| password);
         password.split(['/', '?', '@']).any(|part| !part.is_empty() && words.contains(part))
     });
-    let words = if secret { "a part of it that is not shown, because it may be the password" } else { &words };
-    config(format!("the URL cannot be used; one looks like `mongodb://user:password@localhost:27017/database`: {words}"))
+    let words =
+        if secret { "a part of it that is not shown, because it may be the password" } else { &words };
+    config(format!(
+        "the URL cannot be used; one looks like `mongodb://user:password@localhost:27017/database`: {words}"
+    ))
 }
 
 #[cfg(test)]

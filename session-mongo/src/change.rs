@@ -119,11 +119,15 @@ impl Sending<'_> {
                 }
                 (None, Some(words)) => {
                     item.doubt = true;
-                    self.unavailable(true, &format!("it was carried out, but a failover can still undo it: {words}"))
+                    self.unavailable(
+                        true,
+                        &format!("it was carried out, but a failover can still undo it: {words}"),
+                    )
                 }
-                (Some((REFUSED, _)), Some(words)) => {
-                    self.unavailable(item.doubt, &format!("a failover can still undo what is in its way: {words}"))
-                }
+                (Some((REFUSED, _)), Some(words)) => self.unavailable(
+                    item.doubt,
+                    &format!("a failover can still undo what is in its way: {words}"),
+                ),
                 (Some((code, words)), _) => match statement_error(self.operation, code, &words) {
                     Some(error) => {
                         self.settle(item, Err(in_doubt(self.operation, item.doubt, &error)));

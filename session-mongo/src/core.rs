@@ -1,6 +1,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
-use mongodb::{Client, Collection, Database, bson::RawDocumentBuf, error::Error as DriverError, options::WriteConcern};
+use mongodb::{
+    Client, Collection, Database, bson::RawDocumentBuf, error::Error as DriverError, options::WriteConcern,
+};
 use rand::RngExt;
 use session_core::{Error, ErrorKind, Operation, Result, SessionKey, Write};
 use tokio::{
@@ -105,7 +107,9 @@ impl Core {
         });
         match timeout_at(until, task).await {
             Ok(Ok(done)) => Ok(done),
-            Ok(Err(panic)) => Err(Error::unavailable(operation, change).because("the driver failed").with_source(panic)),
+            Ok(Err(panic)) => {
+                Err(Error::unavailable(operation, change).because("the driver failed").with_source(panic))
+            }
             Err(_) => Err(late(operation, change)),
         }
     }
@@ -131,7 +135,8 @@ impl Core {
             sent += 1;
             let failure = failure(&error, 1);
             let error = failed(operation, failure, false, error);
-            if !error.is_transient() || sent > self.resends || failure == Failure::Refused(ErrorKind::Closed) {
+            if !error.is_transient() || sent > self.resends || failure == Failure::Refused(ErrorKind::Closed)
+            {
                 return Err(error);
             }
             if !rest(&mut pause, until).await {

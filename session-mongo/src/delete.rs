@@ -58,9 +58,11 @@ impl Core {
             .collect();
         let outcomes = self.change(operation, &changes, until).await;
         let unclear = |(item, outcome): &(&DeleteItem, &Result<Changed>)| {
-            matches!(outcome, Ok(Changed::Refused | Changed::RefusedInDoubt)) && item.expected != Expected::Any
+            matches!(outcome, Ok(Changed::Refused | Changed::RefusedInDoubt))
+                && item.expected != Expected::Any
         };
-        let keys: Vec<SessionKey> = items.iter().zip(&outcomes).filter(unclear).map(|(item, _)| item.key).collect();
+        let keys: Vec<SessionKey> =
+            items.iter().zip(&outcomes).filter(unclear).map(|(item, _)| item.key).collect();
         let mut found = self.look(operation, &keys, until).await.into_iter();
         let outcome = |(item, outcome): (&DeleteItem, Result<Changed>)| match (outcome?, item.expected) {
             (Changed::Done, _) => Ok(DeleteOutcome::Deleted),

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use session_core::{
     DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerIndex, Record,
-    Result, SessionKey, SessionStore, TouchItem, Ttl, Watch, When, Write, WriteItem,
-    WriteOutcome, async_trait,
+    Result, SessionKey, SessionStore, TouchItem, Ttl, Watch, When, Write, WriteItem, WriteOutcome,
+    async_trait,
 };
 use tokio::time::timeout;
 

@@ -38,9 +38,9 @@ const NOT_PRIMARY: [i32; 2] = [10_107, 13_435];
 pub(crate) fn failure(error: &DriverError, statements: usize) -> Failure {
     match &*error.kind {
         DriverKind::ServerSelection { .. } | DriverKind::DnsResolve { .. } => Failure::NotSent,
-        DriverKind::Authentication { .. } | DriverKind::InvalidTlsConfig { .. } | DriverKind::InvalidArgument { .. } => {
-            Failure::Refused(ErrorKind::Config)
-        }
+        DriverKind::Authentication { .. }
+        | DriverKind::InvalidTlsConfig { .. }
+        | DriverKind::InvalidArgument { .. } => Failure::Refused(ErrorKind::Config),
         DriverKind::IncompatibleServer { .. } => Failure::Refused(ErrorKind::Unsupported),
         DriverKind::Shutdown => Failure::Refused(ErrorKind::Closed),
         DriverKind::Command(refusal) => match refusal.code {
@@ -64,7 +64,8 @@ pub(crate) fn refusal_kind(code: i32) -> Option<ErrorKind> {
         // OutOfDiskSpace, and the quota of a hosted database.
         14_031 | 8_001 => Some(ErrorKind::Full),
         // MaxTimeMSExpired, ExceededTimeLimit, interruptions, and what a server says while it changes its role.
-        6 | 7 | 24 | 43 | 50 | 64 | 89 | 112 | 133 | 134 | 202 | 237 | 314 | 9_001 | 11_601 | 462 | 13_388 => None,
+        6 | 7 | 24 | 43 | 50 | 64 | 89 | 112 | 133 | 134 | 202 | 237 | 314 | 9_001 | 11_601 | 462
+        | 13_388 => None,
         code if AWAY.contains(&code) => None,
         _ => Some(ErrorKind::Internal),
     }
@@ -74,11 +75,14 @@ pub(crate) fn refusal_kind(code: i32) -> Option<ErrorKind> {
 pub(crate) fn failed(operation: Operation, failure: Failure, change: bool, error: DriverError) -> Error {
     match failure {
         Failure::NotSent => Error::unavailable(operation, false).because("no server can take it now"),
-        Failure::Unclear => Error::unavailable(operation, change).because("the connection or the server failed meanwhile"),
-        Failure::Refused(ErrorKind::Config) => {
-            Error::new(ErrorKind::Config, operation).because(format!("the server or the driver refuses: {}", error.kind))
+        Failure::Unclear => {
+            Error::unavailable(operation, change).because("the connection or the server failed meanwhile")
         }
-        Failure::Refused(kind) => Error::new(kind, operation).because(format!("the server or the driver refuses: {}", error.kind)),
+        Failure::Refused(ErrorKind::Config) => Error::new(ErrorKind::Config, operation)
+            .because(format!("the server or the driver refuses: {}", error.kind)),
+        Failure::Refused(kind) => {
+            Error::new(kind, operation).because(format!("the server or the driver refuses: {}", error.kind))
+        }
     }
     .with_source(error)
 }

@@ -1,10 +1,10 @@
+use futures_util::TryStreamExt;
 use mongodb::{
     Collection, IndexModel,
     bson::{Document, RawDocumentBuf, doc},
     error::Error as DriverError,
     options::IndexOptions,
 };
-use futures_util::TryStreamExt;
 
 use std::time::Duration;
 
@@ -32,7 +32,9 @@ pub(crate) async fn look(collection: &Collection<RawDocumentBuf>) -> Result<Inde
     let indexes: Vec<IndexModel> = match collection.list_indexes().await {
         Ok(cursor) => cursor.try_collect().await?,
         // NamespaceNotFound: there is no collection yet.
-        Err(error) if matches!(&*error.kind, mongodb::error::ErrorKind::Command(refusal) if refusal.code == 26) => Vec::new(),
+        Err(error) if matches!(&*error.kind, mongodb::error::ErrorKind::Command(refusal) if refusal.code == 26) => {
+            Vec::new()
+        }
         Err(error) => return Err(error),
     };
     let state = |field: &str, right: fn(&IndexOptions) -> bool| {
@@ -56,7 +58,10 @@ pub(crate) async fn look(collection: &Collection<RawDocumentBuf>) -> Result<Inde
 }
 
 /// Creates what is missing.
-pub(crate) async fn create(collection: &Collection<RawDocumentBuf>, missing: Indexes) -> Result<(), DriverError> {
+pub(crate) async fn create(
+    collection: &Collection<RawDocumentBuf>,
+    missing: Indexes,
+) -> Result<(), DriverError> {
     let mut models = Vec::new();
     if missing.ttl == State::Missing {
         let options = IndexOptions::builder().expire_after(Duration::ZERO).build();

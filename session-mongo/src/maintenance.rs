@@ -53,7 +53,8 @@ impl Core {
                     }
                     let filter = doc! { "_id": range };
                     let most = i64::try_from(limit).unwrap_or(i64::MAX);
-                    let find = collection.find(filter).sort(doc! { "_id": 1 }).projection(projection()).limit(most);
+                    let find =
+                        collection.find(filter).sort(doc! { "_id": 1 }).projection(projection()).limit(most);
                     let mut cursor = find.await?;
                     let (mut records, mut met, mut last) = (Vec::new(), 0, None);
                     while cursor.advance().await? {
@@ -77,7 +78,8 @@ impl Core {
         self.ask(Operation::Count, self.until(), || {
             let collection = self.primary.clone();
             async move {
-                let live = doc! { "$match": { "$expr": { "$gt": ["$e", "$$NOW"] }, "d": { "$exists": true } } };
+                let live =
+                    doc! { "$match": { "$expr": { "$gt": ["$e", "$$NOW"] }, "d": { "$exists": true } } };
                 let mut counted = collection.aggregate([live, doc! { "$count": "live" }]).await?;
                 let count = counted.try_next().await?.and_then(|count| count.get("live").cloned());
                 Ok(match count {
@@ -94,7 +96,8 @@ impl Core {
         let (operation, until) = (Operation::Purge, self.until());
         let mut purged = 0;
         loop {
-            let step = PURGE_STEP.min(limit.max(1).saturating_sub(usize::try_from(purged).unwrap_or(usize::MAX)));
+            let step =
+                PURGE_STEP.min(limit.max(1).saturating_sub(usize::try_from(purged).unwrap_or(usize::MAX)));
             if step == 0 {
                 return Ok(purged);
             }

@@ -79,7 +79,10 @@ pub(crate) async fn open(
 
 fn check_name(what: &str, name: &str, forbidden: impl Fn(char) -> bool, most: usize) -> Result<()> {
     if name.is_empty() || name.len() > most {
-        return Err(config(format!("the name of the {what} has {} bytes; 1 to {most} are possible", name.len())));
+        return Err(config(format!(
+            "the name of the {what} has {} bytes; 1 to {most} are possible",
+            name.len()
+        )));
     }
     if let Some(c) = name.chars().find(|c| forbidden(*c)) {
         return Err(config(format!("the name of the {what} has a {c:?}, which cannot be")));
@@ -136,7 +139,9 @@ async fn other_replica_set(error: &DriverError, options: &ClientOptions) -> Opti
     let hello = hello.ok()?.ok()?;
     match hello.get_str("setName") {
         Ok(name) if name == wanted => None,
-        Ok(name) => Some(config(format!("the server belongs to the replica set {name:?}, and not to {wanted:?}"))),
+        Ok(name) => {
+            Some(config(format!("the server belongs to the replica set {name:?}, and not to {wanted:?}")))
+        }
         Err(_) => Some(config(format!("the server belongs to no replica set, and the URL names {wanted:?}"))),
     }
 }

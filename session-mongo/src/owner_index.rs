@@ -31,7 +31,8 @@ impl Core {
             let (collection, owner) = (self.primary.clone(), owner.clone());
             async move {
                 let projection = doc! { "_id": 1, "e": 1, "n": "$$NOW" };
-                let find = collection.find(doc! { "o": owner.as_str() }).projection(projection).batch_size(10_000);
+                let find =
+                    collection.find(doc! { "o": owner.as_str() }).projection(projection).batch_size(10_000);
                 let mut cursor = find.await?;
                 let mut keys = Vec::new();
                 while cursor.advance().await? {

@@ -1,4 +1,8 @@
-use mongodb::{Database, bson::{Document, doc}, error::Error as DriverError};
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+    error::Error as DriverError,
+};
 use session_core::{Error, ErrorKind, Operation, Result};
 
 /// What kind of server answers.

@@ -38,9 +38,14 @@ impl Core {
         let change = |item: &TouchItem| Change { key: item.key, stage: touching(item.ttl), again: true };
         let changes: Vec<Change> = items.iter().map(change).collect();
         let outcomes = self.change(operation, &changes, until).await;
-        let refused = |outcome: &Result<Changed>| outcome.as_ref().is_ok_and(|changed| *changed != Changed::Done);
-        let keys: Vec<SessionKey> =
-            items.iter().zip(&outcomes).filter(|(_, outcome)| refused(outcome)).map(|(item, _)| item.key).collect();
+        let refused =
+            |outcome: &Result<Changed>| outcome.as_ref().is_ok_and(|changed| *changed != Changed::Done);
+        let keys: Vec<SessionKey> = items
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| refused(outcome))
+            .map(|(item, _)| item.key)
+            .collect();
         // Whether there is nothing, or something that is not ours.
         let mut found = self.look(operation, &keys, until).await.into_iter();
         outcomes

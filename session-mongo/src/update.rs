@@ -90,14 +90,19 @@ pub(crate) fn concern(concern: &WriteConcern, left: i64) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     match &concern.w {
         None | Some(Acknowledgment::Majority) => document.append(cstr!("w"), "majority"),
-        Some(Acknowledgment::Nodes(nodes)) => document.append(cstr!("w"), i32::try_from(*nodes).unwrap_or(i32::MAX)),
+        Some(Acknowledgment::Nodes(nodes)) => {
+            document.append(cstr!("w"), i32::try_from(*nodes).unwrap_or(i32::MAX))
+        }
         Some(Acknowledgment::Custom(name)) => document.append(cstr!("w"), name.as_str()),
         Some(_) => document.append(cstr!("w"), "majority"),
     }
     if let Some(journal) = concern.journal {
         document.append(cstr!("j"), journal);
     }
-    let timeout = concern.w_timeout.filter(|timeout| !timeout.is_zero()).map_or(left, |timeout| left.min(millis(timeout)));
+    let timeout = concern
+        .w_timeout
+        .filter(|timeout| !timeout.is_zero())
+        .map_or(left, |timeout| left.min(millis(timeout)));
     document.append(cstr!("wtimeout"), timeout);
     document
 }
@@ -105,7 +110,9 @@ pub(crate) fn concern(concern: &WriteConcern, left: i64) -> RawDocumentBuf {
 fn answer(reply: &Document) -> Answer {
     let mut errors: Vec<_> = reply
         .get_array("writeErrors")
-        .map(|errors| errors.iter().filter_map(|error| error.as_document()).filter_map(statement_error).collect())
+        .map(|errors| {
+            errors.iter().filter_map(|error| error.as_document()).filter_map(statement_error).collect()
+        })
         .unwrap_or_default();
     errors.sort_unstable_by_key(|(index, ..)| *index);
     let not_replicated = reply.get_document("writeConcernError").ok();

@@ -7,7 +7,7 @@ use std::{
 use futures_util::{StreamExt, stream};
 use mongodb::{
     Collection,
-    bson::{Document, RawDocumentBuf, RawBsonRef, doc},
+    bson::{Document, RawBsonRef, RawDocumentBuf, doc},
     change_stream::{ChangeStream, event::ResumeToken},
     error::{Error as DriverError, ErrorKind as DriverKind},
     options::ReadConcern,
@@ -19,7 +19,11 @@ use tokio::{
     time::{sleep, timeout, timeout_at},
 };
 
-use crate::{core::Core, document, errors::{closed, failed, failure, late}};
+use crate::{
+    core::Core,
+    document,
+    errors::{closed, failed, failure, late},
+};
 
 /// Hears of changes by a change stream, as long as anybody listens.
 #[derive(Debug)]
@@ -187,7 +191,11 @@ impl Hearing {
         Ok(watch.await?.with_type())
     }
 
-    async fn hear(&mut self, stream: &mut ChangeStream<RawDocumentBuf>, is_needed: &impl Fn() -> bool) -> End {
+    async fn hear(
+        &mut self,
+        stream: &mut ChangeStream<RawDocumentBuf>,
+        is_needed: &impl Fn() -> bool,
+    ) -> End {
         loop {
             let change = self.next(stream).await;
             if !is_needed() {
@@ -214,7 +222,10 @@ impl Hearing {
 
 impl Hearing {
     /// The next change, or that there was none for a while. Who hears nothing for longer than the server waits is told: the connection may be dead.
-    async fn next(&self, stream: &mut ChangeStream<RawDocumentBuf>) -> Result<Option<RawDocumentBuf>, DriverError> {
+    async fn next(
+        &self,
+        stream: &mut ChangeStream<RawDocumentBuf>,
+    ) -> Result<Option<RawDocumentBuf>, DriverError> {
         let mut next = pin!(stream.next_if_any());
         if let Ok(change) = timeout(SILENCE, &mut next).await {
             return change;

@@ -31,7 +31,11 @@ impl Core {
     }
 
     /// Writes of different keys.
-    async fn write_part(&self, items: &[WriteItem], until: tokio::time::Instant) -> Vec<Result<WriteOutcome>> {
+    async fn write_part(
+        &self,
+        items: &[WriteItem],
+        until: tokio::time::Instant,
+    ) -> Vec<Result<WriteOutcome>> {
         let operation = Operation::Write;
         let checked: Vec<Result<()>> =
             items.iter().map(|item| self.check_len(operation, &item.write)).collect();
@@ -50,9 +54,14 @@ impl Core {
             .map(|checked| checked.and_then(|()| changed.next().unwrap_or(Ok(Changed::RefusedInDoubt))))
             .collect();
         // What is in the way of those that were refused.
-        let refused = |outcome: &Result<Changed>| matches!(outcome, Ok(Changed::Refused | Changed::RefusedInDoubt));
-        let keys: Vec<SessionKey> =
-            items.iter().zip(&outcomes).filter(|(_, outcome)| refused(outcome)).map(|(item, _)| item.key).collect();
+        let refused =
+            |outcome: &Result<Changed>| matches!(outcome, Ok(Changed::Refused | Changed::RefusedInDoubt));
+        let keys: Vec<SessionKey> = items
+            .iter()
+            .zip(&outcomes)
+            .filter(|(_, outcome)| refused(outcome))
+            .map(|(item, _)| item.key)
+            .collect();
         let mut found = self.look(operation, &keys, until).await.into_iter();
         let mut outcome = |outcome: Result<Changed>| match outcome? {
             Changed::Done => Ok(WriteOutcome::Written),

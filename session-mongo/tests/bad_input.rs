@@ -22,7 +22,9 @@ use mongodb::{
     bson::doc,
     options::{Acknowledgment, WriteConcern},
 };
-use session_core::{Error, ErrorKind, Expected, Owner, OwnerChange, SessionId, SessionStore, Ttl, When, Write};
+use session_core::{
+    Error, ErrorKind, Expected, Owner, OwnerChange, SessionId, SessionStore, Ttl, When, Write,
+};
 use session_mongo::{MongoStore, MongoStoreBuilder};
 use session_servers::{
     Engine, Program, Server,
@@ -98,7 +100,11 @@ async fn a_frozen_server() {
 
 async fn plain_text_and_tls() {
     let server = MongoServer::start().await.expect("a server");
-    says(&refused(&format!("mongodb://{}/?tls=true", server.addr())).await, UNAVAILABLE, &["no server can be used"]);
+    says(
+        &refused(&format!("mongodb://{}/?tls=true", server.addr())).await,
+        UNAVAILABLE,
+        &["no server can be used"],
+    );
 }
 
 async fn another_replica_set() {
@@ -125,7 +131,8 @@ async fn a_write_concern_that_nobody_can_keep() {
     let builder = concern(Acknowledgment::Nodes(3)).deadline(DEADLINE);
     let store = builder.connect(&set.url()).await.expect("it connects");
     let key = SessionId::generate().key();
-    let error = store.write(&key, Write::new("x", Ttl::MAX), When::Any).await.expect_err("it is not replicated");
+    let error =
+        store.write(&key, Write::new("x", Ttl::MAX), When::Any).await.expect_err("it is not replicated");
     assert!(error.may_have_applied(), "{error:?}");
     let error = store.delete(&key, Expected::Any).await.expect_err("it is not replicated");
     assert!(error.may_have_applied(), "{error:?}");
@@ -207,7 +214,12 @@ async fn credentials_and_permissions() {
     says(&error, ErrorKind::Config, &["readWrite"]);
 
     // With the right ones, the role suffices for everything.
-    let store = builder().database("tests").credentials("web", SECRET).connect(&url).await.expect("the right password");
+    let store = builder()
+        .database("tests")
+        .credentials("web", SECRET)
+        .connect(&url)
+        .await
+        .expect("the right password");
     assert!(!format!("{store:?}").contains(SECRET));
     let mut events = store.watch().expect("a watch").subscribe().await.expect("it is permitted");
     let (id, owner) = (SessionId::generate(), Owner::new("alice").expect("an owner"));
@@ -228,7 +240,8 @@ async fn credentials_and_permissions() {
 async fn a_client_of_others() {
     let set = MongoReplicaSet::start(1, &[], Duration::from_secs(2)).await.expect("a replica set");
     let client = Client::with_uri_str(set.url()).await.expect("a client");
-    let error = MongoStore::builder().pool(3).with_client(client.clone()).await.expect_err("too late for that");
+    let error =
+        MongoStore::builder().pool(3).with_client(client.clone()).await.expect_err("too late for that");
     says(&error, ErrorKind::Config, &["`pool`"]);
     let store = MongoStore::with_client(client.clone(), "tests").await.expect("a store");
     let others = client.database("tests").collection("others");
@@ -236,7 +249,9 @@ async fn a_client_of_others() {
     for n in 0..50 {
         others.insert_one(doc! { "_id": n }).await.expect("inserted");
         let key = SessionId::generate().key();
-        assert!(store.write(&key, Write::new("x", Ttl::MAX), When::Absent).await.expect("written").is_written());
+        assert!(
+            store.write(&key, Write::new("x", Ttl::MAX), When::Absent).await.expect("written").is_written()
+        );
         assert_eq!(store.read(&key).await.expect("it is there").expect("it is live").data, "x");
     }
     store.close().await.expect("closed");

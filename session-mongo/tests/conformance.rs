@@ -8,7 +8,9 @@ use mongodb::{
     Client, Collection,
     bson::{Binary, Document, doc, spec::BinarySubtype},
 };
-use session_conformance::{Ability, Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable};
+use session_conformance::{
+    Ability, Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable,
+};
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
 use session_servers::{
@@ -32,8 +34,9 @@ type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
 
 fn settings(namespace: &Namespace, batched: bool) -> MongoStoreBuilder {
     // On a busy machine, a change that a majority must log takes a while, and some cases have 64 tasks that wait for each other.
-    let patience = Duration::from_secs(20);
-    let settings = MongoStore::builder().database("conformance").collection(namespace.as_str()).deadline(patience);
+    let patience = Duration::from_mins(1);
+    let settings =
+        MongoStore::builder().database("conformance").collection(namespace.as_str()).deadline(patience);
     if batched { settings } else { settings.batching(BatchSettings::off()) }
 }
 
@@ -106,7 +109,8 @@ const FAULTS: [Fault; 3] = [Fault::Freeze, Fault::Kill, Fault::LoseReplies];
 
 fn standalone(name: &str, batched: bool, server: &'static Once<MongoServer>) -> Target {
     let url = || server.get().map(|server| server.url()).map_err(|missing| Unavailable::because(missing));
-    let handle = move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
+    let handle =
+        move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
         .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
@@ -126,7 +130,8 @@ fn standalone(name: &str, batched: bool, server: &'static Once<MongoServer>) -> 
 
 fn replica_set(name: &str, batched: bool, set: &'static Once<MongoReplicaSet>) -> Target {
     let url = || set.get().map(|set| set.url()).map_err(|missing| Unavailable::because(missing));
-    let handle = move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
+    let handle =
+        move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
         .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
@@ -141,6 +146,8 @@ fn replica_set(name: &str, batched: bool, set: &'static Once<MongoReplicaSet>) -
             let control = Arc::new(Broken { server: Arc::new(set), proxy });
             Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
         })
+        // In one case, 64 tasks change one session, and each of thousands of conflicts waits for a majority of three servers on one machine.
+        .case_limit(Duration::from_mins(6))
         .required_as("mongo")
 }
 

@@ -7,8 +7,8 @@ use std::{process::ExitCode, time::Duration};
 use futures_util::StreamExt;
 use mongodb::bson::{Binary, Bson, DateTime, Document, doc, spec::BinarySubtype};
 use session_core::{
-    DeleteOutcome, ErrorKind, Event, Expected, Owner, OwnerChange, SessionId, SessionKey, SessionStore, Ttl, When, Write,
-    WriteOutcome,
+    DeleteOutcome, ErrorKind, Event, Expected, Owner, OwnerChange, SessionId, SessionKey, SessionStore, Ttl,
+    When, Write, WriteOutcome,
 };
 use session_mongo::MongoStore;
 use session_servers::mongo::{Mongo, MongoReplicaSet, MongoServer};
@@ -45,7 +45,10 @@ async fn expired_is_absent_before_the_sweeper_ran() {
     let outcome = store.write(&key, next.clone(), When::Version(version)).await.expect("it is there");
     assert_eq!(outcome, WriteOutcome::Conflict(None));
     assert_eq!(store.delete(&key, Expected::Any).await.expect("it is there"), DeleteOutcome::Absent);
-    assert_eq!(store.delete(&key, Expected::Version(version)).await.expect("it is there"), DeleteOutcome::Absent);
+    assert_eq!(
+        store.delete(&key, Expected::Version(version)).await.expect("it is there"),
+        DeleteOutcome::Absent
+    );
     assert_eq!(store.read_many(&[key, key]).await.into_iter().filter_map(Result::ok).flatten().count(), 0);
     let owners = store.owners().expect("an index");
     assert_eq!(owners.count(&owner).await.expect("it is there"), 0);
@@ -74,7 +77,13 @@ async fn the_sweeper_frees_the_space() {
     let mut events = store.watch().expect("a watch").subscribe().await.expect("it is there");
     let (kept, deleted, expired) = (key(), key(), key());
     for (key, millis) in [(kept, 1_000_000), (deleted, 1_000_000), (expired, 50)] {
-        assert!(store.write(&key, Write::new("x", ttl(millis)), When::Absent).await.expect("written").is_written());
+        assert!(
+            store
+                .write(&key, Write::new("x", ttl(millis)), When::Absent)
+                .await
+                .expect("written")
+                .is_written()
+        );
     }
     assert_eq!(store.delete(&deleted, Expected::Any).await.expect("deleted"), DeleteOutcome::Deleted);
     let both = async {
@@ -126,7 +135,10 @@ fn damaged() -> Vec<(&'static str, Document)> {
         ("a version of another type", with("v", 7.into())),
         ("no expiry", without("e")),
         ("an expiry of another type", with("e", 1e300.into())),
-        ("a timestamp as expiry", with("e", Bson::Timestamp(mongodb::bson::Timestamp { time: u32::MAX, increment: 1 }))),
+        (
+            "a timestamp as expiry",
+            with("e", Bson::Timestamp(mongodb::bson::Timestamp { time: u32::MAX, increment: 1 })),
+        ),
         ("an owner of another type", with("o", 7.into())),
         ("an owner that cannot be", with("o", "a\nb".into())),
         ("something else altogether", doc! { "colour": "red" }),
@@ -142,26 +154,32 @@ async fn damaged_documents_are_corrupt_and_stay() {
         let key = key();
         document.extend(id(&key));
         raw.insert_one(&document).await.expect("planted");
-        let corrupt = |kind: Option<ErrorKind>, of: &str| assert_eq!(kind, Some(ErrorKind::Corrupt), "{of} of {what}");
+        let corrupt =
+            |kind: Option<ErrorKind>, of: &str| assert_eq!(kind, Some(ErrorKind::Corrupt), "{of} of {what}");
         let next = || Write::new("next", Ttl::MAX);
         corrupt(store.read(&key).await.err().map(|error| error.kind()), "read");
         for result in store.read_many(&[key, key]).await {
             corrupt(result.err().map(|error| error.kind()), "read_many");
         }
-        if what == "an owner that cannot be" || what == "a short version" || what == "data of another subtype" {
+        if what == "an owner that cannot be" || what == "a short version" || what == "data of another subtype"
+        {
             // The server takes these for whole, so that it moves their expiry and removes them, but hands no data of ours over.
         } else if what != "nothing but the key" {
             corrupt(store.touch(&key, Ttl::MAX).await.err().map(|error| error.kind()), "touch");
         }
         if what != "nothing but the key" {
-            corrupt(store.write(&key, next(), When::Absent).await.err().map(|error| error.kind()), "write if absent");
+            corrupt(
+                store.write(&key, next(), When::Absent).await.err().map(|error| error.kind()),
+                "write if absent",
+            );
             let renamed = store.rename(&key, &SessionId::generate().key(), next(), version).await;
             corrupt(renamed.err().map(|error| error.kind()), "rename");
         }
         if !["a short version", "an owner that cannot be", "data of another subtype"].contains(&what) {
             let written = store.write(&key, next(), When::Version(version)).await;
             corrupt(written.err().map(|error| error.kind()), "write");
-            let mut left = raw.find_one(id(&key)).await.expect("it is there").expect("the document is still there");
+            let mut left =
+                raw.find_one(id(&key)).await.expect("it is there").expect("the document is still there");
             let mut planted = document.clone();
             for field in ["_id", "d", "v", "e", "o", "colour"] {
                 assert_eq!(left.remove(field), planted.remove(field), "{what}: {field}");
@@ -181,7 +199,9 @@ async fn damaged_documents_are_corrupt_and_stay() {
 async fn documents_of_others_are_passed_over() {
     let server = MongoServer::start().await.expect("a server");
     let (store, raw) = (open(&server.url()).await, collection(&server.url()).await);
-    raw.insert_many([doc! { "_id": 1 }, doc! { "_id": "text", "o": "alice" }, doc! { "x": 1 }]).await.expect("planted");
+    raw.insert_many([doc! { "_id": 1 }, doc! { "_id": "text", "o": "alice" }, doc! { "x": 1 }])
+        .await
+        .expect("planted");
     let (key, owner) = (key(), Owner::new("alice").expect("an owner"));
     let write = Write::new("x", Ttl::MAX).owner(OwnerChange::Set(owner.clone()));
     assert!(store.write(&key, write, When::Absent).await.expect("written").is_written());

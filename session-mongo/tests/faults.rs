@@ -130,7 +130,9 @@ async fn behind_a_proxy(replicated: bool) -> Behind {
         let server = MongoReplicaSet::member().start().await.expect("a server");
         let (addr, url) = (server.addr(), server.url());
         let proxy = Proxy::start(addr).await.expect("a proxy");
-        let set = MongoReplicaSet::initiate(vec![server], vec![proxy.addr()], ELECTION).await.expect("a replica set");
+        let set = MongoReplicaSet::initiate(vec![server], vec![proxy.addr()], ELECTION)
+            .await
+            .expect("a replica set");
         let store = settings().connect(&set.url()).await.expect("a store");
         let direct = settings().connect(&url).await.expect("a store");
         Behind { proxy, direct, store, _server: Box::new(set) }
@@ -209,7 +211,8 @@ async fn overwritten_before_it_is_sent_again(behind: &Behind) -> (SessionKey, Re
     assert!(behind.store.write(&key, created, When::Absent).await.expect("created").is_written());
     behind.proxy.swallow_replies(true);
     let store = behind.store.clone();
-    let writing: JoinHandle<_> = tokio::spawn(async move { store.write(&key, first, When::Version(seen)).await });
+    let writing: JoinHandle<_> =
+        tokio::spawn(async move { store.write(&key, first, When::Version(seen)).await });
     // It is carried out, and nobody is told.
     while behind.direct.read(&key).await.expect("it is there").expect("it is live").version != mine {
         sleep(Duration::from_millis(5)).await;

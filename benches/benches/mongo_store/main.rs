@@ -111,6 +111,7 @@ fn processor_time(pid: u32) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     // The name, in parentheses, may hold blanks. After it, the twelfth and thirteenth field are the ticks in user and in kernel mode.
     let (_, fields) = stat.rsplit_once(')').expect("a name");
-    let ticks: f64 = fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("ticks")).sum();
+    let ticks: f64 =
+        fields.split_whitespace().skip(11).take(2).map(|ticks| ticks.parse::<f64>().expect("ticks")).sum();
     ticks * 1e6 / 100.0
 }

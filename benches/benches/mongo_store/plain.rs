@@ -33,7 +33,8 @@ impl Plain {
         let mut write_concern = WriteConcern::default();
         write_concern.w = Some(concern);
         options.write_concern = Some(write_concern);
-        let collection = client.database("plain").collection_with_options::<RawDocumentBuf>("sessions", options);
+        let collection =
+            client.database("plain").collection_with_options::<RawDocumentBuf>("sessions", options);
         let sessions = sessions.again();
         let mut documents = Vec::new();
         for (session, key) in (0..).zip(sessions.keys()) {
@@ -65,7 +66,8 @@ impl Candidate for Plain {
             let (collection, sessions) = (collection.clone(), sessions.clone());
             async move {
                 let key = &sessions.keys()[sessions.at_random(number)];
-                let found = collection.find_one(doc! { "_id": binary(key.as_bytes()) }).await.expect("it answers");
+                let found =
+                    collection.find_one(doc! { "_id": binary(key.as_bytes()) }).await.expect("it answers");
                 assert!(found.is_some());
             }
         }))

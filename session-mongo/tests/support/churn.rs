@@ -11,8 +11,8 @@ use std::{
 
 use rand::RngExt;
 use session_core::{
-    Error, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionKey, SessionStore, Ttl, Version, When, Write,
-    WriteOutcome,
+    Error, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionKey, SessionStore, Ttl, Version,
+    When, Write, WriteOutcome,
 };
 use session_mongo::MongoStore;
 use tokio::{sync::watch, task::JoinSet};
@@ -104,7 +104,10 @@ impl Churn {
             let found = found.expect("the server is there").map(|record| record.version);
             let (steps, owner) = &history[key];
             let possible = possible(steps, memory);
-            assert!(possible.contains(&found), "{key:?} is {found:?}, and can be {possible:?}; {memory:?}, {steps:?}");
+            assert!(
+                possible.contains(&found),
+                "{key:?} is {found:?}, and can be {possible:?}; {memory:?}, {steps:?}"
+            );
             if found.is_some() {
                 live.entry(owner.clone()).or_default().push(*key);
             }
@@ -189,7 +192,11 @@ impl Worker {
             Err(error) if error.may_have_applied() => None,
             _ => return,
         };
-        self.history.entry(key).or_insert_with(|| (Vec::new(), self.owner.clone())).0.push(Step { state, done });
+        self.history
+            .entry(key)
+            .or_insert_with(|| (Vec::new(), self.owner.clone()))
+            .0
+            .push(Step { state, done });
     }
 
     fn judge(&self, outcome: Result<bool, Error>) -> Result<(), GivenUp> {

@@ -21,12 +21,16 @@ macro_rules! cases {
 pub(crate) use cases;
 
 pub(crate) fn main(cases: &[Case]) -> ExitCode {
-    let missing = Mongo::new().program().find().err().filter(|_| !required("mongo")).map(|error| error.to_string());
+    let missing =
+        Mongo::new().program().find().err().filter(|_| !required("mongo")).map(|error| error.to_string());
     let trials = cases.iter().map(|(name, case)| {
         let (case, missing) = (*case, missing.clone());
         Trial::ignorable_test(*name, move || match missing {
             Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => runtime().block_on(async { tokio::spawn(case()).await }).map(|()| Completion::Completed).map_err(Failed::from),
+            None => runtime()
+                .block_on(async { tokio::spawn(case()).await })
+                .map(|()| Completion::Completed)
+                .map_err(Failed::from),
         })
     });
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()

@@ -4,8 +4,8 @@
 
 pub(crate) mod churn;
 pub(crate) mod harness;
-pub(crate) mod raw;
 pub(crate) mod once;
+pub(crate) mod raw;
 
 use tokio::runtime::{Builder, Runtime};
 
