@@ -166,7 +166,7 @@ impl MongoStoreBuilder {
             if opened.is_err() {
                 client.clone().shutdown().immediate(true).await;
             }
-            self.finish(client, opened?, pool.unwrap_or(POOL), true)
+            self.finish(client, &opened?, pool.unwrap_or(POOL), true)
         };
         timeout(deadline, Box::pin(opening)).await.unwrap_or_else(|_| Err(late(Operation::Connect, false)))
     }
@@ -194,7 +194,7 @@ impl MongoStoreBuilder {
         let opening = async move {
             let database = client.default_database().map(|database| database.name().to_owned());
             let opened = opening::open(&client, &settings, database, None).await?;
-            self.finish(client.clone(), opened, POOL, false)
+            self.finish(client.clone(), &opened, POOL, false)
         };
         timeout(deadline, Box::pin(opening)).await.unwrap_or_else(|_| Err(late(Operation::Connect, false)))
     }
@@ -227,7 +227,7 @@ impl MongoStoreBuilder {
         Ok(options)
     }
 
-    fn finish(self, client: Client, opened: Opened, pool: u32, own_client: bool) -> Result<MongoStore> {
+    fn finish(self, client: Client, opened: &Opened, pool: u32, own_client: bool) -> Result<MongoStore> {
         let settings = self.settings;
         let write_concern =
             settings.write_concern.or_else(|| client.write_concern().cloned()).unwrap_or_default();

@@ -77,7 +77,7 @@ impl Core {
     }
 
     /// Gives back what the store holds of the driver.
-    pub(crate) async fn end(&self) {
+    pub(crate) fn end(&self) {
         if let Some(sessions) = &self.numbered {
             sessions.clear();
         }

@@ -60,7 +60,7 @@ impl SessionStore for Direct {
     async fn close(&self) -> Result<()> {
         self.0.closed.send_replace(true);
         let idle = timeout(self.0.deadline, self.0.under_way.write()).await;
-        self.0.end().await;
+        self.0.end();
         idle.map(drop).map_err(|_| {
             Error::unavailable(Operation::Close, false).because("operations were still under way")
         })

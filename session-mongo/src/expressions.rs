@@ -1,6 +1,6 @@
 //! What the server is told to decide. Everything is judged by its clock, in the same step as the change.
 
-use mongodb::bson::{Binary, DateTime, RawBson, RawDocumentBuf, rawdoc};
+use mongodb::bson::{Binary, DateTime, RawBson, RawDocumentBuf, cstr, rawdoc};
 use session_core::{Expected, OwnerChange, Ttl, Version, When, Write};
 
 use crate::document::binary;
@@ -82,12 +82,11 @@ fn record(write: &Write, when: When) -> RawDocumentBuf {
         }
     };
     let (data, version) = (binary(&write.data), bytes(&write.version));
-    match owner {
-        Some(owner) => {
-            rawdoc! { "_id": "$_id", "d": data, "v": version, "e": in_millis(write.ttl), "o": owner }
-        }
-        None => rawdoc! { "_id": "$_id", "d": data, "v": version, "e": in_millis(write.ttl) },
+    let mut record = rawdoc! { "_id": "$_id", "d": data, "v": version, "e": in_millis(write.ttl) };
+    if let Some(owner) = owner {
+        record.append(cstr!("o"), owner);
     }
+    record
 }
 
 /// Moves the expiry of a live record.

@@ -89,12 +89,11 @@ fn millis(duration: Duration) -> i64 {
 pub(crate) fn concern(concern: &WriteConcern, left: i64) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     match &concern.w {
-        None | Some(Acknowledgment::Majority) => document.append(cstr!("w"), "majority"),
         Some(Acknowledgment::Nodes(nodes)) => {
-            document.append(cstr!("w"), i32::try_from(*nodes).unwrap_or(i32::MAX))
+            document.append(cstr!("w"), i32::try_from(*nodes).unwrap_or(i32::MAX));
         }
         Some(Acknowledgment::Custom(name)) => document.append(cstr!("w"), name.as_str()),
-        Some(_) => document.append(cstr!("w"), "majority"),
+        _ => document.append(cstr!("w"), "majority"),
     }
     if let Some(journal) = concern.journal {
         document.append(cstr!("j"), journal);

@@ -48,10 +48,10 @@ impl Core {
                 again: matches!(item.when, When::Version(_)),
             })
             .collect();
-        let mut changed = self.change(operation, &changes, until).await.into_iter();
+        let mut made = self.change(operation, &changes, until).await.into_iter();
         let outcomes: Vec<Result<Changed>> = checked
             .into_iter()
-            .map(|checked| checked.and_then(|()| changed.next().unwrap_or(Ok(Changed::RefusedInDoubt))))
+            .map(|checked| checked.and_then(|()| made.next().unwrap_or(Ok(Changed::RefusedInDoubt))))
             .collect();
         // What is in the way of those that were refused.
         let refused =

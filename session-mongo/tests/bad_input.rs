@@ -51,7 +51,7 @@ fn says(error: &Error, kind: ErrorKind, words: &[&str]) {
     let mut text = format!("{error} {error:?}");
     let mut source = error.source();
     while let Some(error) = source {
-        text += &format!(" {error}");
+        text.push_str(&error.to_string());
         source = error.source();
     }
     assert_eq!(error.kind(), kind, "{text}");
@@ -151,7 +151,7 @@ impl Engine for Guarded {
     }
 
     fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString> {
-        *self.data.lock().expect("no panic") = data.to_owned();
+        data.clone_into(&mut self.data.lock().expect("no panic"));
         let mut args = MongoReplicaSet::member().command_line(data, addr);
         args.extend(["--pidfilepath".into(), data.join("pid").into()]);
         if self.on.load(Ordering::Relaxed) {

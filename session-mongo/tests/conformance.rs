@@ -108,7 +108,7 @@ impl FaultControl for Broken {
 const FAULTS: [Fault; 3] = [Fault::Freeze, Fault::Kill, Fault::LoseReplies];
 
 fn standalone(name: &str, batched: bool, server: &'static Once<MongoServer>) -> Target {
-    let url = || server.get().map(|server| server.url()).map_err(|missing| Unavailable::because(missing));
+    let url = || server.get().map(|server| server.url()).map_err(Unavailable::because);
     let handle =
         move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
     Target::new(name, handle)
@@ -129,7 +129,7 @@ fn standalone(name: &str, batched: bool, server: &'static Once<MongoServer>) -> 
 }
 
 fn replica_set(name: &str, batched: bool, set: &'static Once<MongoReplicaSet>) -> Target {
-    let url = || set.get().map(|set| set.url()).map_err(|missing| Unavailable::because(missing));
+    let url = || set.get().map(|set| set.url()).map_err(Unavailable::because);
     let handle =
         move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
     Target::new(name, handle)

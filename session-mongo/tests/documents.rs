@@ -243,7 +243,7 @@ async fn indexes_are_created_or_missed() {
     open(&server.url()).await;
 
     raw.drop_index("e_1").await.expect("dropped");
-    let late = mongodb::options::IndexOptions::builder().expire_after(Duration::from_secs(60)).build();
+    let late = mongodb::options::IndexOptions::builder().expire_after(Duration::from_mins(1)).build();
     let late = mongodb::IndexModel::builder().keys(doc! { "e": 1 }).options(late).build();
     raw.create_index(late).await.expect("created");
     let error = builder().connect(&server.url()).await.expect_err("another index");

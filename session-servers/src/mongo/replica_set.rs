@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bson::{Document, doc};
+use bson::{Bson, Document, doc};
 
 use super::{Mongo, MongoServer, command};
 use crate::LaunchError;
@@ -86,10 +86,13 @@ impl MongoReplicaSet {
             let Ok(status) = command(primary.addr(), &doc! { "replSetGetStatus": 1 }).await else {
                 return Ok(false);
             };
-            let states = status.get_array("members").map_err(io::Error::other)?.iter();
-            let states = states.filter_map(|member| member.as_document()?.get_i32("state").ok());
+            let members = status.get_array("members").map_err(io::Error::other)?;
             // One primary (1), and secondaries (2).
-            Ok(states.filter(|state| matches!(state, 1 | 2)).count() == self.members.len())
+            let ready = |member: &&Bson| {
+                let state = member.as_document().and_then(|member| member.get_i32("state").ok());
+                matches!(state, Some(1 | 2))
+            };
+            Ok(members.iter().filter(ready).count() == self.members.len())
         })
         .await
     }
