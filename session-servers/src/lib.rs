@@ -9,6 +9,7 @@ mod family;
 mod launch_error;
 mod launcher;
 pub mod mariadb;
+pub mod mongo;
 mod ports;
 pub mod postgres;
 mod process;
@@ -18,6 +19,7 @@ pub mod redis;
 mod required;
 mod run;
 mod server;
+mod until;
 
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Preparation, Shutdown};

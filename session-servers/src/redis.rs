@@ -7,12 +7,11 @@ use std::ffi::OsString;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
 
+use crate::until::until;
 use crate::{Endpoint, Engine, LaunchError, Program, Server};
 
 pub use cluster::{RedisCluster, RedisClusterBuilder};
@@ -20,11 +19,6 @@ pub use sentinel::{RedisSentinels, Sentinel, SentinelServer};
 
 /// More than any reply that is read here, in case whoever answers is not Redis.
 const LONGEST_REPLY: u64 = 64 * 1024;
-
-/// How long servers may take to find each other.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// The pause between two questions.
-const POLL: Duration = Duration::from_millis(20);
 
 /// A launched `redis-server`.
 pub type RedisServer = Server<Redis>;
@@ -134,27 +128,6 @@ async fn ask(addr: SocketAddr, command: &str) -> io::Result<String> {
     } else {
         Err(io::ErrorKind::UnexpectedEof.into())
     }
-}
-
-/// Asks until the answer is a good one, for as long as a loaded machine may need.
-async fn until<A>(what: &'static str, good: impl Fn() -> A + Send + Sync) -> Result<(), LaunchError>
-where
-    A: Future<Output = io::Result<bool>> + Send,
-{
-    let asking = async {
-        loop {
-            if good().await.map_err(LaunchError::io(what))? {
-                return Ok(());
-            }
-            sleep(POLL).await;
-        }
-    };
-    timeout(PATIENCE, asking).await.unwrap_or_else(|_| {
-        Err(LaunchError::io(what)(io::Error::new(
-            io::ErrorKind::TimedOut,
-            format!("not within {PATIENCE:?}"),
-        )))
-    })
 }
 
 fn unexpected(reply: &str) -> io::Error {

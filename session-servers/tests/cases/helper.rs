@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::{Command, ExitCode};
 
 use session_servers::mariadb::{self, MariaDbServer};
+use session_servers::mongo::Mongo;
 use session_servers::postgres::{self, PostgresServer};
 use session_servers::redis::{RedisServer, endpoint};
 use session_servers::{Endpoint, Engine, Server};
@@ -38,6 +39,7 @@ pub(crate) fn play(role: &str) -> ExitCode {
                 "find an endpoint" => show(endpoint().await?),
                 "find postgres" => show(postgres::endpoint().await?),
                 "find mariadb" => show(mariadb::endpoint().await?),
+                "find mongod" => find_mongod(),
                 other => Err(format!("unknown role {other:?}").into()),
             }
         })
@@ -62,5 +64,11 @@ async fn hold<E: Engine>(server: Server<E>) -> Verdict {
 fn show<E: Engine>(endpoint: Endpoint<E>) -> Verdict {
     let kind = if endpoint.server().is_some() { "launched" } else { "external" };
     writeln!(io::stdout(), "{kind} {} {endpoint:?}", endpoint.url())?;
+    Ok(())
+}
+
+/// Says where `mongod` is.
+fn find_mongod() -> Verdict {
+    writeln!(io::stdout(), "{}", Mongo::new().program().find()?.display())?;
     Ok(())
 }

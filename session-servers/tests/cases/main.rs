@@ -6,6 +6,7 @@ mod helper;
 mod launching;
 mod lifecycle;
 mod line;
+mod mongo;
 mod proxy;
 mod trials;
 
@@ -20,6 +21,7 @@ fn main() -> std::process::ExitCode {
     trials.extend(dying::trials());
     trials.extend(launching::trials());
     trials.extend(lifecycle::trials());
+    trials.extend(mongo::trials());
     trials.extend(proxy::trials());
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -1,0 +1,213 @@
+use std::time::Duration;
+
+use mongodb::bson::RawDocumentBuf;
+use session_core::{Error, ErrorKind, Operation, Result, SessionKey};
+use tokio::time::Instant;
+
+use crate::{
+    core::{Core, PAUSES, rest},
+    errors::{Failure, failed, failure, refusal_kind, unexpected},
+    expressions::REFUSED,
+    numbered::Numbered,
+    update::Answer,
+};
+
+/// A change of one document, which is its own condition: the server refuses it where it must not be made.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) key: SessionKey,
+    /// The only stage of the update's pipeline.
+    pub(crate) stage: RawDocumentBuf,
+    /// Whether it may be sent again when nobody knows whether it was carried out.
+    pub(crate) again: bool,
+}
+
+/// What came of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    Done,
+    Refused,
+    /// It was refused, but an earlier attempt may have been carried out.
+    RefusedInDoubt,
+}
+
+/// A change without an outcome.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    place: usize,
+    /// Whether it was sent, and may have been carried out.
+    doubt: bool,
+    /// Whether the server will recognise it by its number if it was.
+    known: bool,
+}
+
+/// `DuplicateKey`: somebody else has just inserted the document. Nothing was changed.
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// `BSONObjectTooLarge`, of the change and of what comes of it.
+const TOO_LARGE: [i32; 2] = [10_334, 17_419];
+
+/// How the sending of some changes stands.
+struct Sending<'a> {
+    operation: Operation,
+    changes: &'a [Change],
+    outcomes: Vec<Option<Result<Changed>>>,
+    /// What is to be sent again, and the error if it cannot be.
+    left: Vec<(Pending, Error)>,
+}
+
+impl Core {
+    /// Makes changes of different documents by one command, and finds out what came of each. More commands are sent only for what was not clear,
+    /// or was in the way of somebody else.
+    pub(crate) async fn change(
+        &self,
+        operation: Operation,
+        changes: &[Change],
+        until: Instant,
+    ) -> Vec<Result<Changed>> {
+        let mut sending = Sending { operation, changes, outcomes: Vec::new(), left: Vec::new() };
+        sending.outcomes.resize_with(changes.len(), || None);
+        let new = |place| Pending { place, doubt: false, known: true };
+        let mut pending: Vec<Pending> = (0..changes.len()).map(new).collect();
+        let (mut pause, mut failures) = (PAUSES.0, 0);
+        // Kept for as long as a command has no answer: by its number, the server recognises it.
+        let mut numbered: Option<Numbered> = None;
+        while !pending.is_empty() {
+            let statements: Vec<(usize, &Change)> =
+                pending.iter().map(|item| (item.place, &changes[item.place])).collect();
+            let again = numbered.is_some();
+            match self.update(operation, &statements, numbered.take(), until).await {
+                Ok((Ok(answer), _)) if answer.recognised && !again => {
+                    // What was never carried out must not be called done, whatever has used the number before.
+                    let error = Error::new(ErrorKind::Internal, operation)
+                        .because("another command had its number; give the store a client of its own");
+                    sending.failed(pending, Failure::Refused(ErrorKind::Internal), &error);
+                }
+                Ok((Ok(answer), session)) => sending.answered(pending, answer, session.is_some()),
+                Ok((Err(error), session)) => {
+                    let failure = failure(&error, pending.len());
+                    sending.failed(pending, failure, &failed(operation, failure, true, error));
+                    numbered = session;
+                }
+                Err(error) => {
+                    sending.failed(pending, Failure::Refused(error.kind()), &error);
+                }
+            }
+            failures += 1;
+            pending = sending.next(failures <= self.resends, &mut pause, until).await;
+        }
+        let complete = |outcome: Option<_>| outcome.unwrap_or_else(|| Err(unexpected(operation, "complete")));
+        sending.outcomes.into_iter().map(complete).collect()
+    }
+}
+
+impl Sending<'_> {
+    /// Sorts out what the server says of each statement.
+    fn answered(&mut self, pending: Vec<Pending>, answer: Answer, numbered: bool) {
+        let mut errors = answer.errors.into_iter().peekable();
+        for (index, mut item) in pending.into_iter().enumerate() {
+            let refusal = errors.next_if(|(at, ..)| *at == index).map(|(_, code, words)| (code, words));
+            let error = match (refusal, &answer.not_replicated) {
+                (None, None) => {
+                    self.settle(item, Ok(Changed::Done));
+                    continue;
+                }
+                (Some((REFUSED, _)), None) => {
+                    let sure = !item.doubt || (numbered && item.known);
+                    self.settle(item, Ok(if sure { Changed::Refused } else { Changed::RefusedInDoubt }));
+                    continue;
+                }
+                (None, Some(words)) => {
+                    item.doubt = true;
+                    self.unavailable(
+                        true,
+                        &format!("it was carried out, but a failover can still undo it: {words}"),
+                    )
+                }
+                (Some((REFUSED, _)), Some(words)) => self.unavailable(
+                    item.doubt,
+                    &format!("a failover can still undo what is in its way: {words}"),
+                ),
+                (Some((code, words)), _) => match statement_error(self.operation, code, &words) {
+                    Some(error) => {
+                        self.settle(item, Err(in_doubt(self.operation, item.doubt, &error)));
+                        continue;
+                    }
+                    None => self.unavailable(item.doubt, &format!("the server refuses for now: {words}")),
+                },
+            };
+            // The next command has another number.
+            item.known = !item.doubt;
+            self.again(item, error);
+        }
+    }
+
+    /// Sorts out what a failure of the whole command means for each statement.
+    fn failed(&mut self, pending: Vec<Pending>, failure: Failure, error: &Error) {
+        for mut item in pending {
+            match failure {
+                Failure::NotSent => self.left.push((item, error.clone())),
+                Failure::Unclear => {
+                    item.doubt = true;
+                    self.again(item, error.clone());
+                }
+                Failure::Refused(_) => {
+                    let error = in_doubt(self.operation, item.doubt, error);
+                    self.settle(item, Err(error));
+                }
+            }
+        }
+    }
+
+    /// Sends it again unless that could do harm: what overlaps a deletion must not come after it.
+    fn again(&mut self, item: Pending, error: Error) {
+        if !item.doubt || self.changes[item.place].again {
+            self.left.push((item, error));
+        } else {
+            self.settle(item, Err(error));
+        }
+    }
+
+    fn settle(&mut self, item: Pending, outcome: Result<Changed>) {
+        self.outcomes[item.place] = Some(outcome);
+    }
+
+    fn unavailable(&self, may_have_applied: bool, reason: &str) -> Error {
+        Error::unavailable(self.operation, may_have_applied).because(reason)
+    }
+
+    /// What is to be sent again, after a pause. If there is no time for that, it has failed.
+    async fn next(&mut self, again: bool, pause: &mut Duration, until: Instant) -> Vec<Pending> {
+        let left = std::mem::take(&mut self.left);
+        if left.is_empty() {
+            return Vec::new();
+        }
+        if again && rest(pause, until).await {
+            return left.into_iter().map(|(item, _)| item).collect();
+        }
+        for (item, error) in left {
+            let error = in_doubt(self.operation, item.doubt, &error);
+            self.settle(item, Err(error));
+        }
+        Vec::new()
+    }
+}
+
+/// The error for a statement that was not carried out, or `None` if it can be tried again.
+fn statement_error(operation: Operation, code: i32, words: &str) -> Option<Error> {
+    if code == DUPLICATE_KEY {
+        return None;
+    }
+    let kind = if TOO_LARGE.contains(&code) { ErrorKind::Config } else { refusal_kind(code)? };
+    Some(Error::new(kind, operation).because(format!("the server refuses it: {words}")))
+}
+
+/// The error for what has failed now, and may have been carried out before.
+fn in_doubt(operation: Operation, doubt: bool, error: &Error) -> Error {
+    if doubt && !error.may_have_applied() {
+        return Error::unavailable(operation, true)
+            .because("an earlier attempt was not answered")
+            .with_source(error.clone());
+    }
+    error.clone()
+}

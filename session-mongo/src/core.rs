@@ -1,0 +1,155 @@
+use std::{future::Future, sync::Arc, time::Duration};
+
+use mongodb::{
+    Client, Collection, Database, bson::RawDocumentBuf, error::Error as DriverError, options::WriteConcern,
+};
+use rand::RngExt;
+use session_core::{Error, ErrorKind, Operation, Result, SessionKey, Write};
+use tokio::{
+    sync::{RwLock, RwLockReadGuard, Semaphore, watch},
+    time::{Instant, sleep, timeout_at},
+};
+
+use crate::{
+    errors::{Failure, closed, failed, failure, late, unexpected},
+    numbered::NumberedSessions,
+    watching::Watching,
+};
+
+/// What all handles on one store share.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) client: Client,
+    /// Whether the client was made by the store, which then ends it.
+    pub(crate) own_client: bool,
+    pub(crate) database: Database,
+    /// For reads by callers, from the server that they prefer.
+    pub(crate) reading: Collection<RawDocumentBuf>,
+    /// The same, from the primary.
+    pub(crate) primary: Collection<RawDocumentBuf>,
+    pub(crate) write_concern: WriteConcern,
+    pub(crate) deadline: Duration,
+    pub(crate) max_data_len: usize,
+    pub(crate) resends: u32,
+    /// Not there on a standalone server, which knows no numbered commands, and with a client that others use, too.
+    pub(crate) numbered: Option<Arc<NumberedSessions>>,
+    /// Not there on a standalone server, which has no change streams.
+    pub(crate) watching: Option<Watching>,
+    /// As many commands may be under way, those included whose callers have given up.
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) closed: watch::Sender<bool>,
+    /// Held for reading by what is under way.
+    pub(crate) under_way: RwLock<()>,
+}
+
+/// The pause before the second attempt, and the longest one.
+pub(crate) const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
+
+impl Core {
+    /// Holds the store open, or says that it is closed.
+    pub(crate) async fn begin(&self, operation: Operation) -> Result<RwLockReadGuard<'_, ()>> {
+        if *self.closed.borrow() {
+            return Err(closed(operation));
+        }
+        let guard = self.under_way.read().await;
+        if *self.closed.borrow() { Err(closed(operation)) } else { Ok(guard) }
+    }
+
+    pub(crate) fn check_len(&self, operation: Operation, write: &Write) -> Result<()> {
+        if write.data.len() > self.max_data_len {
+            return Err(Error::too_large(operation, write.data.len(), self.max_data_len));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn until(&self) -> Instant {
+        Instant::now() + self.deadline
+    }
+
+    /// Whether the primary answers, and has the collection.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        let _open = self.begin(Operation::Ping).await?;
+        let nobody = SessionKey::from_bytes([0; SessionKey::LEN]);
+        match self.look(Operation::Ping, &[nobody], self.until()).await.pop() {
+            Some(answer) => answer.map(drop),
+            None => Err(unexpected(Operation::Ping, "there")),
+        }
+    }
+
+    /// Gives back what the store holds of the driver.
+    pub(crate) fn end(&self) {
+        if let Some(sessions) = &self.numbered {
+            sessions.clear();
+        }
+        if self.own_client {
+            let client = self.client.clone();
+            // On a task of its own, like everything else; a server that does not answer must not keep the store from closing.
+            drop(tokio::spawn(async move { client.shutdown().immediate(true).await }));
+        }
+    }
+
+    /// Lets `work` use the driver, on a task of its own: the driver's futures must not be dropped half-way, and know no deadline. After it, the
+    /// work goes on without anybody waiting for it, until the driver finds out that the connection is dead.
+    pub(crate) async fn on_a_task<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        change: bool,
+        until: Instant,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T> {
+        let Ok(permit) = timeout_at(until, Arc::clone(&self.permits).acquire_owned()).await else {
+            return Err(late(operation, false));
+        };
+        let permit = permit.map_err(|_| closed(operation))?;
+        let task = tokio::spawn(async move {
+            let _permit = permit;
+            work.await
+        });
+        match timeout_at(until, task).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(panic)) => {
+                Err(Error::unavailable(operation, change).because("the driver failed").with_source(panic))
+            }
+            Err(_) => Err(late(operation, change)),
+        }
+    }
+
+    /// Asks until there is an answer: questions can be asked again.
+    pub(crate) async fn ask<T, F>(
+        &self,
+        operation: Operation,
+        until: Instant,
+        question: impl Fn() -> F + Send + Sync,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, DriverError>> + Send + 'static,
+    {
+        let mut pause = PAUSES.0;
+        let mut sent = 0;
+        loop {
+            let error = match self.on_a_task(operation, false, until, question()).await? {
+                Ok(answer) => return Ok(answer),
+                Err(error) => error,
+            };
+            sent += 1;
+            let failure = failure(&error, 1);
+            let error = failed(operation, failure, false, error);
+            if !error.is_transient() || sent > self.resends || failure == Failure::Refused(ErrorKind::Closed)
+            {
+                return Err(error);
+            }
+            if !rest(&mut pause, until).await {
+                return Err(error);
+            }
+        }
+    }
+}
+
+/// Waits for a little while, the next time for longer. `false` if the deadline has come.
+pub(crate) async fn rest(pause: &mut Duration, until: Instant) -> bool {
+    let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.5));
+    sleep(jittered.min(until.saturating_duration_since(Instant::now()))).await;
+    *pause = (2 * *pause).min(PAUSES.1);
+    Instant::now() < until
+}

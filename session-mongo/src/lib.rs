@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod change;
+mod core;
+mod delete;
+mod direct;
+mod document;
+mod errors;
+mod expressions;
+mod indexes;
+mod maintenance;
+mod numbered;
+mod opening;
+mod owner_index;
+mod parts;
+mod read;
+mod server;
+mod settings;
+mod store;
+mod touch;
+mod update;
+mod watching;
+mod write;
+
+pub use builder::MongoStoreBuilder;
+pub use session_batch::BatchSettings;
+pub use store::MongoStore;

@@ -1,0 +1,63 @@
+use std::sync::Arc;
+
+use mongodb::{Client, ClientSession, error::Result};
+use parking_lot::Mutex;
+
+/// Sessions of the driver whose commands are numbered, so that the server recognises one that is sent again.
+///
+/// What the server takes for a command sent again, it does not carry out, so no number may ever be used twice in a session. The driver does not
+/// tell which numbers it has used, and takes back the sessions that are dropped, for its own numbered commands. Therefore these are the sessions of
+/// a client that nobody else uses, and none is given back while the store is open.
+pub(crate) struct NumberedSessions {
+    client: Client,
+    idle: Mutex<Vec<(ClientSession, i64)>>,
+}
+
+/// A session, which goes back to the others when it is dropped, and the number of its command.
+pub(crate) struct Numbered {
+    session: Option<ClientSession>,
+    number: i64,
+    home: Arc<NumberedSessions>,
+}
+
+impl NumberedSessions {
+    pub(crate) fn new(client: Client) -> Self {
+        Self { client, idle: Mutex::default() }
+    }
+
+    /// A session with a new number.
+    pub(crate) async fn take(self: &Arc<Self>) -> Result<Numbered> {
+        let idle = self.idle.lock().pop();
+        let (session, last) = match idle {
+            Some(idle) => idle,
+            None => (self.client.start_session().causal_consistency(false).await?, 0),
+        };
+        Ok(Numbered { session: Some(session), number: last + 1, home: Arc::clone(self) })
+    }
+
+    /// Gives all sessions back to the driver.
+    pub(crate) fn clear(&self) {
+        self.idle.lock().clear();
+    }
+}
+
+impl Numbered {
+    /// The session and the number for its command.
+    pub(crate) fn parts(&mut self) -> Option<(&mut ClientSession, i64)> {
+        self.session.as_mut().map(|session| (session, self.number))
+    }
+}
+
+impl Drop for Numbered {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            self.home.idle.lock().push((session, self.number));
+        }
+    }
+}
+
+impl std::fmt::Debug for NumberedSessions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NumberedSessions").field("idle", &self.idle.lock().len()).finish_non_exhaustive()
+    }
+}

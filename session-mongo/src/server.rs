@@ -1,0 +1,65 @@
+use mongodb::{
+    Database,
+    bson::{Document, doc},
+    error::Error as DriverError,
+};
+use session_core::{Error, ErrorKind, Operation, Result};
+
+/// What kind of server answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Standalone,
+    ReplicaSet,
+    Sharded,
+}
+
+/// The version of the protocol that MongoDB 6.0 speaks.
+const OLDEST: i32 = 17;
+
+pub(crate) async fn hello(database: Database) -> Result<Document, DriverError> {
+    database.run_command(doc! { "hello": 1 }).await
+}
+
+/// The kind of a server that is new enough.
+pub(crate) fn check(hello: &Document) -> Result<Kind> {
+    let speaks = hello.get_i32("maxWireVersion").unwrap_or_default();
+    if speaks < OLDEST {
+        return Err(Error::new(ErrorKind::Unsupported, Operation::Connect).because(format!(
+            "the server is older than MongoDB 6.0: it speaks the protocol up to version {speaks}, and {OLDEST} is needed"
+        )));
+    }
+    Ok(if hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid") {
+        Kind::Sharded
+    } else if hello.contains_key("setName") {
+        Kind::ReplicaSet
+    } else {
+        Kind::Standalone
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_server_is_named_as_such() {
+        // What `hello` of a MongoDB 5.0 says.
+        let error = check(&doc! { "isWritablePrimary": true, "maxWireVersion": 13 }).expect_err("too old");
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("older than MongoDB 6.0"), "{error}");
+        assert!(check(&doc! {}).is_err());
+    }
+
+    #[test]
+    fn the_kinds() {
+        let version = doc! { "maxWireVersion": 17 };
+        let with = |name: &str, value: &str| {
+            let mut hello = version.clone();
+            hello.insert(name, value);
+            check(&hello).expect("new enough")
+        };
+        assert_eq!(check(&version).expect("new enough"), Kind::Standalone);
+        assert_eq!(with("setName", "rs0"), Kind::ReplicaSet);
+        assert_eq!(with("msg", "isdbgrid"), Kind::Sharded);
+    }
+}

@@ -1,0 +1,71 @@
+use std::{path::PathBuf, time::Duration};
+
+use mongodb::options::{ReadConcern, SelectionCriteria, WriteConcern};
+use session_batch::BatchSettings;
+use session_core::DEFAULT_MAX_DATA_LEN;
+
+/// Everything that can be set. What is `None` is as the URL or the client has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) database: Option<String>,
+    pub(crate) collection: String,
+    pub(crate) app_name: Option<String>,
+    pub(crate) credentials: Option<(String, Secret)>,
+    /// The files of the authorities' certificates, and of our own with its key.
+    pub(crate) tls: Option<(Option<PathBuf>, Option<PathBuf>)>,
+    pub(crate) pool: Option<u32>,
+    pub(crate) write_concern: Option<WriteConcern>,
+    pub(crate) read_concern: Option<ReadConcern>,
+    pub(crate) read_preference: Option<SelectionCriteria>,
+    pub(crate) deadline: Duration,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) heartbeat: Option<Duration>,
+    pub(crate) resends: u32,
+    pub(crate) create_indexes: bool,
+    pub(crate) max_data_len: usize,
+    pub(crate) batching: BatchSettings,
+    pub(crate) watch_capacity: usize,
+}
+
+/// A password. Its `Debug` does not show it.
+#[derive(Clone)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// The longest document is 16 MiB (`maxBsonObjectSize`), and the change that writes it must be one, too.
+pub(crate) const MAX_MAX_DATA_LEN: usize = (16 << 20) - (8 << 10);
+
+/// How many connections there are to each server at most. The driver's 10 are too few for an application that waits for several batches.
+pub(crate) const POOL: u32 = 64;
+
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            database: None,
+            collection: "sessions".to_owned(),
+            app_name: None,
+            credentials: None,
+            tls: None,
+            pool: None,
+            write_concern: None,
+            read_concern: None,
+            read_preference: None,
+            deadline: Duration::from_secs(5),
+            connect_timeout: None,
+            heartbeat: None,
+            resends: 10,
+            create_indexes: true,
+            max_data_len: DEFAULT_MAX_DATA_LEN,
+            batching: BatchSettings::default(),
+            watch_capacity: 4_096,
+        }
+    }
+}

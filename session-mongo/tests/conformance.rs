@@ -1,0 +1,168 @@
+//! The suite on a standalone server and on replica sets, bare, batched, and behind a trait object.
+
+mod support;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use mongodb::{
+    Client, Collection,
+    bson::{Binary, Document, doc, spec::BinarySubtype},
+};
+use session_conformance::{
+    Ability, Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable,
+};
+use session_core::{SessionKey, SessionStore, async_trait};
+use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
+use session_servers::{
+    Proxy,
+    mongo::{MongoReplicaSet, MongoServer},
+};
+use support::once::Once;
+use tokio::runtime::Runtime;
+
+const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
+
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// What the README promises.
+const RECOVERY: Duration = Duration::from_secs(4);
+
+/// After such a silence, another member would take over.
+const ELECTION: Duration = Duration::from_secs(2);
+
+type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
+
+fn settings(namespace: &Namespace, batched: bool) -> MongoStoreBuilder {
+    // On a busy machine, a change that a majority must log takes a while, and some cases have 64 tasks that wait for each other.
+    let patience = Duration::from_mins(1);
+    let settings =
+        MongoStore::builder().database("conformance").collection(namespace.as_str()).deadline(patience);
+    if batched { settings } else { settings.batching(BatchSettings::off()) }
+}
+
+async fn open(url: &str, settings: MongoStoreBuilder) -> Opened {
+    let opened = settings.connect(url).await;
+    opened.map(|store| -> Arc<dyn SessionStore> { Arc::new(store) }).map_err(Unavailable::because)
+}
+
+/// Damages a document as the kind says.
+async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Foreign) {
+    let client = Client::with_uri_str(url).await.expect("a client");
+    let collection: Collection<Document> = client.database("conformance").collection(namespace.as_str());
+    let id = Binary { subtype: BinarySubtype::Generic, bytes: key.as_bytes().to_vec() };
+    let change = match foreign {
+        Foreign::WrongType => doc! { "$set": { "d": "text" } },
+        Foreign::Truncated => doc! { "$unset": { "d": "" } },
+        _ => doc! { "$set": { "f": 2 } },
+    };
+    let planted = collection.update_one(doc! { "_id": id }, change).await.expect("it is planted");
+    assert_eq!(planted.matched_count, 1, "there was a record to damage");
+    client.shutdown().immediate(true).await;
+}
+
+/// A server of its own behind a proxy.
+struct Broken {
+    server: Arc<dyn AsServer>,
+    proxy: Proxy,
+}
+
+/// One server, alone or as the only member of its replica set.
+trait AsServer: Send + Sync {
+    fn server(&self) -> &MongoServer;
+}
+
+impl AsServer for MongoServer {
+    fn server(&self) -> &MongoServer {
+        self
+    }
+}
+
+impl AsServer for MongoReplicaSet {
+    fn server(&self) -> &MongoServer {
+        &self.members()[0]
+    }
+}
+
+#[async_trait]
+impl FaultControl for Broken {
+    async fn inject(&self, fault: Fault) {
+        let server = self.server.server();
+        match fault {
+            Fault::Freeze => server.freeze().await.expect("frozen"),
+            Fault::Kill => drop(server.kill().await.expect("killed")),
+            Fault::LoseReplies => self.proxy.swallow_replies(true),
+            other => panic!("{other:?} was not declared"),
+        }
+    }
+
+    async fn heal(&self, fault: Fault) {
+        let server = self.server.server();
+        match fault {
+            Fault::Freeze => server.thaw().expect("thawed"),
+            Fault::Kill => server.restart().await.expect("restarted"),
+            _ => self.proxy.swallow_replies(false),
+        }
+    }
+}
+
+const FAULTS: [Fault; 3] = [Fault::Freeze, Fault::Kill, Fault::LoseReplies];
+
+fn standalone(name: &str, batched: bool, server: &'static Once<MongoServer>) -> Target {
+    let url = || server.get().map(|server| server.url()).map_err(Unavailable::because);
+    let handle =
+        move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            plant(&url().expect("it is there"), &namespace, key, foreign).await;
+        })
+        .faults(&FAULTS, move |namespace| async move {
+            let server = MongoServer::start().await.map_err(Unavailable::because)?;
+            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
+            let url = format!("mongodb://{}/?directConnection=true", proxy.addr());
+            let store = open(&url, settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(Broken { server: Arc::new(server), proxy });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        .without(Ability::Watch, "a standalone server has no change streams")
+        .required_as("mongo")
+}
+
+fn replica_set(name: &str, batched: bool, set: &'static Once<MongoReplicaSet>) -> Target {
+    let url = || set.get().map(|set| set.url()).map_err(Unavailable::because);
+    let handle =
+        move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            plant(&url().expect("it is there"), &namespace, key, foreign).await;
+        })
+        .faults(&FAULTS, move |namespace| async move {
+            let server = MongoReplicaSet::member().start().await.map_err(Unavailable::because)?;
+            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
+            let set = MongoReplicaSet::initiate(vec![server], vec![proxy.addr()], ELECTION).await;
+            let set = set.map_err(Unavailable::because)?;
+            let store = open(&set.url(), settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let control = Arc::new(Broken { server: Arc::new(set), proxy });
+            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        })
+        // In one case, 64 tasks change one session, and each of thousands of conflicts waits for a majority of three servers on one machine.
+        .case_limit(Duration::from_mins(6))
+        .required_as("mongo")
+}
+
+fn main() -> ExitCode {
+    let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
+    let server: &'static Once<MongoServer> = Box::leak(Box::new(Once::new(runtime, MongoServer::start())));
+    let set: &'static Once<MongoReplicaSet> =
+        Box::leak(Box::new(Once::new(runtime, MongoReplicaSet::start(3, &[], ELECTION))));
+    let code = Suite::new()
+        .target(standalone("standalone", false, server))
+        .target(standalone("standalone-batched", true, server))
+        .target(replica_set("replica-set", false, set))
+        .target(replica_set("replica-set-batched", true, set))
+        .main();
+    server.end();
+    set.end();
+    code
+}

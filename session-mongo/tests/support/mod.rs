@@ -1,0 +1,15 @@
+//! What the tests share. No test needs all of it.
+
+#![allow(dead_code)]
+
+pub(crate) mod churn;
+pub(crate) mod harness;
+pub(crate) mod once;
+pub(crate) mod raw;
+
+use tokio::runtime::{Builder, Runtime};
+
+/// A runtime for what outlives a test.
+pub(crate) fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}

@@ -1,0 +1,147 @@
+//! MongoDB: one server, and a replica set.
+
+mod replica_set;
+mod wire;
+
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use bson::{Document, doc};
+
+use crate::{Endpoint, Engine, LaunchError, Program, Server};
+
+pub use replica_set::MongoReplicaSet;
+
+/// A launched `mongod`.
+pub type MongoServer = Server<Mongo>;
+
+/// Where `scripts/test` puts the program, inside of the user's cache directory.
+const CACHED: &str = "session-servers/mongod-6.0.5/mongod";
+
+/// How to run `mongod`: on the loopback address, alone or as a member of a replica set, and with any further arguments.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), session_servers::LaunchError> {
+/// use session_servers::mongo::Mongo;
+///
+/// let server = Mongo::new().args(["--setParameter", "ttlMonitorEnabled=false"]).start().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// The program is the one that the variable `SESSION_MONGOD` names, the `mongod` on `PATH`, or the one that `scripts/test` has unpacked into
+/// `session-servers/mongod-6.0.5` under `XDG_CACHE_HOME`, or under `~/.cache` if that is not set.
+///
+/// The server is asked for signs of life without a password, so it must not require one when it starts.
+#[derive(Debug, Clone, Default)]
+pub struct Mongo {
+    replica_set: Option<String>,
+    args: Vec<OsString>,
+}
+
+impl Mongo {
+    /// A standalone server with the default configuration.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Makes it a member of a replica set of this name, which must be [initiated](MongoReplicaSet::initiate) after the start.
+    #[must_use]
+    pub fn replica_set(mut self, name: impl Into<String>) -> Self {
+        self.replica_set = Some(name.into());
+        self
+    }
+
+    /// Adds arguments for `mongod`.
+    #[must_use]
+    pub fn args<A: Into<OsString>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Starts a server with this configuration.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Server::launch`].
+    pub async fn start(self) -> Result<MongoServer, LaunchError> {
+        Server::launch(self).await
+    }
+}
+
+impl Engine for Mongo {
+    fn program(&self) -> Program {
+        let program =
+            Program::new("mongod", "scripts/test, which fetches it, or set SESSION_MONGOD to its path");
+        let program = program.named_by("SESSION_MONGOD");
+        match cache() {
+            Some(cache) => program.or_at(cache.join(CACHED)),
+            None => program,
+        }
+    }
+
+    fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString> {
+        let mut args: Vec<OsString> = vec!["--bind_ip".into(), addr.ip().to_string().into()];
+        args.extend(["--port".into(), addr.port().to_string().into()]);
+        args.extend(["--dbpath".into(), data.into(), "--nounixsocket".into()]);
+        // Half of the memory would be taken otherwise, by each of many servers.
+        args.extend(["--wiredTigerCacheSizeGB".into(), "0.25".into()]);
+        // A shutdown waits that long for clients to go elsewhere.
+        for parameter in
+            ["shutdownTimeoutMillisForSignaledShutdown=0", "diagnosticDataCollectionEnabled=false"]
+        {
+            args.extend(["--setParameter".into(), parameter.into()]);
+        }
+        if let Some(name) = &self.replica_set {
+            args.extend(["--replSet".into(), name.into(), "--oplogSize".into(), "256".into()]);
+        }
+        args.extend(self.args.iter().cloned());
+        args
+    }
+
+    /// Of this server alone, also if it is a member of a replica set.
+    fn url(&self, addr: SocketAddr) -> String {
+        format!("mongodb://{addr}/?directConnection=true")
+    }
+
+    async fn ping(&self, addr: SocketAddr) -> io::Result<()> {
+        command(addr, &doc! { "ping": 1 }).await.map(drop)
+    }
+
+    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+        let mut question = doc! { "serverStatus": 1 };
+        for section in ["metrics", "wiredTiger", "tcmalloc", "locks", "repl"] {
+            question.insert(section, 0);
+        }
+        let status = command(addr, &question).await?;
+        let pid = status.get_i64("pid").ok().and_then(|pid| u32::try_from(pid).ok());
+        pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the status holds no process id"))
+    }
+}
+
+/// The server named by `SESSION_MONGO_URL`, or a launched standalone one.
+///
+/// # Errors
+///
+/// As for [`Server::launch`], and never for an external server.
+pub async fn endpoint() -> Result<Endpoint<Mongo>, LaunchError> {
+    Endpoint::find("SESSION_MONGO_URL", Mongo::new()).await
+}
+
+/// Sends one command to the database `admin`, over a connection of its own, and returns the reply.
+///
+/// # Errors
+///
+/// [`Other`](io::ErrorKind::Other) with the server's words when it refuses, otherwise whatever was wrong with the connection.
+pub async fn command(addr: SocketAddr, command: &Document) -> io::Result<Document> {
+    wire::ask(addr, command).await
+}
+
+fn cache() -> Option<PathBuf> {
+    let directory = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+    directory("XDG_CACHE_HOME").or_else(|| Some(directory("HOME")?.join(".cache")))
+}
