@@ -10,8 +10,11 @@ usage: demo [OPTIONS]
   --store URL      where the sessions are (default: a file in the data directory)
                      sqlite:app.db   a file, which survives restarts
                      memory:         this process, which forgets them when it ends
-                     redis://host    a Redis or Valkey server; redis+sentinel:// and redis+cluster:// as well
-                   and what the program was compiled with: --features redis for the last
+                   and, if the program was compiled with --features all-stores:
+                     redis://host             Redis or Valkey; redis+sentinel:// and redis+cluster:// as well
+                     postgres://me@host/app   a database of PostgreSQL
+                     mysql://me@host/app      a database of MySQL or MariaDB
+                     mongodb://host/app       a database of MongoDB
   --data DIR       the data directory, made if it is not there (default: demo-data)
   --listen ADDR    address and port (default: 127.0.0.1:8080; port 0 takes a free one)
   --help           this text

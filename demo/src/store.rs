@@ -12,6 +12,12 @@ pub(crate) async fn open(url: &str) -> Result<Arc<dyn SessionStore>, Error> {
         "sqlite" => Ok(Arc::new(session_sql::SqliteStore::connect(url).await?)),
         #[cfg(feature = "redis")]
         "redis" | "rediss" => Ok(Arc::new(session_redis::RedisStore::connect(url).await?)),
+        #[cfg(feature = "postgres")]
+        "postgres" | "postgresql" => Ok(Arc::new(session_sql::PostgresStore::connect(url).await?)),
+        #[cfg(feature = "mysql")]
+        "mysql" | "mariadb" => Ok(Arc::new(session_sql::MySqlStore::connect(url).await?)),
+        #[cfg(feature = "mongo")]
+        "mongodb" => Ok(Arc::new(session_mongo::MongoStore::connect(url).await?)),
         _ => Err(Error::new(ErrorKind::Config, Operation::Connect).because(format!(
             "there is no store for {scheme:?} in this program; --help lists what there is"
         ))),

@@ -15,8 +15,9 @@ use std::{
 
 use session_core::SessionStore;
 use session_memory::MemoryStore;
+use session_mongo::MongoStore;
 use session_redis::RedisStore;
-use session_sql::SqliteStore;
+use session_sql::{MySqlStore, PostgresStore, SqliteStore};
 use tempfile::TempDir;
 
 type Opened = Result<Arc<dyn SessionStore>, String>;
@@ -57,20 +58,53 @@ pub fn all() -> Vec<Backend> {
             name: "redis",
             is_durable: true,
             tells_expiry: false,
-            url: || Box::pin(async { Ok(format!("{}/?namespace=test:{}", servers::redis().await?, next())) }),
+            url: || Box::pin(async { Ok(with_option(&servers::redis().await?, "namespace", &next())) }),
             connect: |url| Box::pin(async move { opened(RedisStore::connect(&url).await) }),
+        },
+        Backend {
+            name: "postgres",
+            is_durable: true,
+            tells_expiry: true,
+            url: || Box::pin(async { Ok(with_option(&servers::postgres().await?, "table", &next())) }),
+            connect: |url| Box::pin(async move { opened(PostgresStore::connect(&url).await) }),
+        },
+        Backend {
+            name: "mysql",
+            is_durable: true,
+            tells_expiry: true,
+            url: || Box::pin(async { Ok(with_option(&servers::mysql().await?, "table", &next())) }),
+            connect: |url| Box::pin(async move { opened(MySqlStore::connect(&url).await) }),
+        },
+        Backend {
+            name: "mongo",
+            is_durable: true,
+            tells_expiry: true,
+            url: || Box::pin(async { Ok(in_database(&servers::mongo().await?, &next())) }),
+            connect: |url| Box::pin(async move { opened(MongoStore::connect(&url).await) }),
         },
     ]
 }
 
 static DIRECTORY: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().expect("a directory"));
 
-/// A name that no other store has, also on a server that outlives this process.
+/// A name that no other store has, also on a server that outlives this process: of a namespace, a table or a database.
 fn next() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     static BEGUN: LazyLock<u128> =
         LazyLock::new(|| SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_millis()));
-    format!("{:x}-{:x}-{}", *BEGUN, process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("test_{:x}_{:x}_{}", *BEGUN, process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn with_option(url: &str, name: &str, value: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    format!("{url}{separator}{name}={value}")
+}
+
+/// The same server, but another database.
+fn in_database(url: &str, name: &str) -> String {
+    let (server, options) = url.split_once('?').unwrap_or((url, ""));
+    let hosts = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
+    format!("{hosts}/{name}?{options}")
 }
 
 fn opened<S: SessionStore + 'static>(store: session_core::Result<S>) -> Opened {

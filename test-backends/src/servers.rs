@@ -1,9 +1,12 @@
 //! The servers, each launched once, or named by the environment.
 
-use std::sync::LazyLock;
+use std::{env, sync::LazyLock, time::Duration};
 
 use session_servers::{
     Endpoint, LaunchError,
+    mariadb::{self, MariaDb},
+    mongo::MongoReplicaSet,
+    postgres::{self, Postgres},
     redis::{self, Redis},
 };
 use tokio::{runtime::Runtime, sync::OnceCell};
@@ -26,4 +29,26 @@ async fn launched<S: Send + 'static>(
 pub(crate) async fn redis() -> Result<String, String> {
     static SERVER: Launched<Endpoint<Redis>> = OnceCell::const_new();
     launched(&SERVER, redis::endpoint()).await.map(Endpoint::url)
+}
+
+/// The URL of a database of a `PostgreSQL` server.
+pub(crate) async fn postgres() -> Result<String, String> {
+    static SERVER: Launched<Endpoint<Postgres>> = OnceCell::const_new();
+    launched(&SERVER, postgres::endpoint()).await.map(Endpoint::url)
+}
+
+/// The URL of a database of a `MariaDB` server.
+pub(crate) async fn mysql() -> Result<String, String> {
+    static SERVER: Launched<Endpoint<MariaDb>> = OnceCell::const_new();
+    launched(&SERVER, mariadb::endpoint()).await.map(Endpoint::url)
+}
+
+/// The URL of a replica set, of one member: a standalone server has no watch.
+pub(crate) async fn mongo() -> Result<String, String> {
+    static SERVER: Launched<MongoReplicaSet> = OnceCell::const_new();
+    if let Some(url) = env::var("SESSION_MONGO_URL").ok().filter(|url| !url.is_empty()) {
+        return Ok(url);
+    }
+    let launch = MongoReplicaSet::start(1, &[], Duration::from_secs(2));
+    launched(&SERVER, launch).await.map(MongoReplicaSet::url)
 }

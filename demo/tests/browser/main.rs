@@ -25,6 +25,9 @@ async fn url(backend: Backend) -> Result<String, (bool, String)> {
     }
     let compiled = match backend.name {
         "redis" => cfg!(feature = "redis"),
+        "postgres" => cfg!(feature = "postgres"),
+        "mysql" => cfg!(feature = "mysql"),
+        "mongo" => cfg!(feature = "mongo"),
         "sqlite" => cfg!(feature = "sqlite"),
         _ => true,
     };
