@@ -353,7 +353,7 @@ impl Dialect for MySql {
         let due = sqlx::query(self.statements.due.clone()).bind(limit).fetch_all(&mut *transaction).await?;
         let (mut over, mut later, mut freed) = (Vec::new(), Vec::new(), Vec::new());
         for row in &due {
-            let number: u64 = row.try_get(0)?;
+            let number: &[u8] = row.try_get(0)?;
             if row.try_get(2)? {
                 over.push(number);
                 freed.push(found_key(row.try_get(1)?)?);

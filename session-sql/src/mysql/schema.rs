@@ -62,10 +62,11 @@ impl Names {
             format!(
                 "INSERT IGNORE INTO {schema_table} (name, version, identity) VALUES ('{name}', 0, UUID())"
             ),
-            // Rows have a number of their own, so that a rename keeps the row. It is not an AUTO_INCREMENT, whose lock makes batches wait for each other.
+            // Rows have a number of their own, so that a rename keeps the row. It is not an AUTO_INCREMENT, whose lock makes batches wait for each other, nor
+            // a UUID_SHORT, which begins anew when the server is started twice within a second.
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (
-    i BIGINT UNSIGNED NOT NULL PRIMARY KEY,
+    i BINARY(16) NOT NULL PRIMARY KEY,
     k VARBINARY(33) NOT NULL,
     v VARBINARY(16) NOT NULL,
     e DATETIME(6) NOT NULL,

@@ -214,7 +214,7 @@ fn write(table: &str, size: usize) -> String {
     let written = |new: &str, old: &str| format!("IF({table}.v = i.v, {new}, {table}.{old})");
     format!(
         "INSERT INTO {table} (i, k, v, e, b, o, f, n, d)
-        SELECT UUID_SHORT(), i.k, i.v, IF(i.w & 3 = {WHEN_VERSION}, {NEVER}, {expiry}),
+        SELECT {number}, i.k, i.v, IF(i.w & 3 = {WHEN_VERSION}, {NEVER}, {expiry}),
             IF(i.w & 3 = {WHEN_VERSION}, 0, {moment} + LEAST(i.t, {LONGEST_WAIT})), i.o, {FORMAT}, LENGTH(i.d), i.d
         FROM {rows} AS i
         WHERE i.k IS NOT NULL AND CASE i.w & 3
@@ -227,6 +227,8 @@ fn write(table: &str, size: usize) -> String {
             o = IF({holds}, IF(i.w & {KEEP_OWNER}, IF({live}, {table}.o, NULL), i.o), {table}.o),
             v = IF({holds}, i.v, {table}.v),
             e = {new_e}, f = {new_f}, n = {new_n}, d = {new_d}",
+        // What comes later is further on, and no two are the same: not those of two servers, nor those of one whose clock was set back.
+        number = format_args!("CONCAT(UNHEX(LPAD(HEX({}), 12, '0')), RIGHT(i.v, 10))", moment()),
         expiry = from_now("i.t"),
         moment = moment(),
         rows = rows(&["k", "v", "t", "w", "x", "o", "d"], size),
