@@ -25,15 +25,15 @@ where
     O: Future<Output = ()> + Send,
 {
     let operation = Arc::new(operation);
-    let share = operations / callers;
-    assert!(share > 0, "there is an operation for each caller");
+    assert!(operations >= callers, "there is an operation for each caller");
     let begin = Instant::now();
     let callers: Vec<_> = (0..callers)
         .map(|caller| {
             let operation = Arc::clone(&operation);
+            let share = caller * operations / callers..(caller + 1) * operations / callers;
             tokio::spawn(async move {
-                let mut times = Vec::with_capacity(share);
-                for number in caller * share..(caller + 1) * share {
+                let mut times = Vec::with_capacity(share.len());
+                for number in share {
                     let begin = Instant::now();
                     operation(number).await;
                     times.push(begin.elapsed());
@@ -61,7 +61,7 @@ mod tests {
     #[tokio::test]
     async fn every_number_comes_once() {
         static SEEN: Mutex<Vec<usize>> = Mutex::new(Vec::new());
-        let run = run(4, 100, move |number| async move { SEEN.lock().expect("no panic").push(number) }).await;
+        let run = run(7, 100, move |number| async move { SEEN.lock().expect("no panic").push(number) }).await;
         let mut seen = SEEN.lock().expect("no panic").clone();
         seen.sort_unstable();
         assert_eq!(seen, (0..100).collect::<Vec<_>>());

@@ -1,4 +1,8 @@
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    iter,
+    time::Duration,
+};
 
 use session_core::{
     DeleteItem, Expected, Operation, Owner, OwnerChange, Record, Result, SessionKey, TouchItem, Version,
@@ -82,35 +86,33 @@ fn in_key_order<T>(items: &[T], key: impl Fn(&T) -> &SessionKey) -> Vec<&T> {
 }
 
 impl MySql {
-    fn writing<'q>(sql: SqlStr, items: &'q [WriteItem]) -> Asked<'q> {
-        let mut query = sqlx::query(sql);
-        for item in items {
+    /// The parameters of items in the order of their keys.
+    fn writing<'q>(sql: SqlStr, items: &[&'q WriteItem]) -> Asked<'q> {
+        // What fills up is sent, too.
+        let least = items.iter().copied().min_by_key(|item| item.write.data.len());
+        let filler = iter::repeat_n(least, Statements::write_size(items.len()) - items.len()).flatten();
+        items.iter().copied().chain(filler).fold(sqlx::query(sql), |query, item| {
+            let write = &item.write;
+            let ttl = millis(write.ttl.as_millis());
             let (when, expected) = match &item.when {
-                When::Absent => (WHEN_ABSENT, None),
-                When::Version(version) => (WHEN_VERSION, Some(&version.as_bytes()[..])),
-                When::Any => (WHEN_ANY, None),
+                When::Absent => (WHEN_ABSENT, [0; Version::LEN]),
+                When::Version(version) => (WHEN_VERSION, *version.as_bytes()),
+                When::Any => (WHEN_ANY, [0; Version::LEN]),
             };
-            query = query
+            let lives = (when != WHEN_VERSION).then_some(ttl);
+            // The lower six bytes hold a ttl of a hundred years and more.
+            let expected_and_ttl = [&expected[..], &ttl.to_be_bytes()[2..]].concat();
+            query
                 .bind(bytes(&item.key))
-                .bind(&item.write.version.as_bytes()[..])
-                .bind(millis(item.write.ttl.as_millis()))
-                .bind(when | if item.write.owner == OwnerChange::Keep { KEEP_OWNER } else { 0 })
-                .bind(expected)
-                .bind(new_owner(&item.write.owner))
-                .bind(&item.write.data[..]);
-        }
-        for _ in items.len()..padded(items.len()) {
-            let none = None::<&[u8]>;
-            query = query
-                .bind(none)
-                .bind(none)
-                .bind(None::<i64>)
-                .bind(None::<i64>)
-                .bind(none)
-                .bind(none)
-                .bind(none);
-        }
-        query
+                .bind(&write.version.as_bytes()[..])
+                .bind(lives)
+                .bind(lives)
+                .bind(when | if write.owner == OwnerChange::Keep { KEEP_OWNER } else { 0 })
+                .bind(expected_and_ttl)
+                .bind(new_owner(&write.owner))
+                .bind(i64::try_from(write.data.len()).unwrap_or(i64::MAX))
+                .bind(&write.data[..])
+        })
     }
 
     fn deleting<'q>(sql: SqlStr, items: &[&'q DeleteItem]) -> Asked<'q> {
@@ -178,29 +180,39 @@ impl Dialect for MySql {
     }
 
     async fn write(&self, connection: &mut MySqlConnection, items: &[WriteItem]) -> SqlResult<Written> {
-        let size = padded(items.len());
+        let items = in_key_order(items, |item| &item.key);
+        let (write_size, size) = (Statements::write_size(items.len()), padded(items.len()));
         let rows = if self.returning {
-            Self::writing(self.statements.write_returning(size), items).fetch_all(connection).await?
+            Self::writing(self.statements.write_returning(write_size), &items)
+                .fetch_all(&mut *connection)
+                .await?
         } else {
             // Nobody else comes between the change and the look at it: the rows stay locked until the end.
             let mut transaction = connection.begin().await?;
-            Self::writing(self.statements.write(size), items).execute(&mut *transaction).await?;
+            Self::writing(self.statements.write(write_size), &items).execute(&mut *transaction).await?;
             let query = on_keys(self.statements.versions(size), items.iter().map(|item| &item.key), size);
             let rows = query.fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
             rows
         };
-        let mut now = std::collections::HashMap::with_capacity(rows.len());
+        let mut now = HashMap::with_capacity(rows.len());
+        let mut left = Vec::new();
         for row in &rows {
             let made: bool = row.try_get(2)?;
             if made {
                 now.insert(key(row)?, row.try_get::<&[u8], _>(1)?);
+            } else {
+                left.push(key(row)?);
             }
         }
-        let is_written = |item: &&WriteItem| {
+        let is_written = |item: &&&WriteItem| {
             now.get(&item.key).is_some_and(|version| version == item.write.version.as_bytes())
         };
         let keys = items.iter().filter(is_written).map(|item| item.key).collect();
+        if !left.is_empty() {
+            let size = padded(left.len());
+            on_keys(self.statements.sweep(size), left.iter(), size).execute(connection).await?;
+        }
         Ok(Written { keys, found: None })
     }
 
@@ -321,15 +333,19 @@ impl Dialect for MySql {
     ) -> SqlResult<(Vec<SessionKey>, bool)> {
         let query =
             |sql: &SqlStr| sqlx::query(sql.clone()).bind(owner.as_str().as_bytes()).bind(except.map(bytes));
-        if self.returning {
-            let rows = query(&self.statements.delete_owner_returning).fetch_all(connection).await?;
-            return Ok((keys(&rows)?, false));
-        }
-        let mut transaction = connection.begin().await?;
-        let ended = keys(&query(&self.statements.lock_owner).fetch_all(&mut *transaction).await?)?;
-        query(&self.statements.delete_owner).execute(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok((ended, false))
+        let ended: Vec<SessionKey> = if self.returning {
+            keys(&query(&self.statements.delete_owner_returning).fetch_all(&mut *connection).await?)?
+        } else {
+            let mut transaction = connection.begin().await?;
+            let ended = keys(&query(&self.statements.lock_owner).fetch_all(&mut *transaction).await?)?;
+            query(&self.statements.delete_owner).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            ended
+        };
+        // A row that is renamed goes to another place of the index, and the deletion may have been past that. This look locks nothing, so it sees the row at
+        // one of the two.
+        let left = query(&self.statements.is_owned).fetch_all(connection).await?;
+        Ok((ended, !left.is_empty()))
     }
 
     async fn page(
@@ -353,12 +369,12 @@ impl Dialect for MySql {
         let due = sqlx::query(self.statements.due.clone()).bind(limit).fetch_all(&mut *transaction).await?;
         let (mut over, mut later, mut freed) = (Vec::new(), Vec::new(), Vec::new());
         for row in &due {
-            let number: &[u8] = row.try_get(0)?;
-            if row.try_get(2)? {
-                over.push(number);
-                freed.push(found_key(row.try_get(1)?)?);
+            let key: &[u8] = row.try_get(0)?;
+            if row.try_get(1)? {
+                over.push(key);
+                freed.push(found_key(key)?);
             } else {
-                later.push(number);
+                later.push(key);
             }
         }
         for (sql, rows) in

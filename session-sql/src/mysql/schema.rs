@@ -62,20 +62,18 @@ impl Names {
             format!(
                 "INSERT IGNORE INTO {schema_table} (name, version, identity) VALUES ('{name}', 0, UUID())"
             ),
-            // Rows have a number of their own, so that a rename keeps the row. It is not an AUTO_INCREMENT, whose lock makes batches wait for each other, nor
-            // a UUID_SHORT, which begins anew when the server is started twice within a second.
+            // `x` is what the write that made the row expected, 16 bytes, and its ttl, 6 bytes: of use only to the statement that made it.
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (
-    i BINARY(16) NOT NULL PRIMARY KEY,
-    k VARBINARY(33) NOT NULL,
+    k VARBINARY(33) NOT NULL PRIMARY KEY,
     v VARBINARY(16) NOT NULL,
     e DATETIME(6) NOT NULL,
     b BIGINT NOT NULL,
+    x VARBINARY(22) NOT NULL,
     o VARBINARY(255),
     f SMALLINT NOT NULL,
     n BIGINT NOT NULL,
     d LONGBLOB NOT NULL,
-    UNIQUE KEY k (k),
     KEY due (f, b),
     KEY owner (o)
 ) ENGINE = InnoDB ROW_FORMAT = DYNAMIC"
@@ -245,7 +243,7 @@ async fn check_rights(connection: &mut MySqlConnection, names: &Names) -> Result
     for probe in [
         format!("SELECT k FROM {table} LIMIT 0"),
         format!(
-            "INSERT INTO {table} (i, k, v, e, b, f, n, d) SELECT i, k, v, e, b, f, n, d FROM {table} WHERE FALSE"
+            "INSERT INTO {table} (k, v, e, b, x, f, n, d) SELECT k, v, e, b, x, f, n, d FROM {table} WHERE FALSE"
         ),
         format!("UPDATE {table} SET n = n WHERE FALSE"),
         format!("DELETE FROM {table} WHERE FALSE"),

@@ -5,9 +5,12 @@ use std::{array, sync::Arc};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::{
-    chunk::{SIZES, size_index},
+    chunk::{MAX_ITEMS, SIZES, size_index},
     server::FORMAT,
 };
+
+/// How many writes the statements take that write. More sizes than for the others, because what fills one up is written, too.
+const WRITE_SIZES: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, MAX_ITEMS];
 
 /// The present. Unlike `NOW`, it is read when it is computed, which is after any lock was waited for; and connections are at UTC, so that no clock
 /// change moves it.
@@ -15,6 +18,9 @@ const NOW: &str = "SYSDATE(6)";
 
 /// When a row has expired that nobody has made: see [`Statements::write`].
 const NEVER: &str = "'1970-01-01'";
+
+/// What all others expire after.
+const MADE: &str = "'1971-01-01'";
 
 /// The longest time, in milliseconds, between two looks of the purge at one row.
 ///
@@ -30,12 +36,21 @@ pub(super) const WHEN_ANY: i64 = 2;
 /// In the code of a write: the owner stays who it is.
 pub(super) const KEEP_OWNER: i64 = 4;
 
+/// How many bits of `b` hold the code of the write that made the row. The moment is above them.
+pub(super) const CODE_BITS: u32 = 3;
+
+/// What `f` is while a statement replaces a row, with a new owner or with the one that it had. Nobody ever sees it.
+const REPLACED: i16 = i16::MIN;
+const REPLACED_FOR_ITS_OWNER: i16 = i16::MIN + 1;
+
 /// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
 #[derive(Clone, Debug)]
 pub(super) struct Statements {
     read: [SqlStr; SIZES],
-    write: [SqlStr; SIZES],
-    write_returning: [SqlStr; SIZES],
+    write: [SqlStr; WRITE_SIZES.len()],
+    write_returning: [SqlStr; WRITE_SIZES.len()],
+    /// Parameters: keys. Removes what [`write`](Self::write) leaves if what it expects is not there.
+    sweep: [SqlStr; SIZES],
     versions: [SqlStr; SIZES],
     touch: [SqlStr; SIZES],
     delete: [SqlStr; SIZES],
@@ -51,6 +66,7 @@ pub(super) struct Statements {
     pub(super) lock_owner: SqlStr,
     pub(super) delete_owner: SqlStr,
     pub(super) delete_owner_returning: SqlStr,
+    pub(super) is_owned: SqlStr,
     pub(super) page: SqlStr,
     pub(super) count: SqlStr,
     /// Parameter: how many. Returns the rows that may have expired, and whether they have.
@@ -77,7 +93,7 @@ fn from_now(millis: &str) -> String {
     format!("{NOW} + INTERVAL {millis} * 1000 MICROSECOND")
 }
 
-/// The moment, in milliseconds, that `b` has.
+/// The present in milliseconds.
 fn moment() -> String {
     format!("TIMESTAMPDIFF(MICROSECOND, {NEVER}, {NOW}) DIV 1000")
 }
@@ -110,11 +126,15 @@ impl Statements {
                 let keys = list("?", size);
                 format!("SELECT {record} FROM {table} AS c WHERE c.k IN ({keys}) AND (c.e > {NOW} OR NOT {ours_c})")
             }),
-            write: each(&|size| write(&table, size)),
-            write_returning: each(&|size| format!("{} RETURNING k, v, e > '1971-01-01'", write(&table, size))),
+            write: WRITE_SIZES.map(|size| sql(write(&table, size))),
+            write_returning: WRITE_SIZES
+                .map(|size| sql(format!("{} RETURNING k, v, e > {MADE}", write(&table, size)))),
+            sweep: each(&|size| {
+                format!("DELETE FROM {table} WHERE k IN ({}) AND e <= {MADE} AND f = {FORMAT}", list("?", size))
+            }),
             versions: each(&|size| {
                 let keys = list("?", size);
-                format!("SELECT c.k, c.v, c.e > '1971-01-01' FROM {table} AS c WHERE c.k IN ({keys})")
+                format!("SELECT c.k, c.v, c.e > {MADE} FROM {table} AS c WHERE c.k IN ({keys})")
             }),
             // The rows are locked in the order of the items, which is that of their keys.
             touch: each(&|size| {
@@ -127,7 +147,6 @@ impl Statements {
             delete: each(&|size| format!("DELETE FROM {}", doomed(size))),
             delete_returning: each(&|size| format!("DELETE FROM {} RETURNING k", doomed(size))),
             lock_for_delete: each(&|size| format!("SELECT k FROM {} ORDER BY k FOR UPDATE", doomed(size))),
-            // In place: because the row stays the same row, no deletion by owner misses it.
             rename: sql(format!(
                 "UPDATE {table} AS c SET c.k = ?, c.v = ?, c.e = {}, c.o = IF(?, c.o, ?), c.n = LENGTH(?), c.d = ?
                 WHERE c.k = ? AND c.v = ? AND {live_c}",
@@ -138,13 +157,14 @@ impl Statements {
             count_owner: sql(format!("SELECT COUNT(*) FROM {table} AS c WHERE c.o = ? AND {live_c}")),
             lock_owner: sql(format!("SELECT k FROM {} FOR UPDATE", owned(&table))),
             delete_owner: sql(format!("DELETE FROM {}", owned(&table))),
+            is_owned: sql(format!("SELECT k FROM {} LIMIT 1", owned(&table))),
             delete_owner_returning: sql(format!("DELETE FROM {} RETURNING k", owned(&table))),
             page: sql(format!("SELECT {record} FROM {table} AS c WHERE c.k > ? AND {live_c} ORDER BY c.k LIMIT ?")),
             count: sql(format!("SELECT COUNT(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
             // What others have locked is not waited for: the next purge finds it.
             due: sql(format!(
-                "SELECT c.i, c.k, {ours_c} AND c.e <= {NOW} FROM {table} AS c
-                WHERE c.f = {FORMAT} AND c.b <= {} ORDER BY c.b LIMIT ? FOR UPDATE SKIP LOCKED",
+                "SELECT c.k, {ours_c} AND c.e <= {NOW} FROM {table} AS c
+                WHERE c.f = {FORMAT} AND c.b <= {} << {CODE_BITS} ORDER BY c.b LIMIT ? FOR UPDATE SKIP LOCKED",
                 moment()
             )),
             table,
@@ -156,17 +176,29 @@ impl Statements {
         self.read[size_index(size)].clone()
     }
 
-    /// Parameters for each item: key, version, ttl, code, expected version, new owner, data. To fill up: NULL.
+    /// The least size that has room for so many writes.
+    pub(super) fn write_size(items: usize) -> usize {
+        WRITE_SIZES.into_iter().find(|size| *size >= items).unwrap_or(MAX_ITEMS)
+    }
+
+    /// Parameters for each item, [so many](Self::write_size): key; version; ttl, or NULL for a write that expects a version; the same; code;
+    /// what is expected and the ttl, as the column `x` holds them; new owner; length of the data; data. To fill up: any item again, which
+    /// changes nothing more.
     ///
-    /// What cannot succeed as things stand when it begins is not tried. For all others, it locks each row in the order of the keys, judges it as it then is,
-    /// and replaces it or not. If what a write expects is deleted at just that moment, it leaves a row that has expired long ago.
+    /// It locks each row in the order of the items, judges it as it then is, and replaces it or not. Where a version is expected and nothing is there, it
+    /// leaves a row that has expired long ago.
     pub(super) fn write(&self, size: usize) -> SqlStr {
-        self.write[size_index(size)].clone()
+        self.write[write_index(size)].clone()
+    }
+
+    /// Parameters: a key for each item; to fill up, any key again.
+    pub(super) fn sweep(&self, size: usize) -> SqlStr {
+        self.sweep[size_index(size)].clone()
     }
 
     /// The same, and returns the keys that were looked at, with the versions that they then have, and whether somebody made them.
     pub(super) fn write_returning(&self, size: usize) -> SqlStr {
-        self.write_returning[size_index(size)].clone()
+        self.write_returning[write_index(size)].clone()
     }
 
     /// Parameters: a key for each item; to fill up, any key again. Returns what [`write_returning`](Self::write_returning) does.
@@ -195,52 +227,52 @@ impl Statements {
 
     /// Frees these rows.
     pub(super) fn free(&self, rows: usize) -> SqlStr {
-        sql(format!("DELETE FROM {} WHERE i IN ({})", self.table, list("?", rows)))
+        sql(format!("DELETE FROM {} WHERE k IN ({})", self.table, list("?", rows)))
     }
 
     /// Has the purge look at these rows later.
     pub(super) fn postpone(&self, rows: usize) -> SqlStr {
         let (table, now) = (&self.table, moment());
         sql(format!(
-            "UPDATE {table} AS c SET c.b = GREATEST(LEAST(TIMESTAMPDIFF(MICROSECOND, {NEVER}, c.e) DIV 1000, {now} + {LONGEST_WAIT}), {now} + 1)
-            WHERE c.i IN ({})",
+            "UPDATE {table} AS c SET c.b = GREATEST(LEAST(TIMESTAMPDIFF(MICROSECOND, {NEVER}, c.e) DIV 1000, {now} + {LONGEST_WAIT}), {now} + 1) << {CODE_BITS}
+            WHERE c.k IN ({})",
             list("?", rows)
         ))
     }
 }
 
+fn write_index(size: usize) -> usize {
+    WRITE_SIZES.iter().position(|known| *known >= size).unwrap_or(WRITE_SIZES.len() - 1)
+}
+
+/// Plain rows and no `SELECT`, which would be kept in a table of its own first, and that on disk. So all that the clause for rows that are there must know of an
+/// item is in the columns of the row that it would have made.
 fn write(table: &str, size: usize) -> String {
-    let (live_x, ours, live) = (live("x"), ours(table), live(table));
-    let written = |new: &str, old: &str| format!("IF({table}.v = i.v, {new}, {table}.{old})");
-    format!(
-        "INSERT INTO {table} (i, k, v, e, b, o, f, n, d)
-        SELECT {number}, i.k, i.v, IF(i.w & 3 = {WHEN_VERSION}, {NEVER}, {expiry}),
-            IF(i.w & 3 = {WHEN_VERSION}, 0, {moment} + LEAST(i.t, {LONGEST_WAIT})), i.o, {FORMAT}, LENGTH(i.d), i.d
-        FROM {rows} AS i
-        WHERE i.k IS NOT NULL AND CASE i.w & 3
-            WHEN {WHEN_ABSENT} THEN (SELECT {live_x} FROM {table} AS x WHERE x.k = i.k) IS NOT TRUE
-            WHEN {WHEN_VERSION} THEN (SELECT x.v = i.x FROM {table} AS x WHERE x.k = i.k)
-            ELSE (SELECT x.v = i.v AND {live_x} FROM {table} AS x WHERE x.k = i.k) IS NOT TRUE
-        END
-        ORDER BY i.k
-        ON DUPLICATE KEY UPDATE
-            o = IF({holds}, IF(i.w & {KEEP_OWNER}, IF({live}, {table}.o, NULL), i.o), {table}.o),
-            v = IF({holds}, i.v, {table}.v),
-            e = {new_e}, f = {new_f}, n = {new_n}, d = {new_d}",
-        // What comes later is further on, and no two are the same: not those of two servers, nor those of one whose clock was set back.
-        number = format_args!("CONCAT(UNHEX(LPAD(HEX({}), 12, '0')), RIGHT(i.v, 10))", moment()),
-        expiry = from_now("i.t"),
+    let item = format!(
+        "(?, ?, COALESCE({expiry}, {NEVER}), COALESCE({moment} + LEAST(?, {LONGEST_WAIT}), 0) << {CODE_BITS} | ?, ?, ?, {FORMAT}, ?, ?)",
+        expiry = from_now("?"),
         moment = moment(),
-        rows = rows(&["k", "v", "t", "w", "x", "o", "d"], size),
-        holds = format_args!(
-            "{table}.k = i.k AND CASE i.w & 3 WHEN {WHEN_ABSENT} THEN {ours} AND {table}.e <= {NOW}
-                WHEN {WHEN_VERSION} THEN {table}.v = i.x AND {table}.v <> i.v AND {live}
-                ELSE NOT ({table}.v = i.v AND {live}) END"
-        ),
-        new_e = written(&from_now("i.t"), "e"),
-        new_f = written(&FORMAT.to_string(), "f"),
-        new_n = written("LENGTH(i.d)", "n"),
-        new_d = written("i.d", "d"),
+    );
+    let code = format!("VALUES(b) & {}", (1 << CODE_BITS) - 1);
+    let ttl = "CAST(CONV(HEX(SUBSTR(VALUES(x), 17)), 16, 10) AS UNSIGNED)";
+    let (ours, live) = (ours(table), live(table));
+    // The assignments are made in their order, and each sees those before it. All but the first ask what it has found, so that the clock is read once.
+    let now = |new: &str, old: &str| format!("IF(f IN ({REPLACED}, {REPLACED_FOR_ITS_OWNER}), {new}, {old})");
+    format!(
+        "INSERT INTO {table} (k, v, e, b, x, o, f, n, d) VALUES {items}
+        ON DUPLICATE KEY UPDATE
+            f = CASE WHEN NOT (CASE {code} & 3 WHEN {WHEN_ABSENT} THEN {ours} AND e <= {NOW}
+                    WHEN {WHEN_VERSION} THEN v = LEFT(VALUES(x), 16) AND v <> VALUES(v) AND {live}
+                    ELSE NOT (v = VALUES(v) AND {live}) END) THEN f
+                WHEN {code} & {KEEP_OWNER} AND {live} THEN {REPLACED_FOR_ITS_OWNER} ELSE {REPLACED} END,
+            o = IF(f = {REPLACED}, IF({code} & {KEEP_OWNER}, NULL, VALUES(o)), o),
+            v = {new_v}, e = {new_e}, n = {new_n}, d = {new_d}, f = {new_f}",
+        items = list(&item, size),
+        new_v = now("VALUES(v)", "v"),
+        new_e = now(&from_now(ttl), "e"),
+        new_n = now("VALUES(n)", "n"),
+        new_d = now("VALUES(d)", "d"),
+        new_f = now(&FORMAT.to_string(), "f"),
     )
 }
 

@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use session_core::{Error, ErrorKind, Event, Operation, Owner, OwnerIndex, Result, SessionKey, async_trait};
 
 use super::{
@@ -31,6 +33,7 @@ impl<D: Dialect> OwnerIndex for Direct<D> {
 
     async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         let mut ended = Vec::new();
+        let begun = Instant::now();
         loop {
             // What was renamed meanwhile is there under another key, and found again.
             let job = DeleteOwner { owner: owner.clone(), except: except.copied() };
@@ -44,6 +47,12 @@ impl<D: Dialect> OwnerIndex for Direct<D> {
             ended.extend(keys);
             if !moved {
                 return Ok(ended);
+            }
+            if begun.elapsed() > self.core.deadline {
+                let error = Error::unavailable(Operation::DeleteOwner, true);
+                return Err(
+                    error.because("the owner's sessions were renamed or created as fast as they were ended")
+                );
             }
         }
     }
