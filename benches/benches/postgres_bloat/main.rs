@@ -14,8 +14,10 @@ use session_sql::PostgresStore;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tokio::{runtime::Builder, time::sleep};
 
-const STATE: &str = "SELECT n_tup_upd, n_tup_hot_upd, pg_relation_size(relid), pg_indexes_size(relid) FROM pg_stat_user_tables
-    WHERE relname = 'sessions'";
+const STATE: &str =
+    "SELECT n_tup_upd::text, coalesce(round(100.0 * n_tup_hot_upd / nullif(n_tup_upd, 0), 2)::text, '-'),
+    round(pg_relation_size(relid) / 1048576.0, 1)::text, round(pg_indexes_size(relid) / 1048576.0, 1)::text
+    FROM pg_stat_user_tables WHERE relname = 'sessions'";
 
 /// How many touches travel together, as they do under load.
 const BATCH: usize = 128;
@@ -32,18 +34,8 @@ impl Bloat {
         // So that the server has counted what was done.
         sleep(Duration::from_secs(2)).await;
         let row = sqlx::query(STATE).fetch_one(&mut self.connection).await.expect("it is counted");
-        let mebibytes = |column: usize| format!("{:.1}", row.get::<i64, _>(column) as f64 / (1 << 20) as f64);
-        let (updated, hot): (i64, i64) = (row.get(0), row.get(1));
-        let share =
-            if updated == 0 { "-".to_owned() } else { format!("{:.2}", 100.0 * hot as f64 / updated as f64) };
-        self.table.row([
-            what.to_owned(),
-            format!("{took:.1}"),
-            updated.to_string(),
-            share,
-            mebibytes(2),
-            mebibytes(3),
-        ]);
+        let [updates, hot, table, indexes] = [0, 1, 2, 3].map(|column| row.get::<String, _>(column));
+        self.table.row([what.to_owned(), format!("{took:.1}"), updates, hot, table, indexes]);
     }
 }
 

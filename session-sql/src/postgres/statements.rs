@@ -88,6 +88,7 @@ fn from_now(millis: &str) -> String {
 
 impl Statements {
     /// The statements on `table`, which is quoted, whose changes go to `channel` if the row of `name` in `schema_table` says so.
+    #[expect(clippy::too_many_lines, reason = "one statement after the other")]
     pub(super) fn new(table: &str, schema_table: &str, name: &str, channel: &str) -> Self {
         // The changes in `w (k, v, kind)`, a notification for as many as fit into one. A batch without listeners pays one look at a tiny table.
         let tell = format!(
