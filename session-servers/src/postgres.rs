@@ -75,6 +75,8 @@ impl Engine for Postgres {
             format!("listen_addresses={}", addr.ip()),
             "unix_socket_directories=".to_owned(),
             "max_connections=300".to_owned(),
+            // A server that is told to stop waits that long for who came at just that moment and says nothing.
+            "authentication_timeout=10".to_owned(),
         ] {
             args.extend(["-c".into(), setting.into()]);
         }

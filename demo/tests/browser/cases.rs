@@ -62,6 +62,10 @@ cases!(
     the_keyboard_is_enough,
 );
 
+/// Those in which the store has no part: one is enough.
+pub(crate) const OF_PAGES: &[&str] =
+    &["the_cookie_has_its_flags", "nothing_private_is_behind_the_back_button", "the_keyboard_is_enough"];
+
 async fn the_cookie_has_its_flags(stage: &Stage) {
     let browser = stage.browser().await;
     browser.sign_in("Alice").await;
