@@ -20,6 +20,8 @@ mod runtime;
 mod settings;
 mod stats;
 mod store;
+#[cfg(all(test, not(shuttle)))]
+mod tests;
 mod under_way;
 
 pub use extension::CacheExt;

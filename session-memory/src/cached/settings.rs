@@ -16,7 +16,7 @@ use super::flaw::Flaw;
 ///     .max_entries(1_000_000)
 ///     .max_staleness(Duration::from_secs(2));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 #[must_use = "settings do nothing until a store is cached with them"]
 pub struct CacheSettings {
     pub(crate) max_bytes: u64,

@@ -11,7 +11,9 @@ pub(crate) type Answer = watch::Receiver<Option<Result<Option<Record>>>>;
 
 /// What is under way for each key: readings of the store and changes. Holds nothing else, so it is as small as the load.
 #[derive(Debug)]
-pub(crate) struct UnderWay(Box<[CachePadded<Mutex<HashMap<SessionKey, Busy>>>]>);
+pub(crate) struct UnderWay(Box<[CachePadded<Mutex<Shard>>]>);
+
+type Shard = HashMap<SessionKey, Busy>;
 
 /// What is under way for one key.
 ///
@@ -40,15 +42,11 @@ const SHARDS: usize = 256;
 
 impl UnderWay {
     pub(crate) fn new() -> Self {
-        Self((0..SHARDS).map(|_| CachePadded::new(Mutex::new(HashMap::new()))).collect())
+        Self((0..SHARDS).map(|_| CachePadded::new(Mutex::new(Shard::new()))).collect())
     }
 
     /// Looks at one key, with everything that concerns it kept from happening meanwhile.
-    pub(crate) fn at<T>(
-        &self,
-        key: &SessionKey,
-        look: impl FnOnce(&mut HashMap<SessionKey, Busy>) -> T,
-    ) -> T {
+    pub(crate) fn at<T>(&self, key: &SessionKey, look: impl FnOnce(&mut Shard) -> T) -> T {
         // Bytes that the hash of the cache's map does not depend on alone, and not the shard byte, which clients choose.
         let [.., last] = key.as_bytes();
         look(&mut self.0[usize::from(*last) % SHARDS].lock())
