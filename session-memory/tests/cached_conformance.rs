@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let two = Target::new("cached-memory-two-nodes", |namespace| open(store_of(&namespace)))
         .second_handle(|namespace, _first| open(store_of(&namespace)))
         .clean_up(|namespace| async move {
-            drop(STORES.lock().as_mut().map(|stores| stores.remove(namespace.as_str())))
+            drop(STORES.lock().as_mut().map(|stores| stores.remove(namespace.as_str())));
         })
         .staleness(STALENESS);
     Suite::new().target(one).target(two).main()

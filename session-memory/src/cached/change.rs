@@ -45,7 +45,7 @@ impl Change {
             let busy = shard.entry(*key).or_default();
             let alone = busy.changes == 0;
             busy.operations += 1;
-            busy.changes += 1;
+            busy.changes += u32::from(!l1.has(Flaw::DropsBeforeChange));
             busy.stamp += 1;
             busy.own = version.filter(|_| alone).map(|version| (version, false));
             (busy.stamp, alone, l1.gate.epoch())
@@ -142,7 +142,7 @@ impl Change {
     fn leave(&self) {
         self.l1.under_way.at(&self.key, |shard| {
             if let Some(busy) = shard.get_mut(&self.key) {
-                busy.changes -= 1;
+                busy.changes -= u32::from(!self.l1.has(Flaw::DropsBeforeChange));
                 busy.operations -= 1;
                 busy.own = None;
                 if busy.operations == 0 {

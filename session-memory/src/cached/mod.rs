@@ -10,6 +10,8 @@ mod gate;
 mod l1;
 mod lag;
 mod listener;
+#[cfg(all(test, shuttle))]
+mod model;
 mod owner_index;
 mod reading;
 #[cfg(not(shuttle))]

@@ -1,5 +1,5 @@
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     sync::{
         Arc,
@@ -30,7 +30,7 @@ pub(super) struct Lab {
 #[derive(Debug)]
 pub(super) struct State {
     /// What is held up: before or after its effect.
-    held: watch::Sender<HashMap<(Operation, bool), ()>>,
+    held: watch::Sender<HashSet<(Operation, bool)>>,
     /// How often each of these points was reached.
     reached: watch::Sender<HashMap<(Operation, bool), usize>>,
     pub(super) reads: AtomicUsize,
@@ -100,11 +100,11 @@ pub(super) async fn data(store: &impl SessionStore, key: &SessionKey) -> Option<
 
 impl Lab {
     pub(super) fn hold(&self, operation: Operation, after: bool) {
-        self.state.held.send_modify(|held| drop(held.insert((operation, after), ())));
+        self.state.held.send_modify(|held| _ = held.insert((operation, after)));
     }
 
     pub(super) fn release(&self, operation: Operation, after: bool) {
-        self.state.held.send_modify(|held| drop(held.remove(&(operation, after))));
+        self.state.held.send_modify(|held| _ = held.remove(&(operation, after)));
     }
 
     /// Waits until so many operations have come to that point.
@@ -118,7 +118,7 @@ impl Lab {
     async fn point(&self, operation: Operation, after: bool) {
         self.state.reached.send_modify(|reached| *reached.entry((operation, after)).or_default() += 1);
         let mut held = self.state.held.subscribe();
-        held.wait_for(|held| !held.contains_key(&(operation, after))).await.expect("the store is there");
+        held.wait_for(|held| !held.contains(&(operation, after))).await.expect("the store is there");
     }
 
     async fn change<T>(&self, operation: Operation, change: impl Future<Output = Result<T>>) -> Result<T> {

@@ -20,13 +20,15 @@ async fn neither_bound_is_exceeded_and_the_last_used_stay() {
         assert!(cached.write(&favourite, sized(1_000), When::Absent).await.expect("a write").is_written());
         for _ in 0..500 {
             assert!(cached.write(&key(), sized(1_000), When::Absent).await.expect("a write").is_written());
+            // The echo of a write counts as a use of what was written.
+            lab.settle().await;
             assert!(data(&cached, &favourite).await.is_some());
             cached.inner.l1.sessions.run_pending_tasks();
         }
         let stats = cached.stats();
         assert!(stats.entries <= most && stats.entries > most / 4, "{stats:?}");
         assert!(stats.evictions.space >= 500 - most, "{stats:?}");
-        assert_eq!(lab.reads(), 0, "it was always in use");
+        assert_eq!(lab.reads(), 0, "it was always in use: {stats:?}");
     }
 }
 
