@@ -215,8 +215,11 @@ impl L1 {
                 if let Some((own, echoed @ false)) = &mut busy.own
                     && *own == version
                 {
+                    // It has taken effect, and what was known before is history. Nothing that is being read is kept while a change is under way,
+                    // so the stamp can stay, and the change can leave behind what it wrote.
                     *echoed = true;
-                    return;
+                    busy.reading = None;
+                    return self.drop_entry(key, Count::Own);
                 }
                 self.disturb(busy);
             }

@@ -80,7 +80,7 @@ async fn change(store: &impl SessionStore, key: &SessionKey, seen: Option<Versio
         }
         (2, _) => store.write(key, next, When::Any).await.ok()?.is_written().then_some(version),
         (3 | 4, _) => {
-            store.delete(key, Expected::Any).await.ok()?;
+            let _ = store.delete(key, Expected::Any).await.ok()?;
             None
         }
         (5, _) => {

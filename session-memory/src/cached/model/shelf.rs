@@ -106,33 +106,21 @@ impl Shelf {
 
     /// Checks that a read which began at this floor may have found this, and returns the number of the state that it was.
     pub(super) fn check(&self, key: &SessionKey, floor: usize, found: State) -> usize {
-        let mut inner = self.inner();
-        let states = inner.key(key).0.clone();
-        drop(inner);
+        let states = self.inner().key(key).0.clone();
         let fits = (floor..states.len()).find(|number| states[*number] == found);
         fits.unwrap_or_else(|| panic!("{found:?} is too old: {floor} of {states:?}"))
     }
 
     pub(super) async fn until_all_is_heard(&self) {
-        loop {
-            let mut inner = self.inner();
-            if inner.news.is_empty() {
-                let all: Vec<_> =
-                    inner.keys.iter().map(|(key, (states, _))| (*key, states.len() - 1)).collect();
-                for (key, number) in all {
-                    inner.raise(&key, number);
-                }
-                break;
-            }
-            drop(inner);
-            yield_now().await;
-        }
-        // What was taken last may not be dealt with yet.
+        // What was taken last is dealt with when the next one is.
         for _ in 0..3 {
-            self.inner().news.push_back((Event::Expired { key: SessionKey::from_bytes([255; 33]) }, None));
             while !self.inner().news.is_empty() {
                 yield_now().await;
             }
+            self.inner().news.push_back((Event::Expired { key: SessionKey::from_bytes([255; 33]) }, None));
+        }
+        while !self.inner().news.is_empty() {
+            yield_now().await;
         }
     }
 }
@@ -210,6 +198,13 @@ struct Ear {
     interrupted: bool,
 }
 
+/// One look at what there is to tell.
+enum Step {
+    Wait,
+    Tell(Event),
+    End,
+}
+
 impl Ear {
     async fn next(mut self) -> Option<(Event, Self)> {
         if let Some((key, number)) = self.told.take() {
@@ -217,41 +212,42 @@ impl Ear {
         }
         loop {
             yield_now().await;
-            let mut inner = self.shelf.inner();
-            if self.interrupted {
-                if thread_rng().gen_ratio(1, 2) {
-                    inner.news.clear();
-                    drop(inner);
-                    self.interrupted = false;
-                    return Some((Event::Missed, self));
-                }
-                continue;
-            }
-            if inner.gaps && !inner.news.is_empty() && thread_rng().gen_ratio(1, 8) {
-                match thread_rng().gen_range(0..3) {
-                    // It ends, and what was to be told is lost.
-                    0 => {
-                        inner.news.clear();
-                        return None;
-                    }
-                    1 => {
-                        inner.news.clear();
-                        drop(inner);
-                        return Some((Event::Missed, self));
-                    }
-                    _ => {
-                        drop(inner);
-                        self.interrupted = true;
-                        return Some((Event::Interrupted, self));
-                    }
-                }
-            }
-            if let Some((event, told)) = inner.news.pop_front() {
-                drop(inner);
-                self.told = told;
-                return Some((event, self));
+            match self.step() {
+                Step::Wait => {}
+                Step::Tell(event) => return Some((event, self)),
+                Step::End => return None,
             }
         }
+    }
+
+    fn step(&mut self) -> Step {
+        let mut inner = self.shelf.inner();
+        let goes_on = thread_rng().gen_ratio(1, 2);
+        if self.interrupted && !goes_on {
+            return Step::Wait;
+        }
+        let breaks = inner.gaps && !inner.news.is_empty() && thread_rng().gen_ratio(1, 8);
+        match thread_rng().gen_range(0..3) {
+            _ if self.interrupted => {}
+            _ if !breaks => {
+                let Some((event, told)) = inner.news.pop_front() else { return Step::Wait };
+                self.told = told;
+                return Step::Tell(event);
+            }
+            0 => {
+                inner.news.clear();
+                return Step::End;
+            }
+            1 => {}
+            _ => {
+                self.interrupted = true;
+                return Step::Tell(Event::Interrupted);
+            }
+        }
+        // Whatever was to be told is lost.
+        inner.news.clear();
+        self.interrupted = false;
+        Step::Tell(Event::Missed)
     }
 }
 
