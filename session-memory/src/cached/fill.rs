@@ -88,19 +88,27 @@ impl Fill {
             let undisturbed = self.alone && busy.stamp == self.stamp && l1.gate.epoch() == Some(self.epoch);
             let is_mine = |reading: &mut Reading| reading.answer.same_channel(&self.answer.subscribe());
             busy.reading.take_if(is_mine);
-            busy.operations -= 1;
-            if busy.operations == 0 {
-                shard.remove(key);
-            }
             match result {
-                Some(Ok(_)) if !undisturbed && !l1.has(Flaw::FillWithoutGuard) => {
+                Some(Ok(found)) if !undisturbed && !l1.has(Flaw::FillWithoutGuard) => {
                     l1.counters.add(Count::DiscardedFill);
+                    // What somebody is about to see may be newer than what was put in, or is being read, since this began; and nobody who comes after
+                    // them may see less.
+                    let kept = l1.current(key).map(|entry| entry.version);
+                    let seen = found.as_ref().map(|record| record.version);
+                    if (kept.is_none() || kept != seen) && !l1.has(Flaw::KeepsLessThanWasSeen) {
+                        l1.disturb(busy);
+                        l1.drop_entry(key, Count::Own);
+                    }
                 }
                 Some(Ok(Some(record))) => {
                     l1.keep(key, Entry::new(record, self.asked, l1.max_staleness, self.epoch));
                 }
                 Some(Ok(None)) => l1.keep_unknown(key, self.asked, self.epoch),
                 Some(Err(_)) | None => {}
+            }
+            busy.operations -= 1;
+            if busy.operations == 0 {
+                shard.remove(key);
             }
         });
     }

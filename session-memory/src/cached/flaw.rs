@@ -3,6 +3,8 @@
 pub(crate) enum Flaw {
     /// What was read is kept, whatever has become of the record meanwhile.
     FillWithoutGuard,
+    /// What was read is not kept, but what is older is.
+    KeepsLessThanWasSeen,
     /// A reader may share a reading that began before a change which it must see.
     JoinsOldReadings,
     /// What is heard of a change is not acted upon.

@@ -230,5 +230,6 @@ fn mistakes_are_found() {
     finds(Flaw::IgnoresMissed, here_and_there);
     finds(Flaw::DropsBeforeChange, here_only);
     finds(Flaw::TrustsOverlaps, here_only);
+    finds(Flaw::KeepsLessThanWasSeen, here_only);
     finds(Flaw::FillWithoutGuard, renames);
 }
