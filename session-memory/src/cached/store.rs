@@ -30,7 +30,8 @@ use super::{
 ///   reader must see. Errors are given to those who wait, and not kept.
 /// * All other promises of the store within hold as they are. A failing store fails reads of what is not kept; a cache that cannot be used fails none.
 ///
-/// A store whose watch hears less than all nodes needs [`accept_staleness_without_watch`](CacheSettings::accept_staleness_without_watch).
+/// A store without a watch, or whose watch does not [hear all nodes](Watch::hears_all_nodes), needs
+/// [`accept_staleness_without_watch`](CacheSettings::accept_staleness_without_watch).
 ///
 /// # Cost
 /// A hit is a look-up in memory and copies no data. A miss costs a task beside the store's reading. Entries hold data of their own, in memory that is bounded by
@@ -81,14 +82,15 @@ impl<S: SessionStore + 'static> Cached<S> {
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config)
-    /// * if the store has no [`watch`](SessionStore::watch), unless the [staleness](CacheSettings::accept_staleness_without_watch) that follows is accepted,
+    /// * if the store has no [`watch`](SessionStore::watch), or one that does not [hear all nodes](Watch::hears_all_nodes), unless the [staleness](CacheSettings::accept_staleness_without_watch) that follows is accepted,
     /// * if the settings leave no room or no time to keep anything,
     /// * outside of a tokio runtime.
     pub fn new(store: S, settings: CacheSettings) -> Result<Self> {
         settings.check()?;
         let runtime = Runtime::current()?;
         let is_watched = store.watch().is_some();
-        if !is_watched && !settings.accepts_staleness {
+        let hears_all = store.watch().is_some_and(Watch::hears_all_nodes);
+        if !hears_all && !settings.accepts_staleness {
             return Err(Error::new(ErrorKind::Config, Operation::Connect).because(
                 "this store does not tell of changes by other nodes, so a session that was ended elsewhere could be read here for up to max_staleness; \
                  to have that, call accept_staleness_without_watch()",
