@@ -12,6 +12,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use futures_util::future::join_all;
 use session_core::{Expected, SessionId, SessionKey, SessionStore, Ttl, When, Write};
 use session_redis::{CacheExt as _, CacheSettings, RedisStore};
 use session_servers::{Proxy, redis::RedisServer};
@@ -53,6 +54,9 @@ fn write(data: String) -> Write {
 async fn be_a_node(url: &str, staleness: Duration, silence: Duration) {
     let builder = RedisStore::builder().silence(silence);
     let store = builder.connect(url).await.expect("a store");
+    // So many at once that every connection for reads and writes is there.
+    let asking = (0..256).map(|_| async { store.read(&SessionId::generate().key()).await.expect("a read") });
+    assert!(join_all(asking).await.into_iter().all(|found| found.is_none()));
     println!("connected");
     let mut lines = stdin().lines();
     assert_eq!(lines.next().expect("a line").expect("a line"), "cache");
