@@ -17,7 +17,7 @@ pub(crate) struct Change {
     l1: Arc<L1>,
     key: SessionKey,
     epoch: Option<u64>,
-    stamp: u64,
+    moved: u64,
     alone: bool,
     asked: Moment,
     /// The entry when it began.
@@ -38,7 +38,7 @@ impl Change {
     /// Begins one. `version` is what it writes.
     pub(crate) fn begin(l1: &Arc<L1>, key: &SessionKey, version: Option<Version>) -> Self {
         let before = l1.current(key);
-        let (stamp, alone, epoch) = l1.under_way.at(key, |shard| {
+        let (moved, alone, epoch) = l1.under_way.at(key, |shard| {
             if l1.has(Flaw::DropsBeforeChange) {
                 l1.drop_entry(key, Count::Own);
             }
@@ -46,15 +46,15 @@ impl Change {
             let alone = busy.changes == 0;
             busy.operations += 1;
             busy.changes += u32::from(!l1.has(Flaw::DropsBeforeChange));
-            busy.stamp += 1;
+            busy.moved += 1;
             busy.own = version.filter(|_| alone).map(|version| (version, false));
-            (busy.stamp, alone, l1.gate.epoch())
+            (busy.moved, alone, l1.gate.epoch())
         });
         Self {
             l1: Arc::clone(l1),
             key: *key,
             epoch,
-            stamp,
+            moved,
             alone,
             asked: l1.clock.now(),
             before,
@@ -158,7 +158,7 @@ impl Change {
             let Some(busy) = shard.get_mut(key) else { return };
             busy.changes -= 1;
             busy.operations -= 1;
-            let overlapped = !self.alone || busy.stamp != self.stamp;
+            let overlapped = !self.alone || busy.moved != self.moved;
             let trusted = !overlapped || l1.has(Flaw::TrustsOverlaps);
             let echoed = matches!(busy.own.take(), Some((_, true)));
             l1.disturb(busy);

@@ -29,8 +29,7 @@ pub(crate) struct Fill {
     l1: Arc<L1>,
     key: SessionKey,
     epoch: u64,
-    stamp: u64,
-    alone: bool,
+    disturbed: u64,
     asked: Moment,
     answer: watch::Sender<Option<Result<Option<Record>>>>,
     ended: bool,
@@ -59,8 +58,7 @@ impl Fill {
                 l1: Arc::clone(l1),
                 key: *key,
                 epoch,
-                stamp: busy.stamp,
-                alone: busy.changes == 0,
+                disturbed: busy.disturbed,
                 asked: l1.clock.now(),
                 answer: sender,
                 ended: false,
@@ -85,7 +83,7 @@ impl Fill {
         let (l1, key) = (&*self.l1, &self.key);
         l1.under_way.at(key, |shard| {
             let Some(busy) = shard.get_mut(key) else { return };
-            let undisturbed = self.alone && busy.stamp == self.stamp && l1.gate.epoch() == Some(self.epoch);
+            let undisturbed = busy.disturbed == self.disturbed && l1.gate.epoch() == Some(self.epoch);
             let is_mine = |reading: &mut Reading| reading.answer.same_channel(&self.answer.subscribe());
             busy.reading.take_if(is_mine);
             match result {
@@ -101,9 +99,13 @@ impl Fill {
                     }
                 }
                 Some(Ok(Some(record))) => {
+                    busy.moved += 1;
                     l1.keep(key, Entry::new(record, self.asked, l1.max_staleness, self.epoch));
                 }
-                Some(Ok(None)) => l1.keep_unknown(key, self.asked, self.epoch),
+                Some(Ok(None)) => {
+                    busy.moved += 1;
+                    l1.keep_unknown(key, self.asked, self.epoch);
+                }
                 Some(Err(_)) | None => {}
             }
             busy.operations -= 1;

@@ -181,7 +181,8 @@ impl L1 {
     /// Lets whatever is under way for a key know that the record may have changed.
     pub(crate) fn disturb(&self, busy: &mut Busy) {
         let reading = busy.reading.take().filter(|_| self.has(Flaw::JoinsOldReadings));
-        busy.stamp += 1;
+        busy.disturbed += 1;
+        busy.moved += 1;
         busy.reading = reading;
     }
 
@@ -215,9 +216,9 @@ impl L1 {
                 if let Some((own, echoed @ false)) = &mut busy.own
                     && *own == version
                 {
-                    // It has taken effect, and what was known before is history. Nothing that is being read is kept while a change is under way,
-                    // so the stamp can stay, and the change can leave behind what it wrote.
+                    // It has taken effect, and what was known before is history. The change itself is not moved, and can leave behind what it wrote.
                     *echoed = true;
+                    busy.disturbed += 1;
                     busy.reading = None;
                     return self.drop_entry(key, Count::Own);
                 }

@@ -34,7 +34,7 @@ impl Default for CacheSettings {
         Self {
             max_bytes: 64 << 20,
             max_entries: u64::MAX,
-            max_staleness: Duration::from_secs(5),
+            max_staleness: Duration::from_secs(30),
             unknown_entries: 8_192,
             unknown_for: Duration::from_secs(1),
             accepts_staleness: false,
@@ -60,7 +60,7 @@ impl CacheSettings {
     }
 
     /// For how long a session may be read here after it was changed or deleted elsewhere, at the very worst: when the connection that tells of
-    /// changes is frozen and that was not noticed yet. Five seconds unless set.
+    /// changes is frozen and that was not noticed yet. Thirty seconds unless set.
     ///
     /// Each session that is in use is read from the store at least once in this time. It is counted from before the store was asked, by a clock that
     /// does not jump.

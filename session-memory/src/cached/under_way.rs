@@ -17,17 +17,20 @@ type Shard = HashMap<SessionKey, Busy>;
 
 /// What is under way for one key.
 ///
-/// What an operation learned about the record may be kept only if nothing else that may change it began, was under way, ended or was heard of
-/// while the operation ran. The stamp tells: it moves with each of these.
+/// What a *reading* found is kept only if no change ended, and none was heard of, while it ran: a change that is still under way will drop it at its end.
+/// What a *change* made is kept only if, besides, no other change was under way at any moment of it, and no reading was kept: of changes that overlap,
+/// nobody knows which one was last.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
     pub(crate) operations: u32,
     pub(crate) changes: u32,
-    /// Moves whenever the record may have changed.
-    pub(crate) stamp: u64,
+    /// Moves when a change ends or is heard of.
+    pub(crate) disturbed: u64,
+    /// Moves then, too, and when a change begins or a reading is kept.
+    pub(crate) moved: u64,
     /// The version that the only change under way writes, and whether that was heard of already.
     pub(crate) own: Option<(Version, bool)>,
-    /// The reading that newcomers may share: one that began after the last moment at which the record may have changed.
+    /// The reading that newcomers may share: one that began after the last moment at which the record may have changed for those who come now.
     pub(crate) reading: Option<Reading>,
 }
 
