@@ -49,6 +49,9 @@ fn write(data: String) -> Write {
     Write::new(data, Ttl::new(Duration::from_hours(1)).expect("a ttl"))
 }
 
+/// How many readers of a node have seen their session often enough to have it from the cache.
+static WARM: AtomicUsize = AtomicUsize::new(0);
+
 /// A node says what it has done, a line each, and does what it is told, a line each.
 #[allow(clippy::print_stdout, reason = "these lines are how the processes of this test talk")]
 async fn be_a_node(url: &str, staleness: Duration, silence: Duration) {
@@ -87,7 +90,6 @@ async fn be_a_node(url: &str, staleness: Duration, silence: Duration) {
     }
     while let Some(Ok(line)) = tokio::task::block_in_place(|| lines.next()) {
         let keys: Vec<SessionKey> = line.split(' ').map(|key| key.parse().expect("a key")).collect();
-        static WARM: AtomicUsize = AtomicUsize::new(0);
         WARM.store(0, Ordering::SeqCst);
         let all = keys.len();
         let mut readers = JoinSet::new();
