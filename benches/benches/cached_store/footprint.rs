@@ -63,5 +63,4 @@ pub(crate) async fn measure(bound: u64) {
     }
     let taken = memory::resident_bytes() - before;
     println!("{:.1}", taken as f64 / f64::from(1 << 20));
-    eprintln!("{:?}", cached.stats());
 }

@@ -7,7 +7,6 @@
 
 mod footprint;
 mod hit;
-#[path = "../sqlite_store/sessions.rs"]
 mod sessions;
 mod workload;
 
