@@ -3,7 +3,7 @@
 //! `cargo bench -p benches --bench cached_store -- [--quick] [--rounds N] [--sessions N] [--callers N]`
 //!
 //! The workload is 95 % reads and 5 % conditional writes of 400-byte sessions by Zipf, on one launched `redis-server` on loopback. A write that meets a
-//! conflict is tried again with the version that it was told, and counts once. Both candidates have all settings at their defaults.
+//! conflict counts, too: the next one has the version that it was told. Both candidates have all settings at their defaults.
 
 mod footprint;
 mod hit;
