@@ -1,30 +1,77 @@
 //! Counters over a network that swallows replies: no update counts twice, and none that was told to have succeeded is missing.
 
 use std::{
+    any::Any,
+    fmt::Display,
+    future::Future,
+    pin::Pin,
     process::ExitCode,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use session_core::SessionStore;
 use session_manager::{SessionError, SessionManager};
+use session_mongo::MongoStore;
 use session_redis::RedisStore;
-use session_servers::{Proxy, redis::RedisServer, required};
+use session_servers::{
+    Proxy, mariadb::MariaDbServer, mongo::MongoReplicaSet, postgres::PostgresServer, redis::RedisServer,
+    required,
+};
+use session_sql::{MySqlStore, PostgresStore};
 use tokio::{runtime::Runtime, time::sleep};
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// Through a proxy, before the store is told of it.
-async fn redis() -> Result<(RedisServer, Proxy, RedisStore), String> {
-    let server = RedisServer::start().await.map_err(|error| error.to_string())?;
-    let proxy = Proxy::start(server.addr()).await.map_err(|error| error.to_string())?;
-    let url = format!("redis://{}", proxy.addr());
-    let store =
-        RedisStore::builder().deadline(DEADLINE).connect(&url).await.map_err(|error| error.to_string())?;
-    Ok((server, proxy, store))
+/// A server, the proxy before it, and a store that knows only the proxy.
+struct Setting {
+    _server: Box<dyn Any>,
+    proxy: Proxy,
+    store: Arc<dyn SessionStore>,
 }
 
-async fn counters_stay_exact(store: impl SessionStore + Clone + 'static, proxy: &Proxy) {
+type Set = Result<Setting, String>;
+
+fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+async fn redis() -> Set {
+    let server = RedisServer::start().await.map_err(text)?;
+    let proxy = Proxy::start(server.addr()).await.map_err(text)?;
+    let url = format!("redis://{}", proxy.addr());
+    let store = RedisStore::builder().deadline(DEADLINE).connect(&url).await.map_err(text)?;
+    Ok(Setting { _server: Box::new(server), proxy, store: Arc::new(store) })
+}
+
+async fn postgres() -> Set {
+    let server = PostgresServer::start().await.map_err(text)?;
+    let proxy = Proxy::start(server.addr()).await.map_err(text)?;
+    let url = format!("postgres://postgres@{}/postgres", proxy.addr());
+    let store = PostgresStore::builder().deadline(DEADLINE).connect(&url).await.map_err(text)?;
+    Ok(Setting { _server: Box::new(server), proxy, store: Arc::new(store) })
+}
+
+async fn mysql() -> Set {
+    let server = MariaDbServer::start().await.map_err(text)?;
+    let proxy = Proxy::start(server.addr()).await.map_err(text)?;
+    let url = format!("mysql://root@{}/sessions", proxy.addr());
+    let store = MySqlStore::builder().deadline(DEADLINE).connect(&url).await.map_err(text)?;
+    Ok(Setting { _server: Box::new(server), proxy, store: Arc::new(store) })
+}
+
+/// The member tells clients where it is to be found, which is the proxy.
+async fn mongo() -> Set {
+    let member = MongoReplicaSet::member().start().await.map_err(text)?;
+    let proxy = Proxy::start(member.addr()).await.map_err(text)?;
+    let set = MongoReplicaSet::initiate(vec![member], vec![proxy.addr()], Duration::from_secs(10));
+    let set = set.await.map_err(text)?;
+    let store = MongoStore::builder().deadline(DEADLINE).connect(&set.url()).await.map_err(text)?;
+    Ok(Setting { _server: Box::new(set), proxy, store: Arc::new(store) })
+}
+
+async fn counters_stay_exact(store: Arc<dyn SessionStore>, proxy: &Proxy) {
     let manager = SessionManager::new(store);
     let session = manager.create();
     session.insert("count", &0_u64).expect("a number");
@@ -67,17 +114,26 @@ async fn counters_stay_exact(store: impl SessionStore + Clone + 'static, proxy: 
     assert!(sure > 100, "only {sure} updates");
 }
 
-fn main() -> ExitCode {
-    let redis = Trial::ignorable_test("redis::counters_stay_exact", || {
+fn trial(word: &'static str, set: fn() -> Pin<Box<dyn Future<Output = Set>>>) -> Trial {
+    Trial::ignorable_test(format!("{word}::counters_stay_exact"), move || {
         Runtime::new()?.block_on(async {
-            let (_server, proxy, store) = match redis().await {
-                Ok(opened) => opened,
-                Err(reason) if required("redis") => return Err(Failed::from(reason)),
+            let setting = match set().await {
+                Ok(setting) => setting,
+                Err(reason) if required(word) => return Err(Failed::from(reason)),
                 Err(reason) => return Ok(Completion::ignored_with(reason)),
             };
-            counters_stay_exact(store, &proxy).await;
+            counters_stay_exact(setting.store, &setting.proxy).await;
             Ok(Completion::Completed)
         })
-    });
-    libtest_mimic::run(&Arguments::from_args(), vec![redis]).exit_code()
+    })
+}
+
+fn main() -> ExitCode {
+    let trials = vec![
+        trial("redis", || Box::pin(redis())),
+        trial("postgres", || Box::pin(postgres())),
+        trial("mysql", || Box::pin(mysql())),
+        trial("mongo", || Box::pin(mongo())),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -15,6 +15,8 @@ use crate::{Endpoint, Engine, LaunchError, Program, Server};
 
 pub use replica_set::MongoReplicaSet;
 
+const CACHE_SIZE: &str = "--wiredTigerCacheSizeGB";
+
 /// A launched `mongod`.
 pub type MongoServer = Server<Mongo>;
 
@@ -89,7 +91,9 @@ impl Engine for Mongo {
         args.extend(["--port".into(), addr.port().to_string().into()]);
         args.extend(["--dbpath".into(), data.into(), "--nounixsocket".into()]);
         // Half of the memory would be taken otherwise, by each of many servers.
-        args.extend(["--wiredTigerCacheSizeGB".into(), "0.25".into()]);
+        if !self.args.iter().any(|arg| arg == CACHE_SIZE) {
+            args.extend([CACHE_SIZE.into(), "0.25".into()]);
+        }
         // A shutdown waits that long for clients to go elsewhere.
         for parameter in
             ["shutdownTimeoutMillisForSignaledShutdown=0", "diagnosticDataCollectionEnabled=false"]

@@ -121,7 +121,7 @@ async fn under_load(lab: &Lab, options: &str, meanwhile: impl AsyncFnOnce(&Lab, 
 async fn progress(done: &AtomicU64, more: u64) {
     let (begun, from) = (Instant::now(), done.load(SeqCst));
     while done.load(SeqCst) < from + more {
-        assert!(begun.elapsed() < Duration::from_secs(60), "nothing moves");
+        assert!(begun.elapsed() < Duration::from_mins(1), "nothing moves");
         sleep(Duration::from_millis(5)).await;
     }
 }

@@ -4,7 +4,10 @@ mod support;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use session_core::{ErrorKind, SessionId, SessionStore, Ttl, When, Write};
+use session_core::{
+    DeleteOutcome, ErrorKind, Expected, RenameOutcome, SessionId, SessionStore, Ttl, When, Write, WriteItem,
+    WriteOutcome,
+};
 use session_sql::{MySqlStore, PostgresStore};
 use sqlx::{
     Executor,
@@ -270,7 +273,7 @@ async fn small_packets(kind: Kind) {
     assert!(error.to_string().contains("max_allowed_packet"), "{error}");
     let store = lab.open("max_data_len=400000").await;
     let items: Vec<_> = (0..12)
-        .map(|number| session_core::WriteItem {
+        .map(|number| WriteItem {
             key: SessionId::generate().key(),
             write: Write::new(vec![number; 400_000], hour()),
             when: When::Absent,
@@ -283,6 +286,52 @@ async fn small_packets(kind: Kind) {
     for (item, found) in items.iter().zip(store.read_many(&keys).await) {
         assert_eq!(found.expect("it answers").expect("it lives").data, item.write.data);
     }
+}
+
+/// What expires while somebody else has its row locked stays expired, although it was live when the call began.
+async fn no_lock_wait_revives_what_expired(kind: Kind) {
+    let lab = Lab::start(kind, &[]).await;
+    let store = lab.open("purge_interval_ms=3600000").await;
+    let short = Ttl::new(Duration::from_secs(1)).expect("a second");
+    let items: Vec<WriteItem> = (0..6)
+        .map(|_| WriteItem {
+            key: SessionId::generate().key(),
+            write: Write::new("first", short),
+            when: When::Absent,
+        })
+        .collect();
+    for outcome in store.write_many(&items).await {
+        assert!(outcome.expect("it answers").is_written());
+    }
+    let sleep = if kind == Kind::Postgres { "SELECT pg_sleep(1.6)" } else { "DO SLEEP(1.6)" };
+    let locking = format!("BEGIN; SELECT k FROM sessions FOR UPDATE; {sleep}; COMMIT");
+    let free = "SELECT COUNT(*) FROM (SELECT k FROM sessions FOR UPDATE SKIP LOCKED) AS free";
+    let acting = async {
+        while lab.number(free).await > 0 {}
+        let again = |item: &WriteItem| WriteItem {
+            key: item.key,
+            write: write("second"),
+            when: When::Version(item.write.version),
+        };
+        let (one, many) = (again(&items[0]), [again(&items[1]), again(&items[2])]);
+        let (new, version) = (SessionId::generate().key(), items[4].write.version);
+        let (written, batch, touched, renamed, deleted) = tokio::join!(
+            store.write(&one.key, one.write.clone(), one.when),
+            store.write_many(&many),
+            store.touch(&items[3].key, hour()),
+            store.rename(&items[4].key, &new, write("second"), version),
+            store.delete(&items[5].key, Expected::Version(items[5].write.version)),
+        );
+        for outcome in batch.into_iter().chain([written]) {
+            assert!(matches!(outcome, Ok(WriteOutcome::Conflict(None))), "{outcome:?}");
+        }
+        assert!(!touched.expect("it answers"));
+        assert!(matches!(renamed, Ok(RenameOutcome::Conflict(None))), "{renamed:?}");
+        assert!(matches!(deleted, Ok(DeleteOutcome::Absent)), "{deleted:?}");
+        let live = store.maintenance().expect("it has some").count().await.expect("it answers");
+        assert_eq!(live, 0, "something was revived");
+    };
+    tokio::join!(lab.run(&locking), acting);
 }
 
 async fn a_server_that_only_reads_is_named(kind: Kind) {
@@ -306,6 +355,7 @@ fn main() -> ExitCode {
         forty_stores_start_at_once,
         isolation_of_a_pool_is_checked,
         names_can_be_chosen,
+        no_lock_wait_revives_what_expired,
         small_packets,
         time_zones_change_nothing,
     ])

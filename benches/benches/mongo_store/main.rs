@@ -32,6 +32,8 @@ fn main() {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let replicated = args.flag("--replica-set");
     let members = if replicated { MongoReplicaSet::member() } else { Mongo::new() };
+    // So that all sessions of all candidates are in memory.
+    let members = members.args(["--wiredTigerCacheSizeGB", "2"]);
     let server = runtime.block_on(members.start()).expect("mongod is installed");
     let pid = server.pid().expect("it runs");
     let (url, concern, _kept): (String, Acknowledgment, Box<dyn Any>) = if replicated {
@@ -51,6 +53,9 @@ fn main() {
         ];
         #[cfg(feature = "peers")]
         candidates.push(Box::new(tower::Tower::open(&url, &few).await));
+        if args.flag("--alone") {
+            candidates.truncate(1);
+        }
         candidates
     });
     let scale = if quick { 20 } else { 1 };

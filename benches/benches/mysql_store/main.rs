@@ -48,5 +48,8 @@ fn main() {
     let tower = runtime.block_on(tower::Tower::open(&url, &few));
     #[cfg(feature = "peers")]
     candidates.push(&tower);
+    if args.flag("--alone") {
+        candidates.truncate(1);
+    }
     report::all(&runtime, quick, rounds, &callers, &candidates, &candidates);
 }

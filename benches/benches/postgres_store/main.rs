@@ -62,5 +62,9 @@ fn main() {
         readers.push(&tower);
         writers.push(&tower);
     }
+    if args.flag("--alone") {
+        readers.truncate(1);
+        writers.truncate(1);
+    }
     report::all(&runtime, quick, rounds, &callers, &readers, &writers);
 }

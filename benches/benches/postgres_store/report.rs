@@ -49,12 +49,12 @@ pub(crate) fn all(
 ) {
     let scale = if quick { 10 } else { 1 };
     for &callers in callers {
-        let (reads, writes) = if callers == 1 { (5_000, 3_000) } else { (60_000, 30_000) };
+        let (to_read, to_write) = if callers == 1 { (5_000, 3_000) } else { (60_000, 30_000) };
         report(runtime, "reads", callers, rounds, readers, |candidate| {
-            candidate.read(callers, (reads / scale).max(callers))
+            candidate.read(callers, (to_read / scale).max(callers))
         });
         report(runtime, "writes", callers, rounds, writers, |candidate| {
-            candidate.write(callers, (writes / scale).max(callers))
+            candidate.write(callers, (to_write / scale).max(callers))
         });
     }
 }

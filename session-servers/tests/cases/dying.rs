@@ -87,17 +87,17 @@ mod with_the_parent {
         let (redis, postgres, mariadb) =
             (Redis::new().program(), Postgres::new().program(), MariaDb::new().program());
         vec![
-            case_with(name, "redis", needed(redis), || dies_with_its_parent("hold a server")),
-            case_with(&format!("postgres_{name}"), "postgres", needed(postgres), || {
+            case_with(name, "redis", needed(redis), || async { dies_with_its_parent("hold a server") }),
+            case_with(&format!("postgres_{name}"), "postgres", needed(postgres), || async {
                 dies_with_its_parent("hold postgres")
             }),
-            case_with(&format!("mysql_{name}"), "mysql", needed(mariadb), || {
+            case_with(&format!("mysql_{name}"), "mysql", needed(mariadb), || async {
                 dies_with_its_parent("hold mariadb")
             }),
         ]
     }
 
-    async fn dies_with_its_parent(role: &str) -> Verdict {
+    fn dies_with_its_parent(role: &str) -> Verdict {
         // The parent has no chance to remove its server's directory, so that is kept in one of ours.
         let directory = tempfile::tempdir()?;
         // Another account must get through it.

@@ -36,9 +36,9 @@ pub(crate) fn play(role: &str) -> ExitCode {
                 "hold a server" => hold(RedisServer::start().await?).await,
                 "hold postgres" => hold(PostgresServer::start().await?).await,
                 "hold mariadb" => hold(MariaDbServer::start().await?).await,
-                "find an endpoint" => show(endpoint().await?),
-                "find postgres" => show(postgres::endpoint().await?),
-                "find mariadb" => show(mariadb::endpoint().await?),
+                "find an endpoint" => show(&endpoint().await?),
+                "find postgres" => show(&postgres::endpoint().await?),
+                "find mariadb" => show(&mariadb::endpoint().await?),
                 "find mongod" => find_mongod(),
                 other => Err(format!("unknown role {other:?}").into()),
             }
@@ -61,7 +61,7 @@ async fn hold<E: Engine>(server: Server<E>) -> Verdict {
 }
 
 /// Says which server the environment gives.
-fn show<E: Engine>(endpoint: Endpoint<E>) -> Verdict {
+fn show<E: Engine>(endpoint: &Endpoint<E>) -> Verdict {
     let kind = if endpoint.server().is_some() { "launched" } else { "external" };
     writeln!(io::stdout(), "{kind} {} {endpoint:?}", endpoint.url())?;
     Ok(())

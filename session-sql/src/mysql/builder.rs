@@ -138,7 +138,7 @@ impl MySqlStoreBuilder {
             let setup = setup(&settings, prepared.returning);
             connection.close().await.map_err(broken)?;
             prepared.returning &= !without_returning;
-            start(&settings, &names, prepared, options, setup, Connections::own(settings.connections))
+            start(&settings, &names, &prepared, options, setup, Connections::own(settings.connections))
         })
         .await
     }
@@ -157,7 +157,7 @@ impl MySqlStoreBuilder {
             prepared.returning &= !without_returning;
             drop(connection);
             let options = (*pool.connect_options()).clone();
-            start(&settings, &names, prepared, options, sql(String::new()), Connections::Pool(pool))
+            start(&settings, &names, &prepared, options, sql(String::new()), Connections::Pool(pool))
         })
         .await
     }
@@ -199,19 +199,20 @@ fn setup(settings: &Settings, mariadb: bool) -> SqlStr {
     // So that it is the server that gives up first, and we know that nothing was changed.
     let patience = settings.deadline.mul_f64(0.75);
     let lock_wait = patience.as_secs().max(1);
-    let mut text = format!(
-        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; SET SESSION innodb_lock_wait_timeout = {lock_wait};"
-    );
-    if mariadb {
-        text += &format!(" SET SESSION max_statement_time = {};", patience.as_secs_f64());
-    }
-    sql(text)
+    let limit = if mariadb {
+        format!(" SET SESSION max_statement_time = {};", patience.as_secs_f64())
+    } else {
+        String::new()
+    };
+    sql(format!(
+        "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; SET SESSION innodb_lock_wait_timeout = {lock_wait};{limit}"
+    ))
 }
 
 fn start(
     settings: &Settings,
     names: &Names,
-    prepared: schema::Prepared,
+    prepared: &schema::Prepared,
     options: MySqlConnectOptions,
     setup: SqlStr,
     connections: Connections<MySql>,

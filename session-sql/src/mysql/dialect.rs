@@ -140,6 +140,27 @@ impl MySql {
         any(fill(query, 2 * places))
     }
 
+    async fn write_one(
+        &self,
+        connection: &mut MySqlConnection,
+        key: &SessionKey,
+        write: &Write,
+        expected: &Version,
+    ) -> SqlResult<Written> {
+        let query = sqlx::query(self.statements.write_one.clone())
+            .bind(&write.version.as_bytes()[..])
+            .bind(millis(write.ttl.as_millis()))
+            .bind(write.owner == OwnerChange::Keep)
+            .bind(new_owner(&write.owner))
+            .bind(i64::try_from(write.data.len()).unwrap_or(i64::MAX))
+            .bind(&write.data[..])
+            .bind(bytes(key))
+            .bind(&expected.as_bytes()[..])
+            .bind(&write.version.as_bytes()[..]);
+        let written = query.execute(connection).await?.rows_affected() > 0;
+        Ok(Written { keys: written.then_some(*key).into_iter().collect(), found: None })
+    }
+
     /// The touches that matched a row, all of them or an unknown part.
     async fn touch_some(&self, connection: &mut MySqlConnection, items: &[&TouchItem]) -> SqlResult<usize> {
         let size = padded(items.len());
@@ -180,6 +201,9 @@ impl Dialect for MySql {
     }
 
     async fn write(&self, connection: &mut MySqlConnection, items: &[WriteItem]) -> SqlResult<Written> {
+        if let [WriteItem { key, write, when: When::Version(expected) }] = items {
+            return self.write_one(connection, key, write, expected).await;
+        }
         let items = in_key_order(items, |item| &item.key);
         let (write_size, size) = (Statements::write_size(items.len()), padded(items.len()));
         let rows = if self.returning {

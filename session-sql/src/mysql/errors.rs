@@ -37,9 +37,8 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             unavailable,
             "the server has no connection left; raise its max_connections, or lower `connections`",
         ),
-        1053 | 1927 => Meaning::Lost { by_server: true },
-        // A primary that has become a replica: the next connection may find the new primary.
-        1290 | 1836 => Meaning::Lost { by_server: true },
+        // It ends the connection, or is a primary that has become a replica: the next connection may find the new primary.
+        1053 | 1927 | 1290 | 1836 => Meaning::Lost { by_server: true },
         1153 => refused(
             ErrorKind::Config,
             "the data is longer than the server's max_allowed_packet: raise that, or lower `max_data_len`",

@@ -49,6 +49,9 @@ pub(super) struct Statements {
     read: [SqlStr; SIZES],
     write: [SqlStr; WRITE_SIZES.len()],
     write_returning: [SqlStr; WRITE_SIZES.len()],
+    /// One write that expects a version, which needs nothing of `write`'s. Parameters: version, ttl, whether the owner is kept, new owner, length of the data, data,
+    /// key, expected version, version.
+    pub(super) write_one: SqlStr,
     /// Parameters: keys. Removes what [`write`](Self::write) leaves if what it expects is not there.
     sweep: [SqlStr; SIZES],
     versions: [SqlStr; SIZES],
@@ -129,6 +132,11 @@ impl Statements {
             write: WRITE_SIZES.map(|size| sql(write(&table, size))),
             write_returning: WRITE_SIZES
                 .map(|size| sql(format!("{} RETURNING k, v, e > {MADE}", write(&table, size)))),
+            write_one: sql(format!(
+                "UPDATE {table} AS c SET c.v = ?, c.e = {}, c.o = IF(?, c.o, ?), c.n = ?, c.d = ?
+                WHERE c.k = ? AND c.v = ? AND c.v <> ? AND {live_c}",
+                from_now("?")
+            )),
             sweep: each(&|size| {
                 format!("DELETE FROM {table} WHERE k IN ({}) AND e <= {MADE} AND f = {FORMAT}", list("?", size))
             }),

@@ -201,7 +201,7 @@ impl PostgresStoreBuilder {
             let listener = listener.connect_lazy_with(options.clone());
             let dialect = prepare(&mut connection, &settings, &names, options, setup, listener).await?;
             connection.close().await.map_err(broken)?;
-            start(settings.clone(), dialect, Connections::own(settings.connections), replica, stale)
+            start(&settings, dialect, Connections::own(settings.connections), replica, stale)
         })
         .await
     }
@@ -220,7 +220,7 @@ impl PostgresStoreBuilder {
             let setup = sql(String::new());
             let dialect = prepare(&mut connection, &settings, &names, options, setup, pool.clone()).await?;
             drop(connection);
-            start(settings.clone(), dialect, Connections::Pool(pool), replica, stale)
+            start(&settings, dialect, Connections::Pool(pool), replica, stale)
         })
         .await
     }
@@ -268,14 +268,13 @@ fn broken(error: sqlx::Error) -> Error {
 fn setup(settings: &Settings, synchronous_commit: SynchronousCommit) -> sqlx::SqlStr {
     // So that it is the server that gives up first, and we know that nothing was changed.
     let patience = (settings.deadline.mul_f64(0.75)).as_millis();
-    let mut text = format!(
+    let commit = synchronous_commit
+        .name()
+        .map_or_else(String::new, |value| format!(" SET synchronous_commit = {value};"));
+    sql(format!(
         "SET statement_timeout = {patience}; SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-         SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;"
-    );
-    if let Some(value) = synchronous_commit.name() {
-        text += &format!(" SET synchronous_commit = {value};");
-    }
-    sql(text)
+         SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;{commit}"
+    ))
 }
 
 async fn prepare(
@@ -303,14 +302,14 @@ async fn prepare(
 }
 
 fn start(
-    settings: Settings,
+    settings: &Settings,
     dialect: Postgres,
     connections: Connections<Postgres>,
     replica: Option<(PgConnectOptions, Duration)>,
     stale: bool,
 ) -> Result<PostgresStore> {
     let replica = replica.map(|(options, max_lag)| Replica {
-        dialect: dialect.on_replica(options, setup(&settings, SynchronousCommit::Unset)),
+        dialect: dialect.on_replica(options, setup(settings, SynchronousCommit::Unset)),
         connections: Connections::own(settings.connections),
         max_lag,
         state: parking_lot::Mutex::default(),

@@ -69,6 +69,27 @@ fn bytes(key: &SessionKey) -> &[u8] {
     key.as_bytes()
 }
 
+impl Postgres {
+    async fn write_one(
+        &self,
+        connection: &mut PgConnection,
+        key: &SessionKey,
+        write: &Write,
+        expected: &Version,
+    ) -> SqlResult<Written> {
+        let query = sqlx::query_scalar::<_, bool>(self.statements.write_one.clone())
+            .bind(bytes(key))
+            .bind(&write.version.as_bytes()[..])
+            .bind(millis(write.ttl.as_millis()))
+            .bind(&write.data[..])
+            .bind(&expected.as_bytes()[..])
+            .bind(new_owner(&write.owner))
+            .bind(write.owner == OwnerChange::Keep);
+        let written = query.fetch_optional(connection).await? == Some(true);
+        Ok(Written { keys: written.then_some(*key).into_iter().collect(), found: None })
+    }
+}
+
 impl Dialect for Postgres {
     type Database = Database;
 
@@ -105,6 +126,9 @@ impl Dialect for Postgres {
     }
 
     async fn write(&self, connection: &mut PgConnection, items: &[WriteItem]) -> SqlResult<Written> {
+        if let [WriteItem { key, write, when: When::Version(expected) }] = items {
+            return self.write_one(connection, key, write, expected).await;
+        }
         let mut expected = vec![0; items.len() * Version::LEN];
         let mut codes = Vec::with_capacity(items.len());
         for (item, expected) in items.iter().zip(expected.chunks_exact_mut(Version::LEN)) {

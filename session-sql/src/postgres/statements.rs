@@ -42,6 +42,9 @@ pub(super) struct Statements {
     /// Parameters, an array for each but the fifth: keys, versions, ttls, codes, the expected versions (one behind the other, sixteen bytes for each item), new
     /// owners, data. Returns the keys that were written, and the records that were under the others when it began.
     pub(super) write: SqlStr,
+    /// One write that expects a version, for which `write` would be dear. Parameters: key, version, ttl, data, expected version, new owner, whether the owner
+    /// is kept. Returns whether it was written, or nothing.
+    pub(super) write_one: SqlStr,
     /// Parameters: keys and ttls. Returns the keys that were touched.
     pub(super) touch: SqlStr,
     /// Parameters: keys, and expected versions or NULL for any. Returns the keys that were deleted.
@@ -85,6 +88,7 @@ fn from_now(millis: &str) -> String {
 
 impl Statements {
     /// The statements on `table`, which is quoted, whose changes go to `channel` if the row of `name` in `schema_table` says so.
+    #[expect(clippy::too_many_lines, reason = "one statement after the other")]
     pub(super) fn new(table: &str, schema_table: &str, name: &str, channel: &str) -> Self {
         // The changes in `w (k, v, kind)`, a notification for as many as fit into one. A batch without listeners pays one look at a tiny table.
         let tell = format!(
@@ -149,6 +153,17 @@ impl Statements {
                 ours_x = ours("x"),
                 new_expiry = from_now(&ttl),
             )),
+            write_one: sql(format!(
+                "INSERT INTO {table} AS c (k, v, e, b, o, f, n, d)
+                SELECT $1, $2, '-infinity', 0, $6, {FORMAT}, octet_length($4), $4
+                WHERE (SELECT x.v = $5 FROM {table} AS x WHERE x.k = $1)
+                ON CONFLICT (k) DO UPDATE SET v = excluded.v, e = {expiry}, f = excluded.f, n = excluded.n, d = excluded.d,
+                    o = CASE WHEN $7 THEN c.o ELSE excluded.o END
+                WHERE c.v = $5 AND c.v <> excluded.v AND {live_c}
+                RETURNING isfinite(c.e), CASE WHEN isfinite(c.e) AND (SELECT s.notify FROM {schema_table} AS s WHERE s.name = '{name}')
+                    THEN pg_notify('{channel}', encode('\\x0{CHANGED}'::bytea || c.k || c.v || '\\x00'::bytea, 'base64')) END IS NULL",
+                expiry = from_now("$3::bigint"),
+            )),
             // The rows are locked first, in the order of their keys, and judged as they are then. A touch that prolongs needs not be told of.
             touch: sql(format!(
                 "WITH l AS MATERIALIZED (
@@ -175,10 +190,12 @@ impl Statements {
             )),
             // In place: because the row stays the same row, no deletion by owner misses it.
             rename: sql(format!(
-                "WITH u AS (
+                "WITH l AS MATERIALIZED (
+                    SELECT c.k, c.e FROM {table} AS c WHERE c.k = $7 AND c.v = $8 AND {ours_c} FOR UPDATE
+                ), u AS (
                     UPDATE {table} AS c SET k = $1, v = $2, e = {expiry}, n = octet_length($6), d = $6,
                         o = CASE WHEN $4 THEN c.o ELSE $5 END
-                    WHERE c.k = $7 AND c.v = $8 AND {live_c}
+                    FROM l WHERE c.k = l.k AND l.e > clock_timestamp()
                     RETURNING c.k
                 ), w (k, v, kind) AS (
                     SELECT u.k, $2::bytea, {CHANGED} FROM u UNION ALL SELECT $7::bytea, {no_version}, {DELETED} FROM u

@@ -81,11 +81,10 @@ impl<D: Dialect> Job<D> for Write {
             let seen = found.get(&item.key).map(|found| found.as_ref().map(|record| record.version));
             match (item.when, seen) {
                 _ if !told => true,
-                (_, Some(Err(_))) => false,
                 (_, Some(Ok(version))) if version == item.write.version => false,
                 // What was seen does not explain that it was not written: it has changed since.
                 (When::Version(expected), Some(Ok(version))) => version == expected,
-                (When::Version(_), None) | (When::Absent, Some(Ok(_))) => false,
+                (_, Some(Err(_))) | (When::Version(_), None) | (When::Absent, Some(Ok(_))) => false,
                 (When::Absent, None) | (When::Any, _) => true,
             }
         };

@@ -151,12 +151,12 @@ pub(crate) fn main(cases: Vec<Case>) -> ExitCode {
             Kind::MariaDb => ("mysql", MariaDb::new().program()),
         };
         let missing = program.find().err().filter(|_| !required(word)).map(|error| error.to_string());
-        Trial::ignorable_test(format!("{word}::{name}"), move || match missing {
-            Some(reason) => Ok(Completion::ignored_with(reason)),
-            None => {
-                let played = runtime().block_on(async { tokio::spawn(case()).await });
-                played.map(|()| Completion::Completed).map_err(Failed::from)
+        Trial::ignorable_test(format!("{word}::{name}"), move || {
+            if let Some(reason) = missing {
+                return Ok(Completion::ignored_with(reason));
             }
+            let played = runtime().block_on(async { tokio::spawn(case()).await });
+            played.map(|()| Completion::Completed).map_err(Failed::from)
         })
     });
     let mut arguments = Arguments::from_args();
