@@ -175,6 +175,39 @@ impl Target {
         self
     }
 
+    /// The same target under another name, with a layer over each store that it opens: a cache, metrics, encryption.
+    #[must_use]
+    pub fn layered<L, F>(mut self, name: impl Into<String>, layer: L) -> Self
+    where
+        L: Fn(Arc<dyn SessionStore>) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Arc<dyn SessionStore>, Unavailable>> + Send + 'static,
+    {
+        self.name = name.into();
+        let layer = Arc::new(layer);
+        let (open, over) = (self.open, Arc::clone(&layer));
+        self.open = Arc::new(move |namespace| {
+            let (opening, over) = (open(namespace), Arc::clone(&over));
+            Box::pin(async move { over(opening.await?).await })
+        });
+        let over = Arc::clone(&layer);
+        self.second = self.second.map(|second| -> Second {
+            Arc::new(move |namespace, first| {
+                let (opening, over) = (second(namespace, first), Arc::clone(&over));
+                Box::pin(async move { over(opening.await?).await })
+            })
+        });
+        self.breakable = self.breakable.map(|breakable| -> Open<Breakable> {
+            Arc::new(move |namespace| {
+                let (opening, over) = (breakable(namespace), Arc::clone(&layer));
+                Box::pin(async move {
+                    let Breakable { store, control, deadline, recovery } = opening.await?;
+                    Ok(Breakable { store: over(store).await?, control, deadline, recovery })
+                })
+            })
+        });
+        self
+    }
+
     /// Declares that the store lacks an ability, and why. Its cases are printed as not proven.
     #[must_use]
     pub fn without(mut self, ability: Ability, reason: impl Into<String>) -> Self {

@@ -40,6 +40,13 @@ pub trait Watch: Send + Sync {
     /// # Errors
     /// As [`SessionStore::read`](crate::SessionStore::read).
     async fn subscribe(&self) -> Result<EventStream>;
+
+    /// Whether the changes of *all* nodes are reported, also of those in other processes. As provided: yes.
+    ///
+    /// A store whose engine cannot tell of other processes' changes says no, and then a cache is not kept honest by its events alone.
+    fn hears_all_nodes(&self) -> bool {
+        true
+    }
 }
 
 /// What [`Watch::subscribe`] returns.

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+#[cfg(feature = "cache")]
+mod cached;
 mod clock;
 mod events;
 mod expiry_queue;
@@ -16,4 +18,6 @@ mod slot;
 mod store;
 
 pub use builder::{MemoryStoreBuilder, WhenFull};
+#[cfg(feature = "cache")]
+pub use cached::{CacheExt, CacheSettings, CacheStats, Cached, Evictions, Lag};
 pub use store::MemoryStore;

@@ -25,4 +25,6 @@ mod write;
 
 pub use builder::MongoStoreBuilder;
 pub use session_batch::BatchSettings;
+#[cfg(feature = "cache")]
+pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};
 pub use store::MongoStore;

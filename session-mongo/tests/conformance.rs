@@ -13,6 +13,8 @@ use session_conformance::{
 };
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
+#[cfg(feature = "cache")]
+use session_mongo::{CacheExt, CacheSettings};
 use session_servers::{
     Proxy,
     mongo::{MongoReplicaSet, MongoServer},
@@ -151,17 +153,35 @@ fn replica_set(name: &str, batched: bool, set: &'static Once<MongoReplicaSet>) -
         .required_as("mongo")
 }
 
+/// How stale reads through other nodes may be, at the worst.
+#[cfg(feature = "cache")]
+const STALENESS: Duration = Duration::from_millis(500);
+
+/// The same stores, each with a cache of its own.
+#[cfg(feature = "cache")]
+fn cached(name: &str, target: Target) -> Target {
+    let layer = |store: Arc<dyn SessionStore>| async move {
+        let settings = CacheSettings::default().max_staleness(STALENESS);
+        let cached = store.cached(settings).map_err(Unavailable::because)?;
+        cached.until_whole().await;
+        Ok(Arc::new(cached) as Arc<dyn SessionStore>)
+    };
+    target.layered(name, layer).staleness(STALENESS)
+}
+
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
     let server: &'static Once<MongoServer> = Box::leak(Box::new(Once::new(runtime, MongoServer::start())));
     let set: &'static Once<MongoReplicaSet> =
         Box::leak(Box::new(Once::new(runtime, MongoReplicaSet::start(3, &[], ELECTION))));
-    let code = Suite::new()
+    let suite = Suite::new()
         .target(standalone("standalone", false, server))
         .target(standalone("standalone-batched", true, server))
         .target(replica_set("replica-set", false, set))
-        .target(replica_set("replica-set-batched", true, set))
-        .main();
+        .target(replica_set("replica-set-batched", true, set));
+    #[cfg(feature = "cache")]
+    let suite = suite.target(cached("replica-set-cached", replica_set("set", true, set)));
+    let code = suite.main();
     server.end();
     set.end();
     code

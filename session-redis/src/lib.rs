@@ -34,4 +34,6 @@ mod write;
 
 pub use builder::RedisStoreBuilder;
 pub use session_batch::BatchSettings;
+#[cfg(feature = "cache")]
+pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};
 pub use store::RedisStore;

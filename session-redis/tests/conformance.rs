@@ -7,6 +7,8 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use session_conformance::{Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
+#[cfg(feature = "cache")]
+use session_redis::{CacheExt, CacheSettings};
 use session_servers::{
     Endpoint, Proxy,
     redis::{self, Redis, RedisCluster, RedisSentinels, RedisServer},
@@ -219,20 +221,38 @@ impl FaultControl for BrokenCluster {
     }
 }
 
+/// How stale reads through other nodes may be, at the worst.
+#[cfg(feature = "cache")]
+const STALENESS: Duration = Duration::from_millis(500);
+
+/// The same stores, each with a cache of its own.
+#[cfg(feature = "cache")]
+fn cached(name: &str, target: Target) -> Target {
+    let layer = |store: Arc<dyn SessionStore>| async move {
+        let settings = CacheSettings::default().max_staleness(STALENESS);
+        let cached = store.cached(settings).map_err(Unavailable::because)?;
+        cached.until_whole().await;
+        Ok(Arc::new(cached) as Arc<dyn SessionStore>)
+    };
+    target.layered(name, layer).staleness(STALENESS)
+}
+
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
     let server: &'static Once<Endpoint<Redis>> = Box::leak(Box::new(Once::new(runtime, redis::endpoint())));
     let sentinels: &'static Once<RedisSentinels> =
         Box::leak(Box::new(Once::new(runtime, RedisSentinels::start(&[], NO_FAILOVER))));
     let cluster: &'static Once<RedisCluster> = Box::leak(Box::new(Once::new(runtime, RedisCluster::start())));
-    let code = Suite::new()
+    let suite = Suite::new()
         .target(one_server("redis", false, server))
         .target(one_server("redis-batched", true, server))
         .target(with_sentinels("sentinel", false, sentinels))
         .target(with_sentinels("sentinel-batched", true, sentinels))
         .target(in_cluster("cluster", false, cluster))
-        .target(in_cluster("cluster-batched", true, cluster))
-        .main();
+        .target(in_cluster("cluster-batched", true, cluster));
+    #[cfg(feature = "cache")]
+    let suite = suite.target(cached("redis-cached", one_server("redis", true, server)));
+    let code = suite.main();
     server.end();
     sentinels.end();
     cluster.end();

@@ -23,5 +23,7 @@ pub use mysql::{MySqlStore, MySqlStoreBuilder};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreBuilder, SynchronousCommit};
 pub use session_batch::BatchSettings;
+#[cfg(feature = "cache")]
+pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};

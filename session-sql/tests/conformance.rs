@@ -1,5 +1,7 @@
 //! The suite, on files and in memory, bare and batched, on a pool of the application's, and behind `Arc<dyn SessionStore>`.
 
+#[cfg(feature = "cache")]
+use std::time::Duration;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -8,6 +10,8 @@ use std::{
 
 use session_conformance::{Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
+#[cfg(feature = "cache")]
+use session_sql::{CacheExt, CacheSettings};
 use session_sql::{SqliteStore, SqliteStoreBuilder};
 use sqlx::{
     AssertSqlSafe, Connection, SqliteConnection, SqlitePool,
@@ -113,15 +117,34 @@ fn on_a_pool(name: &str, directory: &Path, encoding: &'static str) -> Target {
     Target::new(name, open).second_handle(move |namespace, _first| again(namespace))
 }
 
+/// How stale reads through other nodes may be, at the worst.
+#[cfg(feature = "cache")]
+const STALENESS: Duration = Duration::from_millis(500);
+
+/// The same stores, each with a cache of its own. All of them are in this process, which is as far as their watch hears.
+#[cfg(feature = "cache")]
+fn cached(name: &str, target: Target) -> Target {
+    let layer = |store: Arc<dyn SessionStore>| async move {
+        let settings = CacheSettings::default().max_staleness(STALENESS).accept_staleness_without_watch();
+        let cached = store.cached(settings).map_err(Unavailable::because)?;
+        cached.until_whole().await;
+        Ok(Arc::new(cached) as Arc<dyn SessionStore>)
+    };
+    target.layered(name, layer).staleness(STALENESS)
+}
+
 fn main() -> ExitCode {
     let directory = tempfile::tempdir().expect("a directory");
-    Suite::new()
+    let suite = Suite::new()
         .target(on_file("sqlite-file", directory.path(), || SqliteStore::builder().batching(None)))
         .target(on_file("sqlite-file-batched", directory.path(), SqliteStore::builder))
         .target(in_memory("sqlite-memory", || SqliteStore::builder().batching(None)))
         .target(in_memory("sqlite-memory-batched", SqliteStore::builder))
         .target(on_a_pool("sqlite-pool", directory.path(), "'UTF-8'"))
         // Where text is stored in another way, batches cannot be packed.
-        .target(on_a_pool("sqlite-utf16", directory.path(), "'UTF-16'"))
-        .main()
+        .target(on_a_pool("sqlite-utf16", directory.path(), "'UTF-16'"));
+    #[cfg(feature = "cache")]
+    let suite =
+        suite.target(cached("sqlite-cached", on_file("sqlite", directory.path(), SqliteStore::builder)));
+    suite.main()
 }

@@ -7,6 +7,8 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use session_conformance::{Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
 use session_servers::{Endpoint, Proxy, mariadb::MariaDb};
+#[cfg(feature = "cache")]
+use session_sql::{CacheExt, CacheSettings};
 use session_sql::{MySqlStore, MySqlStoreBuilder};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, MySqlPool};
 use support::{broken::Broken, once::Once};
@@ -108,18 +110,36 @@ fn on_a_pool(name: &str, server: Shared) -> Target {
     with_shared(target, server)
 }
 
+/// How stale reads through other nodes may be, at the worst.
+#[cfg(feature = "cache")]
+const STALENESS: Duration = Duration::from_millis(500);
+
+/// The same stores, each with a cache of its own. All of them are in this process, which is as far as their watch hears.
+#[cfg(feature = "cache")]
+fn cached(name: &str, target: Target) -> Target {
+    let layer = |store: Arc<dyn SessionStore>| async move {
+        let settings = CacheSettings::default().max_staleness(STALENESS).accept_staleness_without_watch();
+        let cached = store.cached(settings).map_err(Unavailable::because)?;
+        cached.until_whole().await;
+        Ok(Arc::new(cached) as Arc<dyn SessionStore>)
+    };
+    target.layered(name, layer).staleness(STALENESS)
+}
+
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
     // What a crash of the operating system can take back is not what the suite is about.
     let endpoint =
         Endpoint::find("SESSION_MYSQL_URL", MariaDb::new().args(["--innodb-flush-log-at-trx-commit=2"]));
     let server: Shared = Box::leak(Box::new(Once::new(runtime, endpoint)));
-    let code = Suite::new()
+    let suite = Suite::new()
         .target(own("mariadb", Kind::Bare, server))
         .target(own("mariadb-batched", Kind::Batched, server))
         .target(own("mysql", Kind::MySql, server))
-        .target(on_a_pool("mariadb-pool", server))
-        .main();
+        .target(on_a_pool("mariadb-pool", server));
+    #[cfg(feature = "cache")]
+    let suite = suite.target(cached("mariadb-cached", own("mariadb", Kind::Batched, server)));
+    let code = suite.main();
     server.end();
     code
 }

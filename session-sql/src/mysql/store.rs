@@ -66,4 +66,9 @@ impl Watch for Direct<MySql> {
             _ => Err(closed(Operation::Watch)),
         }
     }
+
+    /// No: nobody tells of what other processes change.
+    fn hears_all_nodes(&self) -> bool {
+        false
+    }
 }

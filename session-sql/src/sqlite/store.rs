@@ -233,4 +233,9 @@ impl Watch for Direct {
         }
         Ok(self.0.shared.events.subscribe(self.0.closed.subscribe()))
     }
+
+    /// No: nobody tells of what other processes change.
+    fn hears_all_nodes(&self) -> bool {
+        false
+    }
 }

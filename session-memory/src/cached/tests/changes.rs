@@ -1,0 +1,215 @@
+//! Changes through the cache: what is kept of them, and what is forgotten because of them.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use session_core::{
+    Expected, Operation, Owner, OwnerChange, OwnerIndex, RenameOutcome, SessionStore, When, WriteOutcome,
+};
+
+use super::{
+    super::flaw::Flaw,
+    lab::{catches, data, key, lab, settings, ttl, write},
+};
+
+#[tokio::test]
+async fn what_is_written_is_read_from_memory_and_its_echo_changes_nothing() {
+    catches(Flaw::FlushesOnEcho, |flaw| async move {
+        let (cached, lab) = lab(settings(flaw)).await;
+        let (key, alice) = (key(), Owner::new("alice").expect("an owner"));
+        let first = write("first").owner(OwnerChange::Set(alice.clone()));
+        let second = write("second");
+        assert!(cached.write(&key, first.clone(), When::Absent).await.expect("a write").is_written());
+        lab.settle().await;
+        let replaced = cached.write(&key, second, When::Version(first.version)).await.expect("a write");
+        assert!(replaced.is_written());
+        lab.settle().await;
+        let record = cached.read(&key).await.expect("a read").expect("it is live");
+        assert_eq!((&record.data[..], record.owner), (&b"second"[..], Some(alice)), "the owner is kept");
+        lab.reads() == 0
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_rename_keeps_the_new_record_and_the_owner() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (old, new, alice) = (key(), key(), Owner::new("alice").expect("an owner"));
+    let first = write("first").owner(OwnerChange::Set(alice.clone()));
+    assert!(cached.write(&old, first.clone(), When::Absent).await.expect("a write").is_written());
+    let renamed = cached.rename(&old, &new, write("second"), first.version).await.expect("a rename");
+    assert_eq!(renamed, RenameOutcome::Renamed);
+    lab.settle().await;
+    assert_eq!(cached.read(&new).await.expect("a read").expect("it is live").owner, Some(alice));
+    assert_eq!(lab.reads(), 0);
+    assert_eq!(data(&cached, &old).await, None);
+    assert_eq!(lab.reads(), 1);
+}
+
+/// Its first attempt may have changed the owner of a record that the cache has never seen.
+#[tokio::test]
+async fn an_owner_that_is_not_known_is_asked_for() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (key, alice) = (key(), Owner::new("alice").expect("an owner"));
+    let first = write("first").owner(OwnerChange::Set(alice.clone()));
+    assert!(lab.elsewhere.write(&key, first.clone(), When::Absent).await.expect("a write").is_written());
+    lab.settle().await;
+    for when in [When::Version(first.version), When::Any] {
+        assert!(cached.write(&key, write("next"), when).await.expect("a write").is_written());
+        assert_eq!(
+            cached.read(&key).await.expect("a read").expect("it is live").owner.as_ref(),
+            Some(&alice)
+        );
+    }
+    assert_eq!(lab.reads(), 2);
+}
+
+/// The touch comes with the version of the write, as its echo did.
+#[tokio::test]
+async fn a_touch_elsewhere_is_not_taken_for_an_echo() {
+    catches(Flaw::TakesTouchesForEchoes, |flaw| async move {
+        let (cached, lab) = lab(settings(flaw)).await;
+        let key = key();
+        assert!(cached.write(&key, write("x"), When::Absent).await.expect("a write").is_written());
+        lab.settle().await;
+        let brief = ttl(Duration::from_millis(20));
+        assert!(lab.elsewhere.touch(&key, brief).await.expect("a touch"));
+        lab.settle().await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
+        data(&cached, &key).await.is_none()
+    })
+    .await;
+}
+
+/// The one that takes effect first returns last.
+#[tokio::test]
+async fn of_writes_that_overlap_none_is_trusted() {
+    catches(Flaw::TrustsOverlaps, |flaw| async move {
+        let (cached, lab) = lab(settings(flaw)).await;
+        let key = key();
+        lab.mute(true);
+        lab.hold(Operation::Write, true);
+        let first = tokio::spawn({
+            let cached = cached.clone();
+            let write = write("first").owner(OwnerChange::Clear);
+            async move { cached.write(&key, write, When::Any).await }
+        });
+        lab.until_reached(Operation::Write, true, 1).await;
+        let second = tokio::spawn({
+            let (cached, elsewhere) = (cached.clone(), lab.elsewhere.clone());
+            async move {
+                // Through the cache and past the point where writes are held up.
+                let change = super::super::change::Change::begin(&cached.inner.l1, &key, None);
+                let write = write("second");
+                let foreseen = change.foresee(&write.clone().owner(OwnerChange::Clear), When::Any);
+                let outcome = elsewhere.write(&key, write, When::Any).await;
+                change.written(foreseen, &outcome);
+            }
+        });
+        second.await.expect("no panic");
+        lab.release(Operation::Write, true);
+        assert!(first.await.expect("no panic").expect("a write").is_written());
+        data(&cached, &key).await.as_deref() == Some("second")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_lost_reply_the_store_is_asked() {
+    catches(Flaw::KeepsWhatIsInDoubt, |flaw| async move {
+        let (cached, lab) = lab(settings(flaw)).await;
+        let (key, first) = (key(), write("first"));
+        assert!(cached.write(&key, first.clone(), When::Absent).await.expect("a write").is_written());
+        lab.settle().await;
+        lab.mute(true);
+        lab.state.loses_replies.store(true, Ordering::SeqCst);
+        let lost = cached.write(&key, write("second"), When::Version(first.version)).await;
+        assert!(lost.expect_err("the reply is lost").may_have_applied());
+        data(&cached, &key).await.as_deref() == Some("second")
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn after_a_caller_went_away_the_store_is_asked() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (key, first) = (key(), write("first"));
+    assert!(cached.write(&key, first.clone(), When::Absent).await.expect("a write").is_written());
+    lab.settle().await;
+    lab.mute(true);
+    lab.hold(Operation::Write, true);
+    let writing = tokio::spawn({
+        let cached = cached.clone();
+        async move { cached.write(&key, write("second"), When::Version(first.version)).await }
+    });
+    lab.until_reached(Operation::Write, true, 2).await;
+    writing.abort();
+    assert!(writing.await.expect_err("it was aborted").is_cancelled());
+    assert_eq!(data(&cached, &key).await.as_deref(), Some("second"));
+    assert_eq!(cached.inner.l1.under_way.len(), 0);
+}
+
+#[tokio::test]
+async fn what_an_owner_ends_goes_from_the_cache() {
+    catches(Flaw::ForgetsOwners, |flaw| async move {
+        let (cached, lab) = lab(settings(flaw)).await;
+        let (key, alice) = (key(), Owner::new("alice").expect("an owner"));
+        let owned = write("x").owner(OwnerChange::Set(alice.clone()));
+        assert!(cached.write(&key, owned, When::Absent).await.expect("a write").is_written());
+        lab.mute(true);
+        let ended = cached.owners().expect("an index").delete_all(&alice, None).await.expect("a delete");
+        assert_eq!(ended, [key]);
+        data(&cached, &key).await.is_none()
+    })
+    .await;
+}
+
+/// Some of them may have ended, and nobody knows which.
+#[tokio::test]
+async fn an_owner_deletion_that_is_dropped_empties_the_cache() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (key, alice) = (key(), Owner::new("alice").expect("an owner"));
+    let owned = write("x").owner(OwnerChange::Set(alice.clone()));
+    assert!(cached.write(&key, owned, When::Absent).await.expect("a write").is_written());
+    lab.mute(true);
+    lab.hold(Operation::DeleteOwner, true);
+    let deleting = tokio::spawn({
+        let cached = cached.clone();
+        async move { cached.delete_all(&alice, None).await }
+    });
+    lab.until_reached(Operation::DeleteOwner, true, 1).await;
+    deleting.abort();
+    assert!(deleting.await.expect_err("it was aborted").is_cancelled());
+    assert_eq!(data(&cached, &key).await, None);
+}
+
+/// A stale hit costs a merge, never an update: the store judges, and what it answers is kept.
+#[tokio::test]
+async fn conditions_are_judged_by_the_store() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (key, first, second) = (key(), write("first"), write("second"));
+    assert!(cached.write(&key, first.clone(), When::Absent).await.expect("a write").is_written());
+    lab.settle().await;
+    lab.mute(true);
+    let elsewhere = lab.elsewhere.write(&key, second.clone(), When::Version(first.version)).await;
+    assert!(elsewhere.expect("a write").is_written());
+    assert_eq!(data(&cached, &key).await.as_deref(), Some("first"), "nobody has told of it");
+    let refused = cached.write(&key, write("third"), When::Version(first.version)).await.expect("a write");
+    assert!(matches!(refused, WriteOutcome::Conflict(Some(record)) if record.version == second.version));
+    assert_eq!((data(&cached, &key).await.as_deref(), lab.reads()), (Some("second"), 0));
+    let _ = lab.elsewhere.delete(&key, Expected::Any).await.expect("a delete");
+    assert!(!cached.touch(&key, ttl(Duration::from_mins(1))).await.expect("a touch"));
+    assert_eq!(data(&cached, &key).await, None, "the touch has told");
+}
+
+/// It changes nothing, not even the expiry, so it says nothing about it.
+#[tokio::test]
+async fn a_write_that_is_delivered_again_prolongs_nothing() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (key, write) = (key(), write("x"));
+    assert!(cached.write(&key, write.clone(), When::Absent).await.expect("a write").is_written());
+    assert!(cached.touch(&key, ttl(Duration::from_mins(5))).await.expect("a touch"));
+    assert!(cached.write(&key, write, When::Absent).await.expect("a write").is_written());
+    lab.settle().await;
+    let left = cached.read(&key).await.expect("a read").expect("it is live").expires_in;
+    assert!(left <= Duration::from_mins(5), "{left:?}");
+}

@@ -1,0 +1,8 @@
+//! What the cache promises beyond the suite, case by case, and for each mistake that it could make a case that notices.
+
+mod basics;
+mod changes;
+mod lab;
+mod readings;
+mod room;
+mod watching;
