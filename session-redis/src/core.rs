@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use redis::{Pipeline, Value, pipe};
+use redis::Value;
 use session_core::{Error, Operation, Result, Write};
 use tokio::{
     sync::{RwLock, RwLockReadGuard, watch},
@@ -14,8 +14,8 @@ use crate::{
     errors::{Refusal, closed, refusal, refused, unexpected},
     namespace::Namespace,
     node::{Node, jittered},
+    pending::{Fate, Pending, all, pipeline},
     request::{Again, Answer, Moving, Request, To},
-    scripts::Script,
     topology::Topology,
     watching::Watching,
 };
@@ -34,37 +34,8 @@ pub(crate) struct Core {
     pub(crate) under_way: RwLock<()>,
 }
 
-/// A request that has no answer yet.
-struct Pending {
-    /// Its place in the batch.
-    place: usize,
-    request: Request,
-    /// The node that it must ask for itself, because its slot moves there.
-    ask: Option<Arc<Node>>,
-    moving: Moving,
-    /// Whether its script must be loaded first.
-    load: bool,
-    /// Whether it was sent, and may have been carried out.
-    doubt: bool,
-    lost: u32,
-    /// How often it was sent to another place, or with its script.
-    turns: u32,
-}
-
-/// What came of an attempt.
-enum Fate {
-    Done(Result<Answer>),
-    /// Try again at once.
-    Again(Pending),
-    /// Try again a little later.
-    Later(Pending, Error),
-}
-
 /// The pause before the second attempt, and the longest one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
-
-/// After so many turns, a request takes a pause.
-const MAX_TURNS: u32 = 5;
 
 impl Core {
     /// Holds the store open, or says that it is closed.
@@ -345,83 +316,6 @@ impl Core {
         }
         std::future::pending::<()>().await;
     }
-}
-
-impl Fate {
-    /// Who is sent from one place to another again and again goes slower.
-    fn patiently(self, operation: Operation) -> Self {
-        match self {
-            Self::Again(mut pending) if pending.turns >= MAX_TURNS => {
-                pending.turns = 0;
-                Self::Later(
-                    pending,
-                    Error::unavailable(operation, false).because("the cluster does not agree"),
-                )
-            }
-            Self::Again(mut pending) => {
-                pending.turns += 1;
-                Self::Again(pending)
-            }
-            other => other,
-        }
-    }
-}
-
-impl Pending {
-    fn new((place, request): (usize, Request)) -> Self {
-        Self { place, request, ask: None, moving: Moving::No, load: false, doubt: false, lost: 0, turns: 0 }
-    }
-
-    /// The error for a request that has failed now, and may have been carried out before.
-    fn failed(&self, operation: Operation, error: &Error) -> Error {
-        if self.doubt && !error.may_have_applied() {
-            return Error::unavailable(operation, true)
-                .because("an earlier attempt was not answered")
-                .with_source(error.clone());
-        }
-        error.clone()
-    }
-
-    fn rebuild(&mut self) {
-        if let Some(rebuild) = &self.request.while_moving {
-            self.request.command = rebuild(&self.moving);
-        }
-    }
-
-    /// Goes by the map again.
-    fn settle(&mut self) {
-        self.ask = None;
-        if self.moving != Moving::No {
-            self.moving = Moving::No;
-            self.rebuild();
-        }
-    }
-}
-
-fn all(group: Vec<Pending>, fate: impl Fn(Pending) -> Fate) -> Vec<(usize, Fate)> {
-    group.into_iter().map(|pending| (pending.place, fate(pending))).collect()
-}
-
-/// The commands for these requests, and how many replies come before theirs and the time.
-fn pipeline(group: &[Pending], clock: bool) -> (Pipeline, usize) {
-    let mut commands = pipe();
-    let mut loaded: Vec<&'static Script> = Vec::new();
-    for script in group.iter().filter(|pending| pending.load).filter_map(|pending| pending.request.script) {
-        if !loaded.iter().any(|known| std::ptr::eq(*known, script)) {
-            commands.cmd("SCRIPT").arg("LOAD").arg(script.text);
-            loaded.push(script);
-        }
-    }
-    if clock {
-        commands.cmd("TIME");
-    }
-    for pending in group {
-        if pending.ask.is_some() {
-            commands.cmd("ASKING");
-        }
-        commands.add_command(pending.request.command.clone());
-    }
-    (commands, loaded.len())
 }
 
 /// The server's time in microseconds.

@@ -16,6 +16,7 @@ mod namespace;
 mod node;
 mod owner_index;
 mod parts;
+mod pending;
 mod read;
 mod rename;
 mod request;

@@ -8,9 +8,6 @@ pub(crate) const MAX_ITEMS: usize = 128;
 /// About the most bytes of one statement. A single larger item travels alone.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
 
-/// How many sizes of statements there are: 1, 2, 4, and so on up to [`MAX_ITEMS`].
-pub(crate) const SIZES: usize = MAX_ITEMS.ilog2() as usize + 1;
-
 /// Cuts a batch into parts, each small enough for one statement and without a key that occurs twice: what is carried out part by part
 /// happens in the order of the items. An item is its number, its key and the length of its data.
 pub(crate) fn parts(
@@ -43,16 +40,6 @@ pub(crate) fn in_order<T>(mut outcomes: Vec<(usize, T)>) -> Vec<T> {
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
-/// The least size of statement that has room for so many items.
-pub(crate) fn padded(items: usize) -> usize {
-    items.next_power_of_two().min(MAX_ITEMS)
-}
-
-/// The place of a [padded](padded) size among the [`SIZES`].
-pub(crate) fn size_index(size: usize) -> usize {
-    (size.max(1).ilog2() as usize).min(SIZES - 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,11 +65,5 @@ mod tests {
         let large = [1, 5 << 20, 1, 3 << 20, 2 << 20].into_iter().enumerate();
         let large = large.map(|(n, bytes)| (n, key(u16::try_from(n).expect("few")), bytes));
         assert_eq!(parts(large, MAX_BYTES), [vec![0], vec![1], vec![2, 3], vec![4]]);
-    }
-
-    #[test]
-    fn sizes_are_powers_of_two() {
-        assert_eq!([1, 2, 3, 5, 100, 128].map(padded), [1, 2, 4, 8, 128, 128]);
-        assert_eq!([1, 2, 4, 128].map(size_index), [0, 1, 2, SIZES - 1]);
     }
 }

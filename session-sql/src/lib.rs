@@ -9,6 +9,8 @@ mod deadline;
 mod events;
 #[cfg(feature = "mysql")]
 mod mysql;
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+mod padding;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod query;

@@ -7,6 +7,7 @@ fn config(reason: impl Into<String>) -> Error {
 }
 
 /// Takes the options that are not the driver's out of a URL.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 pub(crate) fn split(url: &str, drivers: &[&str]) -> Result<(String, Vec<(String, String)>)> {
     let Some((front, query)) = url.split_once('?') else { return Ok((url.to_owned(), Vec::new())) };
     let is_drivers = |pair: &&str| {

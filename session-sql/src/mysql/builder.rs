@@ -225,13 +225,17 @@ fn start(
             settings.max_data_len as u64 + OVERHEAD
         )));
     }
-    let dialect =
-        MySql { options, setup, statements: Statements::new(names.table()), returning: prepared.returning };
+    let dialect = MySql {
+        options,
+        setup,
+        statements: Statements::new(names.table()),
+        returning: prepared.returning,
+        events: events_of(&prepared.identity, settings.watch_capacity),
+    };
     let core = Arc::new(Core {
         dialect,
         connections,
         replica: None,
-        events: Some(events_of(&prepared.identity, settings.watch_capacity)),
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
         max_data_len: settings.max_data_len,

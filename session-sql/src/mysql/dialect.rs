@@ -1,26 +1,27 @@
 use std::{
     collections::{HashMap, HashSet},
-    iter,
+    sync::Arc,
     time::Duration,
 };
 
 use session_core::{
-    DeleteItem, Expected, Operation, Owner, OwnerChange, Record, Result, SessionKey, TouchItem, Version,
-    When, Write, WriteItem,
+    DeleteItem, Event, Operation, Owner, OwnerChange, Record, Result, SessionKey, TouchItem, Version, When,
+    Write, WriteItem,
 };
 use sqlx::{
     ConnectOptions, Connection as _, MySql as Database, MySqlConnection, Row, SqlStr,
-    mysql::{MySqlArguments, MySqlConnectOptions, MySqlRow},
-    query::Query,
+    mysql::{MySqlConnectOptions, MySqlRow},
     raw_sql,
 };
 
 use super::{
     errors::meaning,
-    statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
+    parameters::{bytes, deleting, in_key_order, millis, new_owner, on_keys, writing},
+    statements::Statements,
 };
 use crate::{
-    chunk::padded,
+    events::Events,
+    padding::padded,
     server::{Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, found_key},
 };
 
@@ -32,9 +33,9 @@ pub(crate) struct MySql {
     pub(super) statements: Statements,
     /// Whether the server can return what it has changed: `MariaDB` does.
     pub(super) returning: bool,
+    /// The listeners of this process: the server has no way to tell them.
+    pub(super) events: Arc<Events>,
 }
-
-type Asked<'q> = Query<'q, Database, MySqlArguments>;
 
 fn key(row: &MySqlRow) -> SqlResult<SessionKey> {
     found_key(row.try_get(0)?)
@@ -57,89 +58,7 @@ fn record(operation: Operation, row: &MySqlRow) -> SqlResult<(SessionKey, Result
     Ok((key(row)?, raw.into_record(operation)))
 }
 
-fn millis(millis: u64) -> i64 {
-    // A ttl is at most a hundred years.
-    i64::try_from(millis).unwrap_or(i64::MAX)
-}
-
-fn new_owner(change: &OwnerChange) -> Option<&[u8]> {
-    match change {
-        OwnerChange::Set(owner) => Some(owner.as_str().as_bytes()),
-        OwnerChange::Keep | OwnerChange::Clear => None,
-    }
-}
-
-fn bytes(key: &SessionKey) -> &[u8] {
-    key.as_bytes()
-}
-
-/// A statement that takes a key for each of its places.
-fn on_keys<'q>(sql: SqlStr, keys: impl Iterator<Item = &'q SessionKey> + Clone, size: usize) -> Asked<'q> {
-    keys.cycle().take(size).fold(sqlx::query(sql), |query, key| query.bind(bytes(key)))
-}
-
-/// The items in the order of their keys, in which everybody locks.
-fn in_key_order<T>(items: &[T], key: impl Fn(&T) -> &SessionKey) -> Vec<&T> {
-    let mut items: Vec<&T> = items.iter().collect();
-    items.sort_unstable_by_key(|item| key(item).as_bytes());
-    items
-}
-
 impl MySql {
-    /// The parameters of items in the order of their keys.
-    fn writing<'q>(sql: SqlStr, items: &[&'q WriteItem]) -> Asked<'q> {
-        // What fills up is sent, too.
-        let least = items.iter().copied().min_by_key(|item| item.write.data.len());
-        let filler = iter::repeat_n(least, Statements::write_size(items.len()) - items.len()).flatten();
-        items.iter().copied().chain(filler).fold(sqlx::query(sql), |query, item| {
-            let write = &item.write;
-            let ttl = millis(write.ttl.as_millis());
-            let (when, expected) = match &item.when {
-                When::Absent => (WHEN_ABSENT, [0; Version::LEN]),
-                When::Version(version) => (WHEN_VERSION, *version.as_bytes()),
-                When::Any => (WHEN_ANY, [0; Version::LEN]),
-            };
-            let lives = (when != WHEN_VERSION).then_some(ttl);
-            // The lower six bytes hold a ttl of a hundred years and more.
-            let expected_and_ttl = [&expected[..], &ttl.to_be_bytes()[2..]].concat();
-            query
-                .bind(bytes(&item.key))
-                .bind(&write.version.as_bytes()[..])
-                .bind(lives)
-                .bind(lives)
-                .bind(when | if write.owner == OwnerChange::Keep { KEEP_OWNER } else { 0 })
-                .bind(expected_and_ttl)
-                .bind(new_owner(&write.owner))
-                .bind(i64::try_from(write.data.len()).unwrap_or(i64::MAX))
-                .bind(&write.data[..])
-        })
-    }
-
-    fn deleting<'q>(sql: SqlStr, items: &[&'q DeleteItem]) -> Asked<'q> {
-        let size = padded(items.len());
-        let fill = |query: Asked<'q>, places: usize| {
-            (0..places).fold(query, |query, _| query.bind(&[][..] as &[u8]))
-        };
-        let any = |query: Asked<'q>| {
-            let any: Vec<&[u8]> = items
-                .iter()
-                .filter(|item| item.expected == Expected::Any)
-                .map(|item| bytes(&item.key))
-                .collect();
-            let places = size - any.len();
-            fill(any.into_iter().fold(query, Query::bind), places)
-        };
-        let mut query = any(on_keys(sql, items.iter().map(|item| &item.key), size));
-        let mut places = size;
-        for item in items {
-            if let Expected::Version(version) = &item.expected {
-                query = query.bind(bytes(&item.key)).bind(&version.as_bytes()[..]);
-                places -= 1;
-            }
-        }
-        any(fill(query, 2 * places))
-    }
-
     async fn write_one(
         &self,
         connection: &mut MySqlConnection,
@@ -194,6 +113,10 @@ impl Dialect for MySql {
         meaning(operation, error)
     }
 
+    fn tell(&self, event: Event) {
+        self.events.tell(event);
+    }
+
     async fn read(&self, connection: &mut MySqlConnection, keys: &[SessionKey]) -> SqlResult<Found> {
         let size = padded(keys.len());
         let query = on_keys(self.statements.read(size), keys.iter(), size);
@@ -207,13 +130,11 @@ impl Dialect for MySql {
         let items = in_key_order(items, |item| &item.key);
         let (write_size, size) = (Statements::write_size(items.len()), padded(items.len()));
         let rows = if self.returning {
-            Self::writing(self.statements.write_returning(write_size), &items)
-                .fetch_all(&mut *connection)
-                .await?
+            writing(self.statements.write_returning(write_size), &items).fetch_all(&mut *connection).await?
         } else {
             // Nobody else comes between the change and the look at it: the rows stay locked until the end.
             let mut transaction = connection.begin().await?;
-            Self::writing(self.statements.write(write_size), &items).execute(&mut *transaction).await?;
+            writing(self.statements.write(write_size), &items).execute(&mut *transaction).await?;
             let query = on_keys(self.statements.versions(size), items.iter().map(|item| &item.key), size);
             let rows = query.fetch_all(&mut *transaction).await?;
             transaction.commit().await?;
@@ -279,21 +200,20 @@ impl Dialect for MySql {
         let size = padded(items.len());
         if self.returning {
             return keys(
-                &Self::deleting(self.statements.delete_returning(size), &items).fetch_all(connection).await?,
+                &deleting(self.statements.delete_returning(size), &items).fetch_all(connection).await?,
             );
         }
         if let [item] = items[..] {
             let deleted =
-                Self::deleting(self.statements.delete(1), &items).execute(connection).await?.rows_affected();
+                deleting(self.statements.delete(1), &items).execute(connection).await?.rows_affected();
             return Ok(if deleted > 0 { HashSet::from([item.key]) } else { HashSet::new() });
         }
         let mut transaction = connection.begin().await?;
-        let locked = Self::deleting(self.statements.lock_for_delete(size), &items)
-            .fetch_all(&mut *transaction)
-            .await?;
+        let locked =
+            deleting(self.statements.lock_for_delete(size), &items).fetch_all(&mut *transaction).await?;
         let doomed: HashSet<SessionKey> = keys(&locked)?;
         if !doomed.is_empty() {
-            Self::deleting(self.statements.delete(size), &items).execute(&mut *transaction).await?;
+            deleting(self.statements.delete(size), &items).execute(&mut *transaction).await?;
         }
         // What expired between the two statements was as good as deleted.
         transaction.commit().await?;

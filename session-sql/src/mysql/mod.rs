@@ -3,6 +3,7 @@
 mod builder;
 mod dialect;
 mod errors;
+mod parameters;
 mod registry;
 mod schema;
 mod statements;

@@ -5,7 +5,8 @@ use std::{array, sync::Arc};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::{
-    chunk::{MAX_ITEMS, SIZES, size_index},
+    chunk::MAX_ITEMS,
+    padding::{SIZES, size_index},
     server::FORMAT,
 };
 

@@ -61,10 +61,10 @@ front!(MySqlStore);
 impl Watch for Direct<MySql> {
     async fn subscribe(&self) -> Result<EventStream> {
         let core = &self.core;
-        match &core.events {
-            Some(events) if !*core.closed.borrow() => Ok(events.subscribe(core.closed.subscribe())),
-            _ => Err(closed(Operation::Watch)),
+        if *core.closed.borrow() {
+            return Err(closed(Operation::Watch));
         }
+        Ok(core.dialect.events.subscribe(core.closed.subscribe()))
     }
 
     /// No: nobody tells of what other processes change.

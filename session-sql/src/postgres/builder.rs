@@ -19,10 +19,7 @@ use super::{
 };
 use crate::{
     chunk::MAX_BYTES,
-    server::{
-        Connections, Core, Direct, Meaning, Settings, purge,
-        replica::{Replica, look_after},
-    },
+    server::{Connections, Core, Direct, Meaning, Settings, following::look_after, purge, replica::Replica},
     table::Table,
 };
 
@@ -318,7 +315,6 @@ fn start(
         dialect,
         connections,
         replica,
-        events: None,
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
         max_data_len: settings.max_data_len,

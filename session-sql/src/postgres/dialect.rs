@@ -15,7 +15,9 @@ use super::{
     listening::Listening,
     statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
 };
-use crate::server::{Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, found_key};
+use crate::server::{
+    Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, following::Follow, found_key,
+};
 
 /// What a store knows of its server.
 #[derive(Debug)]
@@ -90,6 +92,19 @@ impl Postgres {
     }
 }
 
+impl Follow for Postgres {
+    async fn place(&self, connection: &mut PgConnection) -> SqlResult<String> {
+        sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(connection).await
+    }
+
+    async fn has_reached(&self, connection: &mut PgConnection, place: &str) -> SqlResult<bool> {
+        // A server that is no replica any more shows nothing of the primary.
+        let reached =
+            "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AND pg_is_in_recovery()";
+        sqlx::query_scalar(reached).bind(place).fetch_one(connection).await
+    }
+}
+
 impl Dialect for Postgres {
     type Database = Database;
 
@@ -105,17 +120,6 @@ impl Dialect for Postgres {
 
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         meaning(operation, error)
-    }
-
-    async fn place(&self, connection: &mut PgConnection) -> SqlResult<Option<String>> {
-        sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(connection).await
-    }
-
-    async fn has_reached(&self, connection: &mut PgConnection, place: &str) -> SqlResult<bool> {
-        // A server that is no replica any more shows nothing of the primary.
-        let reached =
-            "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AND pg_is_in_recovery()";
-        sqlx::query_scalar(reached).bind(place).fetch_one(connection).await
     }
 
     async fn read(&self, connection: &mut PgConnection, keys: &[SessionKey]) -> SqlResult<Found> {

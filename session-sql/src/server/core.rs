@@ -11,7 +11,7 @@ use super::{
     dialect::{Connection, Dialect, Meaning, SqlResult},
     replica::Replica,
 };
-use crate::{deadline::Deadline, events::Events};
+use crate::deadline::Deadline;
 
 /// What all handles on one store share.
 #[derive(Debug)]
@@ -19,8 +19,6 @@ pub(crate) struct Core<D: Dialect> {
     pub(crate) dialect: D,
     pub(crate) connections: Connections<D>,
     pub(crate) replica: Option<Replica<D>>,
-    /// The listeners of this process, where the server has no way to tell them.
-    pub(crate) events: Option<Arc<Events>>,
     pub(crate) closed: watch::Sender<bool>,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
@@ -82,7 +80,7 @@ impl<D: Dialect> Core<D> {
         let task = tokio::spawn(async move {
             let outcome = core.attempts(&job, lease, deadline).await;
             if outcome.as_ref().is_err_and(Error::may_have_applied) {
-                core.tell(Event::Missed);
+                core.dialect.tell(Event::Missed);
             }
             outcome
         });
@@ -164,13 +162,6 @@ impl<D: Dialect> Core<D> {
                     }
                 }
             }
-        }
-    }
-
-    /// Tells the listeners of this process, where nobody else does.
-    pub(crate) fn tell(&self, event: Event) {
-        if let Some(events) = &self.events {
-            events.tell(event);
         }
     }
 

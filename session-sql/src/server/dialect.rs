@@ -1,7 +1,8 @@
 use std::{collections::HashSet, fmt, future::Future};
 
 use session_core::{
-    DeleteItem, Error, Operation, Owner, Record, Result, SessionKey, TouchItem, Version, Write, WriteItem,
+    DeleteItem, Error, Event, Operation, Owner, Record, Result, SessionKey, TouchItem, Version, Write,
+    WriteItem,
 };
 use sqlx::Database;
 
@@ -28,23 +29,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     /// What an error of the driver means.
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning;
 
-    /// How far the primary is in the history of its changes; `None` if that is not known here.
-    fn place(
-        &self,
-        connection: &mut Connection<Self>,
-    ) -> impl Future<Output = SqlResult<Option<String>>> + Send {
-        let _ = connection;
-        async { Ok(None) }
-    }
-
-    /// Whether a replica shows everything up to that place.
-    fn has_reached(
-        &self,
-        connection: &mut Connection<Self>,
-        place: &str,
-    ) -> impl Future<Output = SqlResult<bool>> + Send {
-        let _ = (connection, place);
-        async { Ok(false) }
+    /// Tells the listeners of this process of a change. As provided it does nothing, because the server tells them.
+    fn tell(&self, event: Event) {
+        let _ = event;
     }
 
     /// What is live under the keys, and what is not ours.

@@ -70,7 +70,7 @@ impl<D: Dialect> Job<D> for Write {
         let items = &self.0;
         let written = core.dialect.write(connection, items).await?;
         for item in items.iter().filter(|item| written.keys.contains(&item.key)) {
-            core.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
+            core.dialect.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
         }
         let told = written.found.is_some();
         let mut found = written.found.unwrap_or_default();
@@ -126,10 +126,10 @@ impl<D: Dialect> Job<D> for Write {
         }
         let outcome = |item: &WriteItem| {
             if now(item) == Some(item.write.version) {
-                core.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
+                core.dialect.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
                 return Ok(WriteOutcome::Written);
             }
-            core.tell(Event::Missed);
+            core.dialect.tell(Event::Missed);
             Err(Error::unavailable(Operation::Write, true).because("the connection was lost"))
         };
         Ok(Verdict::Done(self.0.iter().map(outcome).collect()))
@@ -144,7 +144,7 @@ impl<D: Dialect> Job<D> for Touch {
         let items = &self.0;
         let touched = core.dialect.touch(connection, items).await?;
         for key in &touched {
-            core.tell(Event::Changed { key: *key, version: None });
+            core.dialect.tell(Event::Changed { key: *key, version: None });
         }
         let others = items.iter().map(|item| item.key).filter(|key| !touched.contains(key));
         let mut found = look(core, connection, &others.collect::<Vec<_>>()).await?;
@@ -167,7 +167,7 @@ impl<D: Dialect> Job<D> for Delete {
         let items = &self.0;
         let deleted = core.dialect.delete(connection, items).await?;
         for key in &deleted {
-            core.tell(Event::Deleted { key: *key });
+            core.dialect.tell(Event::Deleted { key: *key });
         }
         let unclear =
             items.iter().filter(|item| !deleted.contains(&item.key) && !is_clear(item)).map(|item| item.key);
@@ -199,8 +199,8 @@ impl<D: Dialect> Job<D> for Rename {
         let Self { old, new, write, expected } = self;
         for _ in 0..TRIES {
             if core.dialect.rename(connection, old, new, write, expected).await? {
-                core.tell(Event::Deleted { key: *old });
-                core.tell(Event::Changed { key: *new, version: Some(write.version) });
+                core.dialect.tell(Event::Deleted { key: *old });
+                core.dialect.tell(Event::Changed { key: *new, version: Some(write.version) });
                 return Ok(Ok(RenameOutcome::Renamed));
             }
             let mut found = core.dialect.read(connection, &[*old, *new]).await?;

@@ -95,7 +95,7 @@ impl<D: Dialect> Job<D> for Purge {
     async fn run(&self, core: &Core<D>, connection: &mut Connection<D>) -> SqlResult<Purged> {
         let purged = core.dialect.purge(connection, self.0).await?;
         for key in &purged.freed {
-            core.tell(Event::Expired { key: *key });
+            core.dialect.tell(Event::Expired { key: *key });
         }
         Ok(purged)
     }

@@ -4,6 +4,8 @@ mod batches;
 mod connections;
 mod core;
 mod dialect;
+#[cfg(feature = "postgres")]
+pub(crate) mod following;
 mod found;
 mod jobs;
 mod maintenance;
@@ -13,9 +15,11 @@ pub(crate) mod replica;
 mod settings;
 mod store;
 
+#[cfg(feature = "postgres")]
+pub(crate) use self::core::Job;
 pub(crate) use self::{
     connections::Connections,
-    core::{Core, Job},
+    core::Core,
     dialect::{Dialect, Meaning, Purged, SqlResult, Written},
     found::{FORMAT, Found, RawRow, found_key},
     settings::Settings,

@@ -92,7 +92,7 @@ impl<D: Dialect> Job<D> for DeleteOwner {
     async fn run(&self, core: &Core<D>, connection: &mut Connection<D>) -> SqlResult<Self::Outcome> {
         let (ended, moved) = core.dialect.delete_owner(connection, &self.owner, self.except.as_ref()).await?;
         for key in &ended {
-            core.tell(Event::Deleted { key: *key });
+            core.dialect.tell(Event::Deleted { key: *key });
         }
         Ok((ended, moved))
     }

@@ -1,22 +1,10 @@
-use std::{
-    collections::HashMap,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use session_core::{Operation, Record, Result, SessionKey};
-use tokio::{
-    sync::watch,
-    time::{Instant, sleep, timeout},
-};
+use tokio::time::{Instant, timeout};
 
-use super::{
-    connections::Connections,
-    core::Core,
-    dialect::{Dialect, SqlResult},
-    found::Found,
-};
+use super::{connections::Connections, core::Core, dialect::Dialect, found::Found};
 
 /// A server that follows the primary, for reads that may be a little stale.
 ///
@@ -33,9 +21,9 @@ pub(crate) struct Replica<D: Dialect> {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The replica shows everything that was there at this moment.
-    shows: Option<Instant>,
+    pub(super) shows: Option<Instant>,
     /// When sessions were changed through this store, as long as the replica may not show it.
-    changed: HashMap<SessionKey, Instant>,
+    pub(super) changed: HashMap<SessionKey, Instant>,
 }
 
 impl<D: Dialect> Replica<D> {
@@ -51,12 +39,6 @@ impl<D: Dialect> Replica<D> {
             return vec![false; keys.len()];
         };
         keys.iter().map(|key| state.changed.get(key).is_none_or(|changed| *changed < shows)).collect()
-    }
-
-    fn now_shows(&self, moment: Instant) {
-        let mut state = self.state.lock();
-        state.changed.retain(|_, changed| *changed >= moment);
-        state.shows = Some(moment);
     }
 
     /// Reads from the replica; `None` if it has no answer soon.
@@ -116,46 +98,4 @@ impl<D: Dialect> Core<D> {
             replica.changed(keys, Instant::now());
         }
     }
-}
-
-/// Looks after the replica, until the store is closed or its last handle is gone.
-pub(crate) fn look_after<D: Dialect>(core: &Arc<Core<D>>) {
-    let Some(replica) = &core.replica else { return };
-    let pause = (replica.max_lag / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
-    tokio::spawn(run(Arc::downgrade(core), core.closed.subscribe(), pause));
-}
-
-async fn run<D: Dialect>(core: Weak<Core<D>>, mut closed: watch::Receiver<bool>, pause: Duration) {
-    loop {
-        {
-            let Some(core) = core.upgrade() else { return };
-            if let Some(replica) = &core.replica {
-                let moment = Instant::now();
-                let asked =
-                    timeout(replica.max_lag.max(Duration::from_millis(100)), compare(&core, replica)).await;
-                if matches!(asked, Ok(Ok(true))) {
-                    replica.now_shows(moment);
-                }
-            }
-        }
-        tokio::select! {
-            () = sleep(pause) => {}
-            // An error says that the last handle was dropped.
-            _ = closed.wait_for(|closed| *closed) => return,
-        }
-    }
-}
-
-/// Whether the replica is as far as the primary was when this began.
-async fn compare<D: Dialect>(core: &Core<D>, replica: &Replica<D>) -> SqlResult<bool> {
-    let gone = |error: session_core::Error| sqlx::Error::AnyDriverError(Box::new(error));
-    let mut lease = core.connections.lease(&core.dialect, Operation::Ping).await.map_err(gone)?;
-    let place = core.dialect.place(lease.connection()).await?;
-    lease.is_clean();
-    drop(lease);
-    let Some(place) = place else { return Ok(false) };
-    let mut lease = replica.connections.lease(&replica.dialect, Operation::Ping).await.map_err(gone)?;
-    let reached = replica.dialect.has_reached(lease.connection(), &place).await?;
-    lease.is_clean();
-    Ok(reached)
 }

@@ -14,10 +14,7 @@ use super::{
     row,
     statements::Statements,
 };
-use crate::{
-    chunk::{MAX_ITEMS, padded},
-    deadline::Deadline,
-};
+use crate::{chunk::MAX_ITEMS, deadline::Deadline, padding::padded};
 
 /// What was found under some keys: records, and what cannot be read.
 pub(crate) type Found = HashMap<SessionKey, Result<Record>>;

@@ -5,7 +5,7 @@ use std::{array, sync::Arc};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::{
-    chunk::{SIZES, size_index},
+    padding::{SIZES, size_index},
     table::Table,
 };
 

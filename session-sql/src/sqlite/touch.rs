@@ -8,7 +8,10 @@ use super::{
     fields::Fields,
     row,
 };
-use crate::chunk::{MAX_BYTES, in_order, padded, parts};
+use crate::{
+    chunk::{MAX_BYTES, in_order, parts},
+    padding::padded,
+};
 
 /// How many parameters of the statement an item has.
 const COLUMNS: usize = 2;

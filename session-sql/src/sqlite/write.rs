@@ -9,7 +9,10 @@ use super::{
     fields::Fields,
     row,
 };
-use crate::chunk::{MAX_BYTES, in_order, padded, parts};
+use crate::{
+    chunk::{MAX_BYTES, in_order, parts},
+    padding::padded,
+};
 
 /// How many parameters an item has in the statement that can do everything, and in the one for renewals.
 const COLUMNS: usize = 8;
