@@ -3,6 +3,7 @@
 mod ability;
 mod case;
 mod cases;
+mod churn;
 mod context;
 mod failure;
 mod faults;
@@ -19,6 +20,7 @@ mod verdict;
 pub use ability::Ability;
 pub use case::Case;
 pub use cases::all as cases;
+pub use churn::{Churn, Memory};
 pub use faults::{Breakable, Fault, FaultControl};
 pub use namespace::Namespace;
 pub use promise::Promise;

@@ -16,10 +16,9 @@ use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
 #[cfg(feature = "cache")]
 use session_mongo::{CacheExt, CacheSettings};
 use session_servers::{
-    Proxy,
+    Once, Proxy,
     mongo::{MongoReplicaSet, MongoServer},
 };
-use support::once::Once;
 use tokio::runtime::Runtime;
 
 const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];

@@ -7,16 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use session_conformance::{Churn, Memory};
 use session_core::{Error, SessionId, SessionKey, SessionStore, Ttl, When, Write, WriteOutcome};
 use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
 use session_servers::{
     Proxy,
     mongo::{MongoReplicaSet, MongoServer},
 };
-use support::{
-    churn::{Churn, Memory},
-    harness::{self, cases},
-};
+use support::harness::{self, cases};
 use tokio::{task::JoinHandle, time::sleep};
 
 /// So many tasks change sessions.
@@ -43,7 +41,7 @@ async fn three() -> (MongoReplicaSet, MongoStore) {
 
 async fn step_down() {
     let (set, store) = three().await;
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     for _ in 0..2 {
         churn.until_more(300, PATIENCE).await;
         set.step_down().await.expect("it steps down");
@@ -56,7 +54,7 @@ async fn step_down() {
 
 async fn kill_the_primary() {
     let (set, store) = three().await;
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     for _ in 0..2 {
         churn.until_more(300, PATIENCE).await;
         let primary = set.primary().await.expect("a primary");
@@ -72,7 +70,7 @@ async fn kill_the_primary() {
 /// Frozen for so long that another takes its place; when it thaws, it still thinks that it is the primary.
 async fn freeze_the_primary() {
     let (set, store) = three().await;
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     churn.until_more(300, PATIENCE).await;
     let primary = set.primary().await.expect("a primary");
     primary.freeze().await.expect("frozen");
@@ -87,7 +85,7 @@ async fn freeze_the_primary() {
 async fn freeze_and_thaw_a_standalone() {
     let server = MongoServer::start().await.expect("a server");
     let store = settings().deadline(Duration::from_secs(1)).connect(&server.url()).await.expect("a store");
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     for frozen in [300, 1_500, 6_000] {
         churn.until_more(200, PATIENCE).await;
         server.freeze().await.expect("frozen");
@@ -102,7 +100,7 @@ async fn freeze_and_thaw_a_standalone() {
 async fn kill_and_restart_a_standalone() {
     let server = MongoServer::start().await.expect("a server");
     let store = settings().deadline(Duration::from_secs(1)).connect(&server.url()).await.expect("a store");
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     for _ in 0..2 {
         churn.until_more(200, PATIENCE).await;
         server.kill().await.expect("killed");

@@ -10,10 +10,10 @@ use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
 #[cfg(feature = "cache")]
 use session_redis::{CacheExt, CacheSettings};
 use session_servers::{
-    Endpoint, Proxy,
+    Endpoint, Once, Proxy,
     redis::{self, Redis, RedisCluster, RedisSentinels, RedisServer},
 };
-use support::{command, once::Once, slots};
+use support::{command, slots};
 use tokio::runtime::Runtime;
 
 const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];

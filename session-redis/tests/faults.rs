@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use session_conformance::{Churn, Memory};
 use session_core::{SessionId, SessionStore, Ttl, When, Write, WriteOutcome};
 use session_redis::RedisStore;
 use session_servers::{
@@ -14,7 +15,6 @@ use session_servers::{
     redis::{Redis, RedisCluster, RedisSentinels, RedisServer},
 };
 use support::{
-    churn::{Churn, Memory},
     command,
     harness::{self, cases},
     migration,
@@ -39,7 +39,7 @@ async fn kill_and_restart_with_a_log() {
     let always = ["--appendonly", "yes", "--appendfsync", "always"];
     let server = Redis::new().args(always).start().await.expect("a server");
     let store = connect(&server.url()).await;
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     for _ in 0..3 {
         churn.until_more(500, Duration::from_secs(20)).await;
         server.kill().await.expect("killed");
@@ -55,7 +55,7 @@ async fn kill_and_restart_with_a_log() {
 async fn freeze_and_thaw() {
     let server = RedisServer::start().await.expect("a server");
     let store = connect(&server.url()).await;
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     for frozen in [300, 1_500, 2_500] {
         churn.until_more(500, Duration::from_secs(20)).await;
         server.freeze().await.expect("frozen");
@@ -72,7 +72,7 @@ async fn failover_by_sentinels() {
     let down_after = Duration::from_secs(1);
     let sentinels = RedisSentinels::start(&[], down_after).await.expect("sentinels");
     let store = connect(&sentinels.url()).await;
-    let churn = Churn::start(&store, TASKS, true);
+    let churn = Churn::start(store.clone(), TASKS, true);
     churn.until_more(1_000, Duration::from_secs(20)).await;
     sleep(LAG).await;
     let forget_after = Instant::now().checked_sub(LAG).expect("it runs longer");
@@ -87,7 +87,7 @@ async fn failover_by_sentinels() {
 async fn failover_from_a_frozen_primary() {
     let sentinels = RedisSentinels::start(&[], Duration::from_secs(1)).await.expect("sentinels");
     let store = connect(&sentinels.url()).await;
-    let churn = Churn::start(&store, TASKS, true);
+    let churn = Churn::start(store.clone(), TASKS, true);
     churn.until_more(1_000, Duration::from_secs(20)).await;
     sleep(LAG).await;
     let forget_after = Instant::now().checked_sub(LAG).expect("it runs longer");
@@ -102,7 +102,7 @@ async fn failover_in_a_cluster() {
     let builder = RedisCluster::builder().node_timeout(Duration::from_secs(1));
     let cluster = builder.start().await.expect("a cluster");
     let store = connect(&cluster.url()).await;
-    let churn = Churn::start(&store, TASKS, true);
+    let churn = Churn::start(store.clone(), TASKS, true);
     churn.until_more(1_000, Duration::from_secs(20)).await;
     sleep(LAG).await;
     let forget_after = Instant::now().checked_sub(LAG).expect("it runs longer");
@@ -120,7 +120,7 @@ async fn failover_in_a_cluster() {
 async fn slots_move() {
     let cluster = RedisCluster::start().await.expect("a cluster");
     let store = RedisStore::connect(&cluster.url()).await.expect("a store");
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     churn.until_more(12_000, Duration::from_mins(1)).await;
     let moved = migration::move_shards(&cluster, 0, 1, 40).await;
     assert!(moved.keys > 100, "only {} keys were moved", moved.keys);
@@ -132,7 +132,7 @@ async fn slots_move() {
 async fn each_connection_is_killed() {
     let server = RedisServer::start().await.expect("a server");
     let store = RedisStore::builder().connections(4).connect(&server.url()).await.expect("a store");
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     let mut connection = command::connect(&server.url()).await;
     for _ in 0..3 {
         churn.until_more(200, Duration::from_secs(20)).await;
@@ -155,7 +155,7 @@ async fn each_connection_is_killed() {
 async fn scripts_are_flushed() {
     let server = RedisServer::start().await.expect("a server");
     let store = connect(&server.url()).await;
-    let churn = Churn::start(&store, TASKS, false);
+    let churn = Churn::start(store.clone(), TASKS, false);
     let mut connection = command::connect(&server.url()).await;
     for _ in 0..100 {
         churn.until_more(20, Duration::from_secs(20)).await;

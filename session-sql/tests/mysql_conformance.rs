@@ -6,12 +6,12 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use session_conformance::{Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
-use session_servers::{Endpoint, Proxy, mariadb::MariaDb};
+use session_servers::{Endpoint, Once, Proxy, mariadb::MariaDb};
 #[cfg(feature = "cache")]
 use session_sql::{CacheExt, CacheSettings};
 use session_sql::{MySqlStore, MySqlStoreBuilder};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, MySqlPool};
-use support::{broken::Broken, once::Once};
+use support::broken::Broken;
 use tokio::runtime::Runtime;
 
 const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];

@@ -6,12 +6,12 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use session_conformance::{Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
-use session_servers::{Endpoint, Proxy, postgres::Postgres};
+use session_servers::{Endpoint, Once, Proxy, postgres::Postgres};
 #[cfg(feature = "cache")]
 use session_sql::{CacheExt, CacheSettings};
 use session_sql::{PostgresStore, PostgresStoreBuilder};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use support::{broken::Broken, once::Once};
+use support::broken::Broken;
 use tokio::runtime::Runtime;
 
 const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];

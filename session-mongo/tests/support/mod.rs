@@ -2,9 +2,7 @@
 
 #![allow(dead_code)]
 
-pub(crate) mod churn;
 pub(crate) mod harness;
-pub(crate) mod once;
 pub(crate) mod raw;
 
 use tokio::runtime::{Builder, Runtime};

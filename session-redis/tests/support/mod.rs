@@ -2,11 +2,9 @@
 
 #![allow(dead_code, unused_imports, unused_macros)]
 
-pub(crate) mod churn;
 pub(crate) mod command;
 pub(crate) mod harness;
 pub(crate) mod migration;
-pub(crate) mod once;
 pub(crate) mod slots;
 pub(crate) mod tls;
 

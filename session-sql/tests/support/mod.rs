@@ -5,7 +5,6 @@
 pub(crate) mod broken;
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 pub(crate) mod lab;
-pub(crate) mod once;
 
 use tokio::runtime::{Builder, Runtime};
 

@@ -1,5 +1,3 @@
-//! Sessions that come, change, move and go, and what must be left of them.
-
 use std::{
     collections::HashMap,
     sync::{
@@ -14,7 +12,6 @@ use session_core::{
     Error, Expected, Owner, OwnerChange, RenameOutcome, SessionId, SessionKey, SessionStore, Ttl, Version,
     When, Write, WriteOutcome,
 };
-use session_redis::RedisStore;
 use tokio::{sync::watch, task::JoinSet};
 
 /// What a key was meant to become: a version, or nothing.
@@ -29,16 +26,42 @@ struct Step {
 
 type History = HashMap<SessionKey, (Vec<Step>, Owner)>;
 
-/// Whether the server may take back what it has acknowledged.
+/// Whether a server may take back what it has acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Memory {
+pub enum Memory {
+    /// It keeps all that it has acknowledged.
     Keeps,
-    May { forget_after: Instant },
+    /// It may have lost some of what it acknowledged since, as a replica that is promoted does.
+    May {
+        /// What was acknowledged before this moment is kept.
+        forget_after: Instant,
+    },
 }
 
-/// Tasks that change sessions until they are told to stop.
-pub(crate) struct Churn {
-    store: RedisStore,
+/// Sessions that come, change, move and go while a server is broken on purpose, and what must be left of them.
+///
+/// Each task creates sessions, changes them, renames some and deletes half, and notes what was acknowledged. An operation may fail with
+/// [`Unavailable`](session_core::ErrorKind::Unavailable); the session is given up then. At the end, [`check`](Self::check) compares what is stored with what was
+/// acknowledged.
+///
+/// ```no_run
+/// # async fn test(store: impl session_core::SessionStore + 'static) {
+/// use std::time::Duration;
+///
+/// use session_conformance::{Churn, Memory};
+///
+/// let churn = Churn::start(store, 8, false);
+/// churn.until_more(500, Duration::from_secs(20)).await;
+/// // Here the server is killed, and started again.
+/// churn.until_more(200, Duration::from_secs(20)).await;
+/// churn.check(Memory::Keeps).await;
+/// # }
+/// ```
+///
+/// Its methods panic, as a test does, when a promise is broken.
+#[derive(Debug)]
+pub struct Churn {
+    store: Arc<dyn SessionStore>,
     tasks: JoinSet<History>,
     stop: watch::Sender<bool>,
     done: Arc<AtomicU64>,
@@ -50,14 +73,18 @@ fn hour() -> Ttl {
 }
 
 impl Churn {
-    /// Each task sees its sessions alone, so that a conflict is a fault, unless the server forgets.
-    pub(crate) fn start(store: &RedisStore, tasks: u32, forgetful: bool) -> Self {
+    /// Starts so many tasks on the current runtime. Each has sessions of its own, so that a conflict is a fault, unless the server is `forgetful`.
+    ///
+    /// # Panics
+    /// Outside a runtime.
+    pub fn start(store: impl SessionStore + 'static, tasks: u32, forgetful: bool) -> Self {
+        let store: Arc<dyn SessionStore> = Arc::new(store);
         let stop = watch::Sender::new(false);
         let (done, failed) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let mut set = JoinSet::new();
         for number in 0..tasks {
             let worker = Worker {
-                store: store.clone(),
+                store: Arc::clone(&store),
                 stop: stop.subscribe(),
                 owner: Owner::new(format!("user {number}")).expect("an owner"),
                 done: Arc::clone(&done),
@@ -67,21 +94,24 @@ impl Churn {
             };
             set.spawn(worker.work());
         }
-        Self { store: store.clone(), tasks: set, stop, done, failed }
+        Self { store, tasks: set, stop, done, failed }
     }
 
     /// How many changes were acknowledged so far.
-    pub(crate) fn done(&self) -> u64 {
+    pub fn done(&self) -> u64 {
         self.done.load(Ordering::Relaxed)
     }
 
     /// How many changes failed so far.
-    pub(crate) fn failed(&self) -> u64 {
+    pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many more changes were acknowledged.
-    pub(crate) async fn until_more(&self, changes: u64, patience: Duration) -> Duration {
+    /// Waits until so many more changes were acknowledged, and says how long it took.
+    ///
+    /// # Panics
+    /// When that takes longer than `patience`.
+    pub async fn until_more(&self, changes: u64, patience: Duration) -> Duration {
         let (begun, from) = (Instant::now(), self.done());
         while self.done() < from + changes {
             assert!(begun.elapsed() < patience, "only {} changes within {patience:?}", self.done() - from);
@@ -91,7 +121,10 @@ impl Churn {
     }
 
     /// Stops, and checks that all sessions are as they must be, and that the index of owners knows them.
-    pub(crate) async fn check(self, memory: Memory) {
+    ///
+    /// # Panics
+    /// When a session is not as it must be, when an operation failed in another way than by an outage, and when fewer than a hundred sessions were made.
+    pub async fn check(self, memory: Memory) {
         self.stop.send_replace(true);
         let mut history = History::new();
         for some in self.tasks.join_all().await {
@@ -135,7 +168,7 @@ fn possible(steps: &[Step], memory: Memory) -> Vec<State> {
 }
 
 struct Worker {
-    store: RedisStore,
+    store: Arc<dyn SessionStore>,
     stop: watch::Receiver<bool>,
     owner: Owner,
     done: Arc<AtomicU64>,

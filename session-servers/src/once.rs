@@ -1,33 +1,48 @@
-//! A server that is started when it is first needed, and ended at the end.
-
 use std::{
+    fmt,
     future::Future,
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, mpsc},
 };
 
-use session_servers::LaunchError;
 use tokio::runtime::Runtime;
+
+use crate::LaunchError;
 
 type Starting<S> = Pin<Box<dyn Future<Output = Result<S, LaunchError>> + Send>>;
 
-/// One server for all tests of a program.
-pub(crate) struct Once<S> {
+/// One server for all tests of a program: started when it is first needed, and ended when the program says so.
+///
+/// Tests come and go on runtimes of their own; a server outlives them, so it has a runtime of the program's.
+pub struct Once<S> {
     runtime: &'static Runtime,
     starting: Mutex<Option<Starting<S>>>,
     started: OnceLock<Result<Mutex<Option<Arc<S>>>, String>>,
 }
 
+impl<S> fmt::Debug for Once<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Once").field("started", &self.started.get().is_some()).finish_non_exhaustive()
+    }
+}
+
 impl<S: Send + Sync + 'static> Once<S> {
-    pub(crate) fn new(
+    /// A server that is not started yet: `start` is run on `runtime`, once.
+    pub fn new(
         runtime: &'static Runtime,
         start: impl Future<Output = Result<S, LaunchError>> + Send + 'static,
     ) -> Self {
         Self { runtime, starting: Mutex::new(Some(Box::pin(start))), started: OnceLock::new() }
     }
 
-    /// The server, or why there is none. Blocks while it starts.
-    pub(crate) fn get(&self) -> Result<Arc<S>, String> {
+    /// The server, or why there is none. Blocks the thread while it starts, so it is not to be called on a thread of a runtime.
+    ///
+    /// # Errors
+    /// The text of the [`LaunchError`], each time.
+    ///
+    /// # Panics
+    /// After [`end`](Self::end), and when starting does.
+    pub fn get(&self) -> Result<Arc<S>, String> {
         let started = self.started.get_or_init(|| {
             let starting = self.starting.lock().expect("no panic").take().expect("the first time");
             let (sender, done) = mpsc::channel();
@@ -39,8 +54,11 @@ impl<S: Send + Sync + 'static> Once<S> {
         Ok(server.lock().expect("no panic").clone().expect("it has not ended"))
     }
 
-    /// Ends the server, if it was started.
-    pub(crate) fn end(&self) {
+    /// Drops the server, if it was started. It is stopped when nobody else holds it.
+    ///
+    /// # Panics
+    /// When another thread has panicked while it used this.
+    pub fn end(&self) {
         if let Some(Ok(server)) = self.started.get() {
             server.lock().expect("no panic").take();
         }
