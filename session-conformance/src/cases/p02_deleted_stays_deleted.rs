@@ -81,7 +81,11 @@ cases! {
             )
             .await?;
             ensure_eq!(deleted?, DeleteOutcome::Deleted, "the record was live all along, under one version or another");
-            ensure!(!matches!(written?, WriteOutcome::Conflict(Some(_))), "nobody else wrote this record");
+            let written = written?;
+            ensure!(
+                !matches!(written, WriteOutcome::Conflict(Some(_))),
+                "nobody else wrote this record, which was {version:?}; the write was answered by {written:?}"
+            );
             ensure_absent(&cx.store, &key).await?;
         }
     }

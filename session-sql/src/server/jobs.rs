@@ -62,48 +62,76 @@ fn of<T>(operation: Operation, found: Result<T>) -> Result<T> {
     })
 }
 
+/// Whether the outcome of an item is a conflict with the very version that it was to replace: then nothing was in its way any more when that was found.
+fn contradicts(((_, item), outcome): &((usize, &WriteItem), &Result<WriteOutcome>)) -> bool {
+    match (item.when, outcome) {
+        (When::Version(expected), Ok(WriteOutcome::Conflict(Some(found)))) => found.version == expected,
+        _ => false,
+    }
+}
+
+/// Writes, and finds out what is there where that was not possible.
+async fn attempt<D: Dialect>(
+    core: &Core<D>,
+    connection: &mut Connection<D>,
+    items: &[WriteItem],
+) -> SqlResult<Vec<Result<WriteOutcome>>> {
+    let written = core.dialect.write(connection, items).await?;
+    for item in items.iter().filter(|item| written.keys.contains(&item.key)) {
+        core.dialect.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
+    }
+    let told = written.found.is_some();
+    let mut found = written.found.unwrap_or_default();
+    let is_unclear = |item: &&WriteItem| {
+        if written.keys.contains(&item.key) {
+            return false;
+        }
+        let seen = found.get(&item.key).map(|found| found.as_ref().map(|record| record.version));
+        match (item.when, seen) {
+            _ if !told => true,
+            (_, Some(Ok(version))) if version == item.write.version => false,
+            // What was seen does not explain that it was not written: it has changed since.
+            (When::Version(expected), Some(Ok(version))) => version == expected,
+            (_, Some(Err(_))) | (When::Version(_), None) | (When::Absent, Some(Ok(_))) => false,
+            (When::Absent, None) | (When::Any, _) => true,
+        }
+    };
+    let unclear: Vec<SessionKey> = items.iter().filter(is_unclear).map(|item| item.key).collect();
+    for key in &unclear {
+        found.remove(key);
+    }
+    found.extend(look(core, connection, &unclear).await?);
+    let outcome = |item: &WriteItem| {
+        if written.keys.contains(&item.key) {
+            return Ok(WriteOutcome::Written);
+        }
+        match of(Operation::Write, found.remove(&item.key).transpose())? {
+            // It was delivered before.
+            Some(record) if record.version == item.write.version => Ok(WriteOutcome::Written),
+            other => Ok(WriteOutcome::Conflict(other)),
+        }
+    };
+    Ok(items.iter().map(outcome).collect())
+}
+
 impl<D: Dialect> Job<D> for Write {
     type Outcome = Vec<Result<WriteOutcome>>;
     const OPERATION: Operation = Operation::Write;
 
     async fn run(&self, core: &Core<D>, connection: &mut Connection<D>) -> SqlResult<Self::Outcome> {
-        let items = &self.0;
-        let written = core.dialect.write(connection, items).await?;
-        for item in items.iter().filter(|item| written.keys.contains(&item.key)) {
-            core.dialect.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
+        let mut outcomes = attempt(core, connection, &self.0).await?;
+        loop {
+            // A server may judge a write by what another one is about to change, and show what was there before to the look that follows.
+            let odd: Vec<usize> =
+                (0..).zip(&self.0).zip(&outcomes).filter(contradicts).map(|((at, _), _)| at).collect();
+            if odd.is_empty() {
+                return Ok(outcomes);
+            }
+            let items: Vec<WriteItem> = odd.iter().map(|at| self.0[*at].clone()).collect();
+            for (at, outcome) in odd.into_iter().zip(attempt(core, connection, &items).await?) {
+                outcomes[at] = outcome;
+            }
         }
-        let told = written.found.is_some();
-        let mut found = written.found.unwrap_or_default();
-        let is_unclear = |item: &&WriteItem| {
-            if written.keys.contains(&item.key) {
-                return false;
-            }
-            let seen = found.get(&item.key).map(|found| found.as_ref().map(|record| record.version));
-            match (item.when, seen) {
-                _ if !told => true,
-                (_, Some(Ok(version))) if version == item.write.version => false,
-                // What was seen does not explain that it was not written: it has changed since.
-                (When::Version(expected), Some(Ok(version))) => version == expected,
-                (_, Some(Err(_))) | (When::Version(_), None) | (When::Absent, Some(Ok(_))) => false,
-                (When::Absent, None) | (When::Any, _) => true,
-            }
-        };
-        let unclear: Vec<SessionKey> = items.iter().filter(is_unclear).map(|item| item.key).collect();
-        for key in &unclear {
-            found.remove(key);
-        }
-        found.extend(look(core, connection, &unclear).await?);
-        let outcome = |item: &WriteItem| {
-            if written.keys.contains(&item.key) {
-                return Ok(WriteOutcome::Written);
-            }
-            match of(Operation::Write, found.remove(&item.key).transpose())? {
-                // It was delivered before.
-                Some(record) if record.version == item.write.version => Ok(WriteOutcome::Written),
-                other => Ok(WriteOutcome::Conflict(other)),
-            }
-        };
-        Ok(items.iter().map(outcome).collect())
     }
 
     /// The version that is there now tells whether a write arrived. Where the server has ended the connection itself, nothing can arrive any
