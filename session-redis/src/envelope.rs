@@ -3,7 +3,7 @@ use std::time::Duration;
 use session_core::{Bytes, Error, ErrorKind, Operation, Owner, Record, Result, Version};
 
 /// The length of what comes before the owner and the data. The layout is described in `scripts/prelude.lua`, which makes it.
-const HEAD: usize = 32;
+pub(crate) const HEAD: usize = 32;
 
 /// The only format that there is so far.
 const FORMAT: u8 = 1;
@@ -40,6 +40,14 @@ pub(crate) fn decode(operation: Operation, raw: Vec<u8>, now: u64) -> Result<Opt
         expires_in: Duration::from_micros(left),
         owner,
     }))
+}
+
+/// The version in the head of a record, and whether that was touched since it was written.
+pub(crate) fn version_of_head(head: &[u8]) -> Option<(Version, bool)> {
+    let [b'S', FORMAT, _, touched, rest @ ..] = <&[u8; HEAD]>::try_from(head).ok()? else { return None };
+    let mut version = [0; Version::LEN];
+    version.copy_from_slice(&rest[12..]);
+    Some((Version::from_bytes(version), *touched != 0))
 }
 
 fn number(bytes: &[u8]) -> u64 {
@@ -85,5 +93,16 @@ mod tests {
             raw[at] = byte;
             assert_eq!(decode(Operation::Read, raw, 0).expect_err("it is damaged").kind(), kind, "byte {at}");
         }
+    }
+
+    #[test]
+    fn a_head_tells_its_version_and_whether_it_was_touched() {
+        let mut head = sample()[..HEAD].to_vec();
+        let version = Version::from_bytes([7; 16]);
+        assert_eq!(version_of_head(&head), Some((version, false)));
+        head[3] = 1;
+        assert_eq!(version_of_head(&head), Some((version, true)));
+        assert_eq!(version_of_head(&head[..HEAD - 1]), None);
+        assert_eq!(version_of_head(&[]), None);
     }
 }

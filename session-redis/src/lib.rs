@@ -14,6 +14,7 @@ mod link;
 mod maintenance;
 mod namespace;
 mod node;
+mod own_writes;
 mod owner_index;
 mod parts;
 mod pending;

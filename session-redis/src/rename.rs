@@ -22,18 +22,28 @@ impl Core {
         self.check_len(Operation::Rename, &write)?;
         let (namespace, shard) = (self.namespace.clone(), self.topology.index_shard(old.shard()));
         let (old, new) = (*old, *new);
+        let version = write.version;
+        self.watching.own.begin([(new, version)]);
         // Carried out twice, it knows itself by its version.
         let request = Request::movable(To::Shard(old.shard()), &RENAME, Again::Change, move |moving| {
             renaming(&namespace, [&old, &new], &write, expected, shard, moving)
         });
-        let answer = self.one(Operation::Rename, request, false).await?;
-        if let Value::Array(parts) = &answer.value
-            && parts.get(1) == Some(&Value::Int(2))
-        {
-            return if answer.doubt { Err(doubtful()) } else { Ok(RenameOutcome::Occupied) };
+        let answer = self.one(Operation::Rename, request, false).await;
+        let outcome = answer.and_then(outcome);
+        if !matches!(outcome, Ok(RenameOutcome::Renamed)) {
+            self.watching.own.end(&new, version);
         }
-        renamed(answer)
+        outcome
     }
+}
+
+fn outcome(answer: Answer) -> Result<RenameOutcome> {
+    if let Value::Array(parts) = &answer.value
+        && parts.get(1) == Some(&Value::Int(2))
+    {
+        return if answer.doubt { Err(doubtful()) } else { Ok(RenameOutcome::Occupied) };
+    }
+    renamed(answer)
 }
 
 fn doubtful() -> session_core::Error {

@@ -6,8 +6,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use redis::{PushInfo, PushKind, Value, pipe};
-use session_core::{Error, Event, EventStream, Operation, Result};
+use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection, pipe};
+use session_core::{Error, Event, EventStream, Operation, Result, SessionKey, Version};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::{AbortHandle, JoinSet},
@@ -15,8 +15,15 @@ use tokio::{
 };
 
 use crate::{
-    address::Address, cluster::Cluster, connector::Connector, core::Core, errors::closed,
-    namespace::Namespace, sentinels::Sentinels,
+    address::Address,
+    cluster::Cluster,
+    connector::Connector,
+    core::Core,
+    envelope::{HEAD, version_of_head},
+    errors::closed,
+    namespace::Namespace,
+    own_writes::OwnWrites,
+    sentinels::Sentinels,
 };
 
 /// Hears of changes by the server's `CLIENT TRACKING`, on one connection to each primary, as long as anybody listens.
@@ -26,6 +33,7 @@ pub(crate) struct Watching {
     pub(crate) source: Source,
     pub(crate) silence: Duration,
     pub(crate) capacity: usize,
+    pub(crate) own: Arc<OwnWrites>,
     ear: Mutex<Weak<Ear>>,
 }
 
@@ -43,21 +51,26 @@ struct Ear {
     events: broadcast::Sender<Event>,
     /// Whether all primaries are being listened to.
     whole: watch::Receiver<bool>,
+    own: Arc<OwnWrites>,
     task: AbortHandle,
 }
 
 impl Drop for Ear {
     fn drop(&mut self) {
         self.task.abort();
+        self.own.want(false);
     }
 }
 
 /// The pause before a connection is made anew.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// At most so many heads are asked for at once.
+const BATCH: usize = 128;
+
 impl Watching {
     pub(crate) fn new(connector: Arc<Connector>, source: Source, silence: Duration, capacity: usize) -> Self {
-        Self { connector, source, silence, capacity, ear: Mutex::default() }
+        Self { connector, source, silence, capacity, own: Arc::default(), ear: Mutex::default() }
     }
 
     fn ear(&self, namespace: &Namespace) -> Arc<Ear> {
@@ -72,10 +85,12 @@ impl Watching {
             namespace: namespace.clone(),
             silence: self.silence,
             events: events.clone(),
+            own: Arc::clone(&self.own),
         };
+        self.own.want(true);
         let (source, heard) = (self.source.clone(), whole.subscribe());
         let task = tokio::spawn(async move { hearing.listen(source, whole).await }).abort_handle();
-        let ear = Arc::new(Ear { events, whole: heard, task });
+        let ear = Arc::new(Ear { events, whole: heard, own: Arc::clone(&self.own), task });
         *place = Arc::downgrade(&ear);
         ear
     }
@@ -123,6 +138,7 @@ struct Hearing {
     namespace: Namespace,
     silence: Duration,
     events: broadcast::Sender<Event>,
+    own: Arc<OwnWrites>,
 }
 
 /// What a task that listens to one primary says of it.
@@ -162,6 +178,7 @@ impl Hearing {
                 }
                 begun = true;
                 whole.send_replace(all);
+                self.own.want(true);
             }
             tokio::select! {
                 Some(News { primary, armed }) = heard.recv() => {
@@ -195,10 +212,11 @@ impl Hearing {
     /// Listens on one connection until it breaks.
     async fn hear_at(&self, address: &Address, primary: &Primary, tell: &impl Fn(bool)) {
         let (gone, mut is_gone) = watch::channel(false);
-        let (events, namespace) = (self.events.clone(), self.namespace.clone());
+        let (own, mut changed) = mpsc::unbounded_channel();
+        let hearing = self.clone();
         let unasked = Arc::new(move |info: PushInfo| match info.kind {
             PushKind::Disconnection => drop(gone.send_replace(true)),
-            PushKind::Invalidate => report(&events, &namespace, &info.data),
+            PushKind::Invalidate => hearing.report(&info.data, &own),
             _ => {}
         });
         let Ok(mut connection) = self.connector.connect(address, unasked).await else { return };
@@ -212,6 +230,7 @@ impl Hearing {
             return;
         }
         tell(true);
+        let looking = self.look_at_own(connection.clone(), &mut changed);
         let mut ping = pipe();
         ping.cmd("PING");
         let alive = async {
@@ -226,24 +245,56 @@ impl Hearing {
         tokio::select! {
             _ = is_gone.wait_for(|gone| *gone) => {}
             () = alive => {}
+            () = looking => {}
             () = primary.moves(address) => {}
         }
     }
-}
 
-/// Tells of the keys of an invalidation; of none in particular when all were removed.
-fn report(events: &broadcast::Sender<Event>, namespace: &Namespace, data: &[Value]) {
-    match data.first() {
-        Some(Value::Array(keys)) => {
-            for key in keys {
-                if let Value::BulkString(key) = key
-                    && let Some(key) = namespace.parse_session(key)
-                {
-                    let _ = events.send(Event::Changed { key, version: None });
+    /// Tells of the keys of an invalidation; of none in particular when all were removed. What was written here is looked at first.
+    fn report(&self, data: &[Value], own: &mpsc::UnboundedSender<(SessionKey, Version)>) {
+        let Some(Value::Array(keys)) = data.first() else {
+            drop(self.events.send(Event::Missed));
+            return;
+        };
+        for key in keys {
+            if let Value::BulkString(key) = key
+                && let Some(key) = self.namespace.parse_session(key)
+            {
+                match self.own.of(&key) {
+                    // Whoever looks at it goes only together with the connection, and that is told.
+                    Some(version) => drop(own.send((key, version))),
+                    None => drop(self.events.send(Event::Changed { key, version: None })),
                 }
             }
         }
-        _ => drop(events.send(Event::Missed)),
+    }
+
+    /// Finds out whether what was heard of is what was written here: if so, the version is told. Ends when there is no answer.
+    async fn look_at_own(
+        &self,
+        mut connection: MultiplexedConnection,
+        changed: &mut mpsc::UnboundedReceiver<(SessionKey, Version)>,
+    ) {
+        let mut batch = Vec::new();
+        while changed.recv_many(&mut batch, BATCH).await > 0 {
+            let mut commands = pipe();
+            for (key, _) in &batch {
+                commands.cmd("GETRANGE").arg(self.namespace.session(key)).arg(0).arg(HEAD - 1);
+            }
+            let heads = connection.send_packed_commands(&commands, 0, batch.len());
+            let Ok(Ok(heads)) = timeout(self.silence, heads).await else { return };
+            for ((key, version), head) in batch.drain(..).zip(heads) {
+                let now = if let Value::BulkString(head) = &head { version_of_head(head) } else { None };
+                let ours = now.filter(|(now, _)| *now == version);
+                if ours.is_some() {
+                    self.own.end(&key, version);
+                }
+                // A touch has no version of its own, and may be all that was heard of.
+                let version = ours.filter(|(_, touched)| !touched).map(|(version, _)| version);
+                // Nobody listening is no failure.
+                let _ = self.events.send(Event::Changed { key, version });
+            }
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Core {
                 .collect()
         };
         let (places, requests): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
+        self.watching.own.begin(items.iter().map(|item| (item.key, item.write.version)));
         let answers = self.many(Operation::Write, requests, false, until).await;
         for (places, answer) in places.into_iter().zip(answers) {
             let outcomes = answer.and_then(|answer| outcomes(Operation::Write, answer, places.len()));
@@ -86,10 +87,13 @@ impl Core {
                 }
             }
         }
-        results
-            .into_iter()
-            .map(|result| result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there"))))
-            .collect()
+        let result = |(item, result): (&WriteItem, Option<Result<WriteOutcome>>)| {
+            if !matches!(result, Some(Ok(WriteOutcome::Written))) {
+                self.watching.own.end(&item.key, item.write.version);
+            }
+            result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
+        };
+        items.iter().zip(results).map(result).collect()
     }
 
     fn writing_in_cluster(&self, item: &WriteItem, again: Again) -> Request {

@@ -72,6 +72,43 @@ async fn an_expiry_is_heard_without_anybody_asking() {
     assert_eq!(store.read(&key).await.expect("a read"), None);
 }
 
+/// What this store has written is told with its version; what others change is not, and neither is a touch.
+async fn own_writes_are_told_from_changes_by_others() {
+    let server = RedisServer::start().await.expect("a server");
+    let proxy = Proxy::start(server.addr()).await.expect("a proxy");
+    let other = RedisStore::connect(&server.url()).await.expect("a store");
+    let store = RedisStore::connect(&format!("redis://{}", proxy.addr())).await.expect("a store");
+    put(&store, Ttl::MAX).await;
+    let before = proxy.connections();
+    let mut events = subscribe(&store).await;
+    let telling: Vec<_> = proxy.connections().into_iter().filter(|id| !before.contains(id)).collect();
+    assert_eq!(telling.len(), 1, "the connection that tells");
+
+    let key = SessionId::generate().key();
+    let write = Write::new("ours", Ttl::MAX);
+    let version = write.version;
+    assert!(store.write(&key, write, When::Absent).await.expect("a write").is_written());
+    assert_eq!(next(&mut events).await, Event::Changed { key, version: Some(version) });
+
+    assert!(store.touch(&key, Ttl::MAX).await.expect("a touch"));
+    assert_eq!(next(&mut events).await, Event::Changed { key, version: None });
+
+    let theirs = Write::new("theirs", Ttl::MAX);
+    let seen = theirs.version;
+    assert!(other.write(&key, theirs, When::Version(version)).await.expect("a write").is_written());
+    assert_eq!(next(&mut events).await, Event::Changed { key, version: None });
+
+    // Another one touches what was written here before that is heard of.
+    assert!(proxy.freeze_connection(telling[0]));
+    let write = Write::new("ours again", Ttl::MAX);
+    assert!(store.write(&key, write, When::Version(seen)).await.expect("a write").is_written());
+    assert!(other.touch(&key, Ttl::new(Duration::from_mins(1)).expect("a ttl")).await.expect("a touch"));
+    assert!(proxy.thaw_connection(telling[0]));
+    for _ in 0..2 {
+        assert_eq!(next(&mut events).await, Event::Changed { key, version: None });
+    }
+}
+
 async fn sessions_of_others_are_not_heard() {
     let server = RedisServer::start().await.expect("a server");
     let open = async |name: &str| {
@@ -128,6 +165,7 @@ fn main() -> ExitCode {
     harness::main(cases![
         a_flushed_database_means_that_anything_may_be_missed,
         an_expiry_is_heard_without_anybody_asking,
+        own_writes_are_told_from_changes_by_others,
         sessions_of_others_are_not_heard,
         each_lost_connection_is_a_gap,
         a_black_hole_is_a_gap,

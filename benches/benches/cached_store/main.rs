@@ -36,7 +36,7 @@ fn main() {
     let (plain, cached) = runtime.block_on(async {
         let plain = RedisStore::connect(&server.url()).await.expect("it opens");
         let cached = RedisStore::connect(&server.url()).await.expect("it opens");
-        let cached = cached.cached(CacheSettings::default()).expect("a cache");
+        let cached = cached.cached(CacheSettings::default().max_bytes(256 << 20)).expect("a cache");
         cached.until_whole().await;
         (plain, cached)
     });

@@ -1,5 +1,5 @@
 -- What all scripts share. A record is one string:
---   1 'S', 2 format, 3 length of the owner, 4 zero, 5-8 length of the data, 9-16 expiry, 17-32 version, owner, data
+--   1 'S', 2 format, 3 length of the owner, 4 whether it was touched since it was written, 5-8 length of the data, 9-16 expiry, 17-32 version, owner, data
 -- Numbers are big-endian; the expiry is in microseconds since 1970 by the clock of the server, and is what counts: that of
 -- the key is the same, rounded up to milliseconds, and frees the space.
 local byte, sub, pack, unpack_struct = string.byte, string.sub, struct.pack, struct.unpack

@@ -15,6 +15,7 @@ local function touch(key, ttl)
     failed = index(idx, prefix, sub(key, #prefix + 1), false, expires, ttl, moving)
     if failed then return failed end
   end
+  redis.call('SETRANGE', key, 3, '\1')
   redis.call('SETRANGE', key, 8, pack('>I8', expires))
   redis.call('PEXPIREAT', key, millis(expires))
   return 1
