@@ -251,7 +251,10 @@ fn main() -> ExitCode {
         .target(in_cluster("cluster", false, cluster))
         .target(in_cluster("cluster-batched", true, cluster));
     #[cfg(feature = "cache")]
-    let suite = suite.target(cached("redis-cached", one_server("redis", true, server)));
+    let suite = suite
+        .target(cached("redis-cached", one_server("redis", true, server)))
+        .target(cached("sentinel-cached", with_sentinels("sentinel", true, sentinels)))
+        .target(cached("cluster-cached", in_cluster("cluster", true, cluster)));
     let code = suite.main();
     server.end();
     sentinels.end();
