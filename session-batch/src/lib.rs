@@ -6,8 +6,10 @@ mod batched;
 mod caller;
 mod carrier;
 mod channel;
+mod forward;
 mod kind;
 mod lane;
+mod parts;
 mod queue;
 #[cfg(not(shuttle))]
 mod runtime;
@@ -18,4 +20,5 @@ mod settings;
 mod waiting;
 
 pub use batched::Batched;
+pub use parts::parts;
 pub use settings::BatchSettings;

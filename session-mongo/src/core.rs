@@ -16,6 +16,12 @@ use crate::{
     watching::Watching,
 };
 
+/// The most items of one round trip.
+pub(crate) const MAX_ITEMS: usize = 512;
+
+/// About the most bytes of one round trip. A single larger item travels alone.
+pub(crate) const MAX_BYTES: usize = 8 << 20;
+
 /// What all handles on one store share.
 #[derive(Debug)]
 pub(crate) struct Core {

@@ -13,7 +13,6 @@ mod maintenance;
 mod numbered;
 mod opening;
 mod owner_index;
-mod parts;
 mod read;
 mod server;
 mod settings;

@@ -1,15 +1,12 @@
 use mongodb::Client;
 use session_batch::Batched;
-use session_core::{
-    DeleteItem, DeleteOutcome, Expected, Maintenance, OwnerIndex, Record, RenameOutcome, Result, SessionKey,
-    SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome, async_trait,
-};
+use session_core::Result;
 
 use crate::{builder::MongoStoreBuilder, direct::Direct};
 
 /// Sessions in MongoDB: a standalone server, a replica set, or a sharded cluster.
 ///
-/// Clones are handles on the same store. Keeps all promises of [`SessionStore`], and has an owner index, maintenance and, except on a standalone
+/// Clones are handles on the same store. Keeps all promises of [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and, except on a standalone
 /// server, a watch that hears all nodes. What a failover or a crash can take back is in the
 /// [crate's documentation](crate#what-a-failover-or-a-crash-can-take-back).
 ///
@@ -63,72 +60,4 @@ impl MongoStore {
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl SessionStore for MongoStore {
-    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        self.store.read(key).await
-    }
-
-    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        self.store.write(key, write, when).await
-    }
-
-    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
-        self.store.touch(key, ttl).await
-    }
-
-    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
-        self.store.delete(key, expected).await
-    }
-
-    async fn rename(
-        &self,
-        old: &SessionKey,
-        new: &SessionKey,
-        write: Write,
-        expected: Version,
-    ) -> Result<RenameOutcome> {
-        self.store.rename(old, new, write, expected).await
-    }
-
-    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.store.read_many(keys).await
-    }
-
-    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
-        self.store.write_many(items).await
-    }
-
-    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
-        self.store.touch_many(items).await
-    }
-
-    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        self.store.delete_many(items).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.store.ping().await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.store.close().await
-    }
-
-    fn max_data_len(&self) -> usize {
-        self.store.max_data_len()
-    }
-
-    fn owners(&self) -> Option<&dyn OwnerIndex> {
-        self.store.owners()
-    }
-
-    fn maintenance(&self) -> Option<&dyn Maintenance> {
-        self.store.maintenance()
-    }
-
-    fn watch(&self) -> Option<&dyn Watch> {
-        self.store.watch()
-    }
-}
+session_batch::forward!(MongoStore, store);

@@ -1,10 +1,10 @@
+use session_batch::parts;
 use session_core::{Error, Operation, Result, SessionKey, When, WriteItem, WriteOutcome};
 
 use crate::{
     change::{Change, Changed},
-    core::Core,
+    core::{Core, MAX_BYTES, MAX_ITEMS},
     expressions::writing,
-    parts::parts,
 };
 
 impl Core {
@@ -17,7 +17,7 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<WriteOutcome>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in parts(items.iter().map(|item| (item.key, item.write.data.len()))) {
+        for part in parts(items.iter().map(|item| (item.key, item.write.data.len())), MAX_ITEMS, MAX_BYTES) {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));

@@ -1,11 +1,11 @@
 use redis::Cmd;
+use session_batch::parts;
 use session_core::{DeleteItem, DeleteOutcome, Error, Expected, Operation, Result};
 use tokio::time::Instant;
 
 use crate::{
-    core::Core,
+    core::{Core, MAX_BYTES, MAX_ITEMS},
     namespace::Namespace,
-    parts::parts,
     request::{Again, Moving, Request, To, evalsha},
     scripts::DELETE,
     touch::codes,
@@ -17,7 +17,7 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<DeleteOutcome>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in parts(items.iter().map(|item| (item.key, 0))) {
+        for part in parts(items.iter().map(|item| (item.key, 0)), MAX_ITEMS, MAX_BYTES) {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));

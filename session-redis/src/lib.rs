@@ -16,7 +16,6 @@ mod namespace;
 mod node;
 mod own_writes;
 mod owner_index;
-mod parts;
 mod pending;
 mod read;
 mod rename;

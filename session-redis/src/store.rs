@@ -1,14 +1,11 @@
 use session_batch::Batched;
-use session_core::{
-    DeleteItem, DeleteOutcome, Expected, Maintenance, OwnerIndex, Record, RenameOutcome, Result, SessionKey,
-    SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome, async_trait,
-};
+use session_core::Result;
 
 use crate::{builder::RedisStoreBuilder, direct::Direct};
 
 /// Sessions in Redis or Valkey: one server, the primary that sentinels look after, or a cluster.
 ///
-/// Clones are handles on the same store. Keeps all promises of [`SessionStore`], and has an owner index, maintenance and a watch that hears all
+/// Clones are handles on the same store. Keeps all promises of [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and a watch that hears all
 /// nodes. What a failover or a crash can take back is in the [crate's documentation](crate#what-a-failover-or-a-crash-can-take-back).
 ///
 /// Must be opened, used and dropped inside of a tokio runtime whose timer and input are enabled.
@@ -57,72 +54,4 @@ impl RedisStore {
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl SessionStore for RedisStore {
-    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        self.store.read(key).await
-    }
-
-    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        self.store.write(key, write, when).await
-    }
-
-    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
-        self.store.touch(key, ttl).await
-    }
-
-    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
-        self.store.delete(key, expected).await
-    }
-
-    async fn rename(
-        &self,
-        old: &SessionKey,
-        new: &SessionKey,
-        write: Write,
-        expected: Version,
-    ) -> Result<RenameOutcome> {
-        self.store.rename(old, new, write, expected).await
-    }
-
-    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.store.read_many(keys).await
-    }
-
-    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
-        self.store.write_many(items).await
-    }
-
-    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
-        self.store.touch_many(items).await
-    }
-
-    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        self.store.delete_many(items).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.store.ping().await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.store.close().await
-    }
-
-    fn max_data_len(&self) -> usize {
-        self.store.max_data_len()
-    }
-
-    fn owners(&self) -> Option<&dyn OwnerIndex> {
-        self.store.owners()
-    }
-
-    fn maintenance(&self) -> Option<&dyn Maintenance> {
-        self.store.maintenance()
-    }
-
-    fn watch(&self) -> Option<&dyn Watch> {
-        self.store.watch()
-    }
-}
+session_batch::forward!(RedisStore, store);

@@ -1,12 +1,12 @@
 use redis::{Cmd, Value};
+use session_batch::parts;
 use session_core::{Error, ErrorKind, Operation, OwnerChange, Result, TouchItem};
 use tokio::time::Instant;
 
 use crate::{
-    core::Core,
+    core::{Core, MAX_BYTES, MAX_ITEMS},
     errors::{refused, unexpected},
     namespace::Namespace,
-    parts::parts,
     request::{Again, Moving, Request, To, evalsha},
     scripts::TOUCH,
     write::{indexes, rest_of_batch, told},
@@ -17,7 +17,7 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<bool>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in parts(items.iter().map(|item| (item.key, 0))) {
+        for part in parts(items.iter().map(|item| (item.key, 0)), MAX_ITEMS, MAX_BYTES) {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));

@@ -1,4 +1,5 @@
 use redis::{Cmd, Value};
+use session_batch::parts;
 use session_core::{
     Error, ErrorKind, Operation, OwnerChange, Record, Result, When, Write, WriteItem, WriteOutcome,
 };
@@ -6,10 +7,9 @@ use session_core::{
 use tokio::time::Instant;
 
 use crate::{
-    core::Core,
+    core::{Core, MAX_BYTES, MAX_ITEMS},
     errors::unexpected,
     namespace::Namespace,
-    parts::parts,
     read::record,
     request::{Again, Answer, Moving, Request, To, evalsha},
     scripts::WRITE,
@@ -26,7 +26,7 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<WriteOutcome>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in parts(items.iter().map(|item| (item.key, item.write.data.len()))) {
+        for part in parts(items.iter().map(|item| (item.key, item.write.data.len())), MAX_ITEMS, MAX_BYTES) {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));

@@ -1,13 +1,13 @@
 use std::{sync::Arc, time::Duration};
 
 use session_batch::{BatchSettings, Batched};
-use session_core::{Error, Operation, Result};
+use session_core::Result;
 use sqlx::{ConnectOptions, Connection, MySqlPool, SqlStr, mysql::MySqlConnectOptions};
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{
     dialect::MySql,
-    errors::{config, meaning},
+    errors::config,
     registry::events_of,
     schema::{self, Names},
     statements::{Statements, sql},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     chunk::MAX_BYTES,
-    server::{Connections, Core, Direct, Meaning, Settings, purge},
+    server::{Connections, Core, Direct, Settings, opening, purge, shared_setters},
     table::Table,
 };
 
@@ -34,6 +34,8 @@ pub struct MySqlStoreBuilder {
 }
 
 impl MySqlStoreBuilder {
+    shared_setters!();
+
     /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = Some(name.into());
@@ -53,14 +55,6 @@ impl MySqlStoreBuilder {
         self
     }
 
-    /// How long an operation may take, waiting included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least. Opening the store may take
-    /// ten seconds, whatever is set.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.settings.deadline = deadline.max(Duration::from_millis(10));
-        self
-    }
-
     /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most, and the server's
     /// `max_allowed_packet` must have room for it.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
@@ -68,36 +62,10 @@ impl MySqlStoreBuilder {
         self
     }
 
-    /// How concurrent operations are gathered, or `None` for each by itself. [`BatchSettings::default`] unless set.
-    pub fn batching(mut self, settings: Option<BatchSettings>) -> Self {
-        self.settings.batching = settings.unwrap_or_else(BatchSettings::off);
-        self
-    }
-
-    /// About how long expired sessions may take up space, and their expiry go unreported; `None` leaves the purging to others. 30 seconds
-    /// unless set. Expired sessions are invisible at once, whatever is set here.
-    pub fn purge_interval(mut self, interval: Option<Duration>) -> Self {
-        self.settings.purge_interval = interval.map(|interval| interval.max(Duration::from_millis(1)));
-        self
-    }
-
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
-    pub fn watch_capacity(mut self, events: usize) -> Self {
-        self.settings.watch_capacity = events.clamp(1, 1 << 24);
-        self
-    }
-
     /// Takes the way of servers that cannot return what they have changed, on one that can. For tests.
     #[doc(hidden)]
     pub fn without_returning(mut self) -> Self {
         self.without_returning = true;
-        self
-    }
-
-    /// Whether connecting makes and renews the tables where needed, which takes a user who may. With `false` it only checks them, and says
-    /// what is missing. On unless set.
-    pub fn migrate(mut self, migrate: bool) -> Self {
-        self.settings.migrate = migrate;
         self
     }
 
@@ -132,11 +100,11 @@ impl MySqlStoreBuilder {
         let without_returning = self.without_returning;
         let (settings, names) = self.checked()?;
         let options = options.disable_statement_logging().statement_cache_capacity(CACHED);
-        within(settings.deadline, async {
-            let mut connection = options.connect().await.map_err(broken)?;
+        opening::within(settings.deadline, async {
+            let mut connection = options.connect().await.map_err(opening::broken::<MySql>)?;
             let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
             let setup = setup(&settings, prepared.returning);
-            connection.close().await.map_err(broken)?;
+            connection.close().await.map_err(opening::broken::<MySql>)?;
             prepared.returning &= !without_returning;
             start(&settings, &names, &prepared, options, setup, Connections::own(settings.connections))
         })
@@ -151,8 +119,8 @@ impl MySqlStoreBuilder {
     pub async fn from_pool(self, pool: MySqlPool) -> Result<MySqlStore> {
         let without_returning = self.without_returning;
         let (settings, names) = self.checked()?;
-        within(settings.deadline, async {
-            let mut connection = pool.acquire().await.map_err(broken)?;
+        opening::within(settings.deadline, async {
+            let mut connection = pool.acquire().await.map_err(opening::broken::<MySql>)?;
             let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
             prepared.returning &= !without_returning;
             drop(connection);
@@ -175,24 +143,6 @@ impl MySqlStoreBuilder {
 
 /// Every statement in all its sizes, and room for the few others.
 const CACHED: usize = 128;
-
-/// How long opening a store may take at least: tables may have to be made, and others may be making them.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
-        Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
-    })
-}
-
-fn broken(error: sqlx::Error) -> Error {
-    match meaning(Operation::Connect, &error) {
-        Meaning::Refused(refusal) => refusal.with_source(error),
-        _ => Error::unavailable(Operation::Connect, false)
-            .because("no connection could be made, or it was lost")
-            .with_source(error),
-    }
-}
 
 /// What each connection of our own is set to.
 fn setup(settings: &Settings, mariadb: bool) -> SqlStr {

@@ -3,7 +3,7 @@ use session_core::{EventStream, Operation, Result, Watch, async_trait};
 use sqlx::MySqlPool;
 
 use super::{builder::MySqlStoreBuilder, dialect::MySql};
-use crate::server::{Direct, closed, front};
+use crate::server::{Direct, closed};
 
 /// Sessions in a table of a `MySQL` or `MariaDB` database.
 ///
@@ -55,7 +55,7 @@ impl MySqlStore {
     }
 }
 
-front!(MySqlStore);
+session_batch::forward!(MySqlStore, gathered);
 
 #[async_trait]
 impl Watch for Direct<MySql> {

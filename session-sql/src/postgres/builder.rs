@@ -1,16 +1,16 @@
 use std::{sync::Arc, time::Duration};
 
 use session_batch::{BatchSettings, Batched};
-use session_core::{Error, Operation, Result};
+use session_core::Result;
 use sqlx::{
     ConnectOptions, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
 use super::{
     dialect::Postgres,
-    errors::{config, meaning},
+    errors::config,
     listening::Listening,
     schema::{self, Names},
     statements::{Statements, sql},
@@ -19,7 +19,10 @@ use super::{
 };
 use crate::{
     chunk::MAX_BYTES,
-    server::{Connections, Core, Direct, Meaning, Settings, following::look_after, purge, replica::Replica},
+    server::{
+        Connections, Core, Direct, Settings, following::look_after, opening, purge, replica::Replica,
+        shared_setters,
+    },
     table::Table,
 };
 
@@ -71,6 +74,8 @@ pub struct PostgresStoreBuilder {
 }
 
 impl PostgresStoreBuilder {
+    shared_setters!();
+
     /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = Some(name.into());
@@ -90,36 +95,9 @@ impl PostgresStoreBuilder {
         self
     }
 
-    /// How long an operation may take, waiting included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least. Opening the store may take
-    /// ten seconds, whatever is set.
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.settings.deadline = deadline.max(Duration::from_millis(10));
-        self
-    }
-
     /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.settings.max_data_len = bytes.min(256 << 20);
-        self
-    }
-
-    /// How concurrent operations are gathered, or `None` for each by itself. [`BatchSettings::default`] unless set.
-    pub fn batching(mut self, settings: Option<BatchSettings>) -> Self {
-        self.settings.batching = settings.unwrap_or_else(BatchSettings::off);
-        self
-    }
-
-    /// About how long expired sessions may take up space, and their expiry go unreported; `None` leaves the purging to others. 30 seconds
-    /// unless set. Expired sessions are invisible at once, whatever is set here.
-    pub fn purge_interval(mut self, interval: Option<Duration>) -> Self {
-        self.settings.purge_interval = interval.map(|interval| interval.max(Duration::from_millis(1)));
-        self
-    }
-
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
-    pub fn watch_capacity(mut self, events: usize) -> Self {
-        self.settings.watch_capacity = events.clamp(1, 1 << 24);
         self
     }
 
@@ -150,13 +128,6 @@ impl PostgresStoreBuilder {
     /// Whether all reads of this store may come from the [replica](Self::replica). Off unless set.
     pub fn stale_reads(mut self, stale: bool) -> Self {
         self.stale_reads = stale;
-        self
-    }
-
-    /// Whether connecting makes and renews the tables where needed, which takes a user who may. With `false` it only checks them, and says
-    /// what is missing. On unless set.
-    pub fn migrate(mut self, migrate: bool) -> Self {
-        self.settings.migrate = migrate;
         self
     }
 
@@ -191,13 +162,13 @@ impl PostgresStoreBuilder {
         let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
         let (settings, names, synchronous_commit) = self.checked()?;
         let options = options.disable_statement_logging();
-        within(settings.deadline, async {
+        opening::within(settings.deadline, async {
             let setup = setup(&settings, synchronous_commit);
-            let mut connection = options.connect().await.map_err(broken)?;
+            let mut connection = options.connect().await.map_err(opening::broken::<Postgres>)?;
             let listener = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
             let listener = listener.connect_lazy_with(options.clone());
             let dialect = prepare(&mut connection, &settings, &names, options, setup, listener).await?;
-            connection.close().await.map_err(broken)?;
+            connection.close().await.map_err(opening::broken::<Postgres>)?;
             start(&settings, dialect, Connections::own(settings.connections), replica, stale)
         })
         .await
@@ -211,8 +182,8 @@ impl PostgresStoreBuilder {
     pub async fn from_pool(self, pool: PgPool) -> Result<PostgresStore> {
         let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
         let (settings, names, _) = self.checked()?;
-        within(settings.deadline, async {
-            let mut connection = pool.acquire().await.map_err(broken)?;
+        opening::within(settings.deadline, async {
+            let mut connection = pool.acquire().await.map_err(opening::broken::<Postgres>)?;
             let options = (*pool.connect_options()).clone();
             let setup = sql(String::new());
             let dialect = prepare(&mut connection, &settings, &names, options, setup, pool.clone()).await?;
@@ -240,24 +211,6 @@ impl PostgresStoreBuilder {
         let schema = schema.as_deref().map(Table::new).transpose()?;
         let names = Names { schema, table: settings.table.clone(), unlogged };
         Ok((settings, names, synchronous_commit))
-    }
-}
-
-/// How long opening a store may take at least: tables may have to be made, and others may be making them.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
-        Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
-    })
-}
-
-fn broken(error: sqlx::Error) -> Error {
-    match meaning(Operation::Connect, &error) {
-        Meaning::Refused(refusal) => refusal.with_source(error),
-        _ => Error::unavailable(Operation::Connect, false)
-            .because("no connection could be made, or it was lost")
-            .with_source(error),
     }
 }
 

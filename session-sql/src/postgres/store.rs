@@ -3,7 +3,7 @@ use session_core::{Record, Result, SessionKey, SessionStore as _};
 use sqlx::PgPool;
 
 use super::{builder::PostgresStoreBuilder, dialect::Postgres};
-use crate::server::{Direct, front};
+use crate::server::Direct;
 
 /// Sessions in a table of a `PostgreSQL` database.
 ///
@@ -67,4 +67,4 @@ impl PostgresStore {
     }
 }
 
-front!(PostgresStore);
+session_batch::forward!(PostgresStore, gathered);

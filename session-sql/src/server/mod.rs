@@ -9,6 +9,7 @@ pub(crate) mod following;
 mod found;
 mod jobs;
 mod maintenance;
+pub(crate) mod opening;
 mod owner_index;
 pub(crate) mod purge;
 pub(crate) mod replica;
@@ -22,6 +23,6 @@ pub(crate) use self::{
     core::Core,
     dialect::{Dialect, Meaning, Purged, SqlResult, Written},
     found::{FORMAT, Found, RawRow, found_key},
-    settings::Settings,
-    store::{Direct, closed, front},
+    settings::{Settings, shared_setters},
+    store::{Direct, closed},
 };

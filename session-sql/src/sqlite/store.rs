@@ -87,75 +87,7 @@ impl SqliteStore {
     }
 }
 
-#[deny(clippy::missing_trait_methods)]
-#[async_trait]
-impl SessionStore for SqliteStore {
-    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        self.store().read(key).await
-    }
-
-    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        self.store().write(key, write, when).await
-    }
-
-    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
-        self.store().touch(key, ttl).await
-    }
-
-    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
-        self.store().delete(key, expected).await
-    }
-
-    async fn rename(
-        &self,
-        old: &SessionKey,
-        new: &SessionKey,
-        write: Write,
-        expected: Version,
-    ) -> Result<RenameOutcome> {
-        self.store().rename(old, new, write, expected).await
-    }
-
-    async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.store().read_many(keys).await
-    }
-
-    async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
-        self.store().write_many(items).await
-    }
-
-    async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
-        self.store().touch_many(items).await
-    }
-
-    async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
-        self.store().delete_many(items).await
-    }
-
-    async fn ping(&self) -> Result<()> {
-        self.store().ping().await
-    }
-
-    async fn close(&self) -> Result<()> {
-        self.store().close().await
-    }
-
-    fn max_data_len(&self) -> usize {
-        self.store().max_data_len()
-    }
-
-    fn owners(&self) -> Option<&dyn OwnerIndex> {
-        self.store().owners()
-    }
-
-    fn maintenance(&self) -> Option<&dyn Maintenance> {
-        self.store().maintenance()
-    }
-
-    fn watch(&self) -> Option<&dyn Watch> {
-        self.store().watch()
-    }
-}
+session_batch::forward!(SqliteStore, store());
 
 #[async_trait]
 impl SessionStore for Direct {

@@ -2,20 +2,29 @@ use std::{collections::HashSet, ops::Range};
 
 use session_core::SessionKey;
 
-/// The most items of one round trip.
-const MAX_ITEMS: usize = 512;
-
-/// About the most bytes of one round trip. A single larger item travels alone.
-const MAX_BYTES: usize = 8 << 20;
-
 /// Cuts a batch into consecutive parts, each small enough for one round trip and without a key that occurs twice: what is carried out part
 /// by part happens in the order of the items.
-pub(crate) fn parts(items: impl IntoIterator<Item = (SessionKey, usize)>) -> Vec<Range<usize>> {
+///
+/// An item is its key and the length of its data. A part has at most `max_items` items and, unless it is a single larger one, `max_bytes` bytes. For the
+/// `*_many` methods of backends.
+///
+/// ```
+/// use session_core::SessionId;
+///
+/// let (one, other) = (SessionId::generate().key(), SessionId::generate().key());
+/// let items = [(one, 10), (other, 10), (one, 10)];
+/// assert_eq!(session_batch::parts(items, 100, 1 << 20), [0..2, 2..3]);
+/// ```
+pub fn parts(
+    items: impl IntoIterator<Item = (SessionKey, usize)>,
+    max_items: usize,
+    max_bytes: usize,
+) -> Vec<Range<usize>> {
     let mut parts = Vec::new();
     let (mut start, mut bytes, mut keys) = (0, 0, HashSet::new());
     let mut len = 0;
     for (at, (key, item_bytes)) in items.into_iter().enumerate() {
-        let fits = at - start < MAX_ITEMS && (at == start || bytes + item_bytes <= MAX_BYTES);
+        let fits = at - start < max_items && (at == start || bytes + item_bytes <= max_bytes);
         if !keys.insert(key) || !fits {
             parts.push(start..at);
             (start, bytes) = (at, 0);
@@ -44,16 +53,16 @@ mod tests {
     #[test]
     fn a_part_ends_before_a_key_comes_again() {
         let items = [1, 2, 1, 1, 3, 2].map(|n| (key(n), 10));
-        assert_eq!(parts(items), [0..2, 2..3, 3..6]);
-        assert_eq!(parts([]), []);
+        assert_eq!(parts(items, 512, 100), [0..2, 2..3, 3..6]);
+        assert_eq!(parts([], 512, 100), []);
     }
 
     #[test]
     fn a_part_is_bounded_in_items_and_bytes() {
         let many = (0..1200).map(|n| (key(n), 10));
-        assert_eq!(parts(many), [0..512, 512..1024, 1024..1200]);
+        assert_eq!(parts(many, 512, 8 << 20), [0..512, 512..1024, 1024..1200]);
         let large = [1, 9 << 20, 1, 6 << 20, 4 << 20].into_iter().enumerate();
         let large = large.map(|(n, bytes)| (key(u16::try_from(n).expect("few")), bytes));
-        assert_eq!(parts(large), [0..1, 1..2, 2..4, 4..5]);
+        assert_eq!(parts(large, 512, 8 << 20), [0..1, 1..2, 2..4, 4..5]);
     }
 }

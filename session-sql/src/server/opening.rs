@@ -1,0 +1,24 @@
+use std::{future::Future, time::Duration};
+
+use session_core::{Error, Operation, Result};
+use tokio::time::timeout;
+
+use super::dialect::{Dialect, Meaning};
+
+/// How long opening a store may take at least: tables may have to be made, and others may be making them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
+    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
+        Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
+    })
+}
+
+pub(crate) fn broken<D: Dialect>(error: sqlx::Error) -> Error {
+    match D::meaning(Operation::Connect, &error) {
+        Meaning::Refused(refusal) => refusal.with_source(error),
+        _ => Error::unavailable(Operation::Connect, false)
+            .because("no connection could be made, or it was lost")
+            .with_source(error),
+    }
+}
