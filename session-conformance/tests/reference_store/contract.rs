@@ -1,9 +1,9 @@
 use std::{sync::atomic::Ordering, time::Instant};
 
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, ErrorKind, Event, Expected, Maintenance, Operation, OwnerChange,
-    OwnerIndex, Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch,
-    When, Write, WriteItem, WriteOutcome, async_trait,
+    DeleteItem, DeleteOutcome, Error, ErrorKind, Expected, Maintenance, Operation, OwnerChange, OwnerIndex,
+    Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write,
+    WriteItem, WriteOutcome, async_trait,
 };
 
 use tokio::sync::broadcast;

@@ -22,12 +22,11 @@ pub(crate) use flaw::Flaw;
 use server::{DEADLINE, Server};
 use session_conformance::{Breakable, Fault, Foreign, Target};
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, ErrorKind, Event, Expected, Maintenance, Operation, Owner, OwnerChange,
-    OwnerIndex, Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch,
-    When, Write, WriteItem, WriteOutcome, async_trait,
+    DeleteItem, DeleteOutcome, Error, ErrorKind, Event, Expected, Operation, Owner, OwnerChange, Record,
+    RenameOutcome, Result, SessionKey, SessionStore, Ttl, Version, When, Write, WriteOutcome,
 };
 use space::{Slot, Space, Stored};
-use tokio::{sync::broadcast, task::yield_now};
+use tokio::task::yield_now;
 
 #[derive(Debug)]
 struct World {
