@@ -7,12 +7,16 @@
 
 pub mod args;
 pub mod callers;
+pub mod candidate;
 pub mod child;
 pub mod cpu_time;
+pub mod engine;
 pub mod executor;
 pub mod keys;
 pub mod memory;
 pub mod parallel;
+pub mod payload;
+pub mod probe;
 pub mod rounds;
 pub mod summary;
 pub mod table;
