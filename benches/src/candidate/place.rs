@@ -1,7 +1,9 @@
+use serde::{Deserialize, Serialize};
+
 use crate::engine::Engine;
 
 /// Where a candidate keeps its sessions: a server, and a name on it that nobody else has.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// What kind of server.
     pub engine: Engine,
@@ -11,6 +13,8 @@ pub struct Place {
     pub name: String,
     /// Whether each write is on the disk when it is acknowledged.
     pub durable: bool,
+    /// Whether a store may remove by itself what has expired. Not where it is measured how long that takes.
+    pub purges_itself: bool,
 }
 
 impl Place {

@@ -1,10 +1,18 @@
 //! On what sessions are kept.
 
+mod clean;
+pub mod cpu;
+pub mod rss;
+mod server;
 pub mod size;
+mod version;
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
+
+pub use clean::clean;
+pub use server::Server;
 
 /// A kind of server, or what takes its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -39,6 +47,11 @@ impl Engine {
             Self::Mysql => "mysql",
             Self::Mongo => "mongo",
         }
+    }
+
+    /// Whether it is a process of its own.
+    pub fn is_server(self) -> bool {
+        !matches!(self, Self::Memory | Self::Sqlite)
     }
 }
 

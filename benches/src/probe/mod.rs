@@ -1,10 +1,14 @@
 //! What an application meets, and whether it is right: the *correct?* columns.
 
+pub mod checks;
+pub mod node;
 mod ours;
+mod remote;
 
 use async_trait::async_trait;
 
 pub use ours::Ours;
+pub use remote::Remote;
 
 use crate::candidate::Result;
 

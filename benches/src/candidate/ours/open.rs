@@ -1,6 +1,6 @@
 //! Opening our stores, alike in durability.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use session_core::SessionStore;
 use session_memory::{CacheExt as _, CacheSettings, MemoryStore};
@@ -14,13 +14,21 @@ use crate::candidate::{Place, Result};
 pub(super) type Shared = Arc<dyn SessionStore>;
 
 #[expect(clippy::unused_async, reason = "opened as the others are")]
-pub(super) async fn memory(_: &Place) -> Result<Shared> {
-    Ok(Arc::new(MemoryStore::new()))
+pub(super) async fn memory(place: &Place) -> Result<Shared> {
+    let mut store = MemoryStore::builder();
+    if !place.purges_itself {
+        store = store.purge_interval(Duration::from_hours(1));
+    }
+    Ok(Arc::new(store.build()))
 }
 
 async fn sqlite_store(place: &Place) -> Result<SqliteStore> {
     let synchronous = if place.durable { Synchronous::Full } else { Synchronous::Normal };
-    Ok(SqliteStore::builder().synchronous(synchronous).open(place.file()).await?)
+    let mut store = SqliteStore::builder().synchronous(synchronous);
+    if !place.purges_itself {
+        store = store.purge_interval(None);
+    }
+    Ok(store.open(place.file()).await?)
 }
 
 async fn redis_store(place: &Place) -> Result<RedisStore> {
@@ -28,11 +36,19 @@ async fn redis_store(place: &Place) -> Result<RedisStore> {
 }
 
 async fn postgres_store(place: &Place) -> Result<PostgresStore> {
-    Ok(PostgresStore::builder().table(&place.name).connect(&place.url).await?)
+    let mut store = PostgresStore::builder().table(&place.name);
+    if !place.purges_itself {
+        store = store.purge_interval(None);
+    }
+    Ok(store.connect(&place.url).await?)
 }
 
 async fn mysql_store(place: &Place) -> Result<MySqlStore> {
-    Ok(MySqlStore::builder().table(&place.name).connect(&place.url).await?)
+    let mut store = MySqlStore::builder().table(&place.name);
+    if !place.purges_itself {
+        store = store.purge_interval(None);
+    }
+    Ok(store.connect(&place.url).await?)
 }
 
 async fn mongo_store(place: &Place) -> Result<MongoStore> {
