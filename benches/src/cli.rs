@@ -32,10 +32,10 @@ pub struct Cli {
     #[arg(long, value_delimiter = ',')]
     pub only: Vec<String>,
     /// Where report.html and report.json go.
-    #[arg(long, default_value = "target/bench-report")]
+    #[arg(long, default_value = "target/bench-report", global = true)]
     pub out: PathBuf,
     /// An older report.json: shows by how much each measurement differs.
-    #[arg(long)]
+    #[arg(long, global = true)]
     pub compare: Option<PathBuf>,
     /// How often each measurement is repeated [default: 5, or 2 with --quick].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -64,6 +64,8 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Writes the figures of a report between the markers in the READMEs of this workspace.
+    ///
+    /// From the root of the workspace. The blocks begin with a line such as `<!-- figures: redis -->` and end with `<!-- end of figures -->`.
     Readme {
         /// The report.
         #[arg(default_value = "benches/results/report.json")]
@@ -71,6 +73,11 @@ pub enum Command {
         /// Writes nothing, and fails if a README differs.
         #[arg(long)]
         check: bool,
+    },
+    /// Makes report.html anew from a report.json.
+    Page {
+        /// The report.
+        report: PathBuf,
     },
 }
 
@@ -91,7 +98,7 @@ impl Cli {
         };
         growth.retain(|sessions| *sessions > 0);
         growth.sort_unstable();
-        let purges = either(&[0, 100, 500], &[0, 1_000, 10_000, 100_000]);
+        let purges = either(&[0, 100], &[0, 1_000, 10_000, 100_000]);
         Options {
             rounds: self.rounds.map_or(if quick { 2 } else { 5 }, usize::from),
             slice: Duration::from_millis(self.slice_ms.unwrap_or(if quick { 20 } else { 300 })),
@@ -103,7 +110,7 @@ impl Cli {
                 self.callers.iter().map(|callers| usize::from(*callers)).collect()
             },
             workloads: if self.workload.is_empty() { Workload::ALL.to_vec() } else { self.workload.clone() },
-            payloads: either(&[256, 4_096], &[256, 1_024, 4_096, 65_536]),
+            payloads: either(&[4_096], &[256, 1_024, 4_096, 65_536]),
             purges: if growth.is_empty() { Vec::new() } else { purges },
             growth,
             quick,

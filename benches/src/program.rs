@@ -1,14 +1,14 @@
 //! The program, from its arguments to its files.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::{
     candidate::{self, Kind, Result, Spec},
-    cli::Cli,
+    cli::{Cli, Command},
     engine::{Engine, Server},
     interrupt::Interrupt,
     measure::{self, Context, Options, Plan},
-    report::{EngineInfo, Machine, Report, SCHEMA, Settings, Skipped, terminal},
+    report::{Comparison, EngineInfo, Machine, Report, SCHEMA, Settings, Skipped, html, readme, terminal},
 };
 
 /// Does what was asked for.
@@ -20,11 +20,37 @@ pub async fn run(cli: &Cli) -> Result<()> {
     if cli.peers && !cfg!(feature = "peers") {
         return Err("--peers needs the stores of others compiled in: cargo run --release -p benches --features peers -- --peers".into());
     }
-    measure_and_write(cli).await
+    match &cli.command {
+        None => measure_and_write(cli).await,
+        Some(Command::Readme { report, check }) => {
+            readme::run(&Report::read(report)?, Path::new("."), *check)
+        }
+        Some(Command::Page { report }) => {
+            let report = Report::read(report)?;
+            let comparison = compared(cli, &report)?;
+            write_page(cli, &report, comparison.as_ref())
+        }
+    }
+}
+
+/// Beside the older run that was asked for, if one was.
+fn compared(cli: &Cli, report: &Report) -> Result<Option<Comparison>> {
+    let older = cli.compare.as_deref().map(Report::read).transpose()?;
+    Ok(older.map(|older| Comparison::of(report, &older)))
+}
+
+fn write_page(cli: &Cli, report: &Report, comparison: Option<&Comparison>) -> Result<()> {
+    fs::create_dir_all(&cli.out)?;
+    let page = cli.out.join("report.html");
+    fs::write(&page, html::page(report, comparison))?;
+    say(&page.display().to_string());
+    Ok(())
 }
 
 async fn measure_and_write(cli: &Cli) -> Result<()> {
     let (options, interrupt) = (cli.options(), Interrupt::listen()?);
+    // Before anything is measured: whoever mistyped the name need not wait.
+    cli.compare.as_deref().map(Report::read).transpose()?;
     let mut report = empty(&options)?;
     let servers = start(cli, &options, &interrupt, &mut report).await;
     let specs: Vec<Spec> =
@@ -45,11 +71,13 @@ async fn measure_and_write(cli: &Cli) -> Result<()> {
     let Context { report, servers, .. } = context;
     drop(servers);
     terminal::print(&report);
+    let comparison = compared(cli, &report)?;
+    comparison.iter().for_each(terminal::print_comparison);
     fs::create_dir_all(&cli.out)?;
     let json = cli.out.join("report.json");
     fs::write(&json, serde_json::to_string_pretty(&report)? + "\n")?;
-    say(&format!("{}\n{}", cli.out.join("report.html").display(), json.display()));
-    Ok(())
+    say(&json.display().to_string());
+    write_page(cli, &report, comparison.as_ref())
 }
 
 fn empty(options: &Options) -> Result<Report> {
@@ -141,10 +169,11 @@ fn announce(report: &Report, options: &Options, time: std::time::Duration) {
         options.slice,
         options.growth.last().unwrap_or(&0),
     ));
-    let minutes = time.as_secs().div_ceil(60);
-    say(&format!(
-        "This takes about {minutes} minutes. Ctrl-C ends it and writes what was measured until then.\n"
-    ));
+    let time = match time.as_secs().div_ceil(60) {
+        1 => "a minute".to_owned(),
+        minutes => format!("{minutes} minutes"),
+    };
+    say(&format!("This takes about {time}. Ctrl-C ends it and writes what was measured until then.\n"));
     if !report.machine.optimised {
         say(
             "This program was built without optimisation: no figure means anything. Build it with --release.\n",

@@ -4,5 +4,6 @@ use super::{Spec, ours, plain};
 pub fn all() -> Vec<Spec> {
     let mut specs = ours::specs();
     specs.extend(plain::specs());
+    specs.sort_by_key(|spec| (spec.description.engine, spec.description.kind));
     specs
 }

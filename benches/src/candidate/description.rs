@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::engine::Engine;
 
 /// What a candidate is in a comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// A store of this workspace.

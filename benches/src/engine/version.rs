@@ -12,7 +12,7 @@ use crate::candidate::{Place, Result, versions};
 /// What the server says instead.
 pub(super) async fn of(place: &Place) -> Result<String> {
     Ok(match place.engine {
-        Engine::Memory => versions::of("session-memory"),
+        Engine::Memory => format!("session-memory {}", versions::of("session-memory")),
         Engine::Sqlite => {
             let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await?;
             let version: String =
@@ -36,10 +36,9 @@ pub(super) async fn of(place: &Place) -> Result<String> {
             let mut connection = sqlx::MySqlConnection::connect(&place.url).await?;
             let version: String =
                 sqlx::query_scalar("SELECT CAST(VERSION() AS CHAR)").fetch_one(&mut connection).await?;
-            if version.contains("MariaDB") {
-                version.replace("-MariaDB", " (MariaDB)")
-            } else {
-                format!("MySQL {version}")
+            match version.split_once("-MariaDB") {
+                Some((version, _)) => format!("MariaDB {version}"),
+                None => format!("MySQL {version}"),
             }
         }
         Engine::Mongo => {

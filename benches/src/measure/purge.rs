@@ -30,6 +30,13 @@ pub(super) async fn run(context: &mut Context) {
                 };
                 context.progress.inc(1);
                 match measured {
+                    Ok((0, _)) if expired > 0 => {
+                        context.skip(
+                            format!("{}: purge", opened.id),
+                            "the engine removes what has expired by itself",
+                        );
+                        break;
+                    }
                     Ok((purged, took)) => context.report.purges.push(Purge {
                         candidate: opened.id.clone(),
                         live,

@@ -57,7 +57,8 @@ async fn lost_update(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<F
     if let Err(error) = second.save().await {
         return Ok(no(format!("the second save was refused: {error}")));
     }
-    Ok(match (one.get(&id, "cart").await?, one.get(&id, "theme").await?) {
+    // From the process that saved last: what others see of it, and when, is another check.
+    Ok(match (other.get(&id, "cart").await?, other.get(&id, "theme").await?) {
         (Some(cart), Some(theme)) if cart == "book" && theme == "dark" => yes("both changes are there"),
         (None, _) => no("the first change is gone"),
         (_, None) => no("the second change is gone"),

@@ -1,9 +1,15 @@
 //! The schema of the JSON.
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 
 use super::Spread;
-use crate::{candidate::Description, engine::Engine, workload::Workload};
+use crate::{
+    candidate::{Description, Result},
+    engine::Engine,
+    workload::Workload,
+};
 
 /// The version of the schema: another number for a change that older readers cannot take.
 pub const SCHEMA: u32 = 1;
@@ -35,6 +41,29 @@ pub struct Report {
     pub purges: Vec<Purge>,
     /// What is right.
     pub correctness: Vec<Correctness>,
+}
+
+impl Report {
+    /// Reads a report that was written before.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or one of another schema.
+    pub fn read(file: &Path) -> Result<Self> {
+        let problem = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
+        let text = std::fs::read_to_string(file).map_err(|error| problem(&error))?;
+        let value: serde_json::Value = serde_json::from_str(&text).map_err(|error| problem(&error))?;
+        match value.get("schema").and_then(serde_json::Value::as_u64) {
+            Some(schema) if schema == u64::from(SCHEMA) => {}
+            Some(other) => {
+                return Err(
+                    problem(&format!("its schema is {other}, and this program reads {SCHEMA}")).into()
+                );
+            }
+            None => return Err(problem(&"it is no report of this program").into()),
+        }
+        Ok(serde_json::from_value(value).map_err(|error| problem(&error))?)
+    }
 }
 
 /// A machine.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Mode, Report, Skipped};
+use super::{Comparison, Mode, Report, Skipped, Spread};
 use crate::table::Table;
 
 /// Says at once what is left out.
@@ -16,6 +16,24 @@ pub fn print(report: &Report) {
     for table in tables(report) {
         table.print();
     }
+}
+
+/// Prints the ratios to an older run.
+pub fn print_comparison(comparison: &Comparison) {
+    let title = format!("compared with the run of {}: new to old", comparison.older_date);
+    let mut table = Table::new(title, &["", "measurement", "throughput", "range", "p99", "range"]);
+    for line in &comparison.lines {
+        let range = |spread: Spread| format!("{:.2}..{:.2}", spread.lower, spread.upper);
+        table.row([
+            line.candidate.clone(),
+            line.measurement.clone(),
+            format!("{:.2}", line.throughput.median),
+            range(line.throughput),
+            format!("{:.2}", line.p99.median),
+            range(line.p99),
+        ]);
+    }
+    table.print();
 }
 
 fn tables(report: &Report) -> Vec<Table> {

@@ -21,7 +21,7 @@ pub const RING: usize = 8_192;
 pub const WAVE: usize = 5_000;
 
 /// How long sessions of the wave live.
-const WAVE_TTL: Duration = Duration::from_millis(250);
+const WAVE_TTL: Duration = Duration::from_millis(100);
 
 /// One page view in so many is due to touch.
 const TOUCH_DUE: usize = 10;

@@ -46,7 +46,10 @@ impl Slice {
         match outcome {
             Ok(conflicts) => {
                 self.conflicts += u64::from(conflicts);
-                self.latencies.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+                // An hour is more than any takes. Zero is not in the range of a histogram.
+                let nanoseconds =
+                    u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX).clamp(1, 3_600_000_000_000);
+                self.latencies.record(nanoseconds).expect("a histogram of two digits grows to an hour");
             }
             Err(error) => {
                 self.failed += 1;
@@ -96,4 +99,26 @@ pub(super) async fn watched(server: Option<u32>, callers: impl Future<Output = S
     slice.client_cpu = cpu::of_this_process().saturating_sub(client);
     slice.server_cpu = server.zip(served).map(|(pid, before)| cpu::of_tree(pid).saturating_sub(before));
     slice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_all_callers() {
+        let mut all = Slice::default();
+        for caller in 0..4 {
+            let mut slice = Slice::default();
+            for operation in 0..25 {
+                slice.record(Duration::from_micros(caller * 25 + operation + 1), Ok(1));
+            }
+            slice.record(Duration::from_secs(9), Err("refused".into()));
+            all.add(slice);
+        }
+        assert_eq!((all.operations(), all.failed, all.conflicts), (100, 4, 100));
+        assert_eq!(all.first_failure.as_deref(), Some("refused"));
+        assert!((all.at(0.5) - 50.0).abs() <= 1.0, "{}", all.at(0.5));
+        assert!((all.at(0.99) - 99.0).abs() <= 1.0, "{}", all.at(0.99));
+    }
 }
