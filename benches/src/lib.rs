@@ -7,12 +7,22 @@
 
 pub mod args;
 pub mod callers;
+pub mod candidate;
 pub mod child;
+pub mod cli;
 pub mod cpu_time;
+pub mod engine;
 pub mod executor;
+pub mod interrupt;
 pub mod keys;
+pub mod measure;
 pub mod memory;
 pub mod parallel;
+pub mod payload;
+pub mod probe;
+pub mod program;
+pub mod report;
 pub mod rounds;
 pub mod summary;
 pub mod table;
+pub mod workload;

@@ -1,0 +1,9 @@
+use super::{Spec, ours, plain};
+
+/// Every candidate that was compiled in, in the order of the report.
+pub fn all() -> Vec<Spec> {
+    let mut specs = ours::specs();
+    specs.extend(plain::specs());
+    specs.sort_by_key(|spec| (spec.description.engine, spec.description.kind));
+    specs
+}

@@ -1,0 +1,88 @@
+//! Opening our stores, alike in durability.
+
+use std::{sync::Arc, time::Duration};
+
+use session_core::SessionStore;
+use session_memory::{CacheExt as _, CacheSettings, MemoryStore};
+use session_mongo::MongoStore;
+use session_redis::RedisStore;
+use session_sql::{MySqlStore, PostgresStore, SqliteStore, Synchronous};
+
+use crate::candidate::{Place, Result};
+
+/// A store that is shared.
+pub(super) type Shared = Arc<dyn SessionStore>;
+
+#[expect(clippy::unused_async, reason = "opened as the others are")]
+pub(super) async fn memory(place: &Place) -> Result<Shared> {
+    let mut store = MemoryStore::builder();
+    if !place.purges_itself {
+        store = store.purge_interval(Duration::from_hours(1));
+    }
+    Ok(Arc::new(store.build()))
+}
+
+async fn sqlite_store(place: &Place) -> Result<SqliteStore> {
+    let synchronous = if place.durable { Synchronous::Full } else { Synchronous::Normal };
+    let mut store = SqliteStore::builder().synchronous(synchronous);
+    if !place.purges_itself {
+        store = store.purge_interval(None);
+    }
+    Ok(store.open(place.file()).await?)
+}
+
+async fn redis_store(place: &Place) -> Result<RedisStore> {
+    Ok(RedisStore::builder().namespace(&place.name).connect(&place.url).await?)
+}
+
+async fn postgres_store(place: &Place) -> Result<PostgresStore> {
+    let mut store = PostgresStore::builder().table(&place.name);
+    if !place.purges_itself {
+        store = store.purge_interval(None);
+    }
+    Ok(store.connect(&place.url).await?)
+}
+
+async fn mysql_store(place: &Place) -> Result<MySqlStore> {
+    let mut store = MySqlStore::builder().table(&place.name);
+    if !place.purges_itself {
+        store = store.purge_interval(None);
+    }
+    Ok(store.connect(&place.url).await?)
+}
+
+async fn mongo_store(place: &Place) -> Result<MongoStore> {
+    Ok(MongoStore::builder().database(&place.name).connect(&place.url).await?)
+}
+
+/// With a cache of the default size. It is in use when this returns.
+async fn cached<S: SessionStore + 'static>(store: S, settings: CacheSettings) -> Result<Shared> {
+    let cached = store.cached(settings)?;
+    cached.until_whole().await;
+    Ok(Arc::new(cached))
+}
+
+/// For stores that do not hear of changes by other processes.
+fn accepting_staleness() -> CacheSettings {
+    CacheSettings::default().accept_staleness_without_watch()
+}
+
+macro_rules! openers {
+    ($($name:ident $cached:ident $store:ident $settings:expr;)*) => {$(
+        pub(super) async fn $name(place: &Place) -> Result<Shared> {
+            Ok(Arc::new($store(place).await?))
+        }
+
+        pub(super) async fn $cached(place: &Place) -> Result<Shared> {
+            cached($store(place).await?, $settings).await
+        }
+    )*};
+}
+
+openers! {
+    sqlite cached_sqlite sqlite_store accepting_staleness();
+    redis cached_redis redis_store CacheSettings::default();
+    postgres cached_postgres postgres_store CacheSettings::default();
+    mysql cached_mysql mysql_store accepting_staleness();
+    mongo cached_mongo mongo_store CacheSettings::default();
+}

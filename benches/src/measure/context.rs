@@ -1,0 +1,73 @@
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::Options;
+use crate::{
+    candidate::{Place, Spec},
+    engine::{Engine, Server},
+    interrupt::Interrupt,
+    report::{Report, Skipped},
+};
+
+/// What all measurements need, and where they leave what they saw.
+pub struct Context {
+    /// What was asked for.
+    pub options: Options,
+    /// The servers that run.
+    pub servers: BTreeMap<Engine, Server>,
+    /// What is compared: only candidates whose server runs.
+    pub specs: Vec<Spec>,
+    /// Whether to end.
+    pub interrupt: Interrupt,
+    /// How far it is. Silent where nobody looks.
+    pub progress: ProgressBar,
+    /// What was seen.
+    pub report: Report,
+}
+
+impl Context {
+    /// A place on the server of a candidate, which nobody else has: not even another process on a server of somebody else.
+    pub fn place(&self, engine: Engine) -> Place {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        self.servers[&engine].place(&format!("bench_{:x}_{number}x", std::process::id()))
+    }
+
+    /// The process of a server, if we launched it.
+    pub fn pid(&self, engine: Engine) -> Option<u32> {
+        self.servers[&engine].pid
+    }
+
+    /// Notes what is left out.
+    pub fn skip(&mut self, what: impl Into<String>, reason: impl ToString) {
+        let skipped = Skipped { what: what.into(), reason: reason.to_string() };
+        self.progress.suspend(|| crate::report::terminal::note(&skipped));
+        self.report.skipped.push(skipped);
+    }
+
+    /// Says what is being done.
+    pub fn say(&self, what: impl Into<String>) {
+        self.progress.set_message(what.into());
+    }
+
+    /// A bar on a terminal; nothing elsewhere.
+    pub fn progress() -> ProgressBar {
+        let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
+        let bar = ProgressBar::new(0);
+        match style {
+            Ok(style) => bar.with_style(style.progress_chars("=> ")),
+            Err(_) => bar,
+        }
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("options", &self.options).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+use std::time::Duration;
+
+use super::Options;
+use crate::{keys::Spread, report::Mode, workload::Workload};
+
+/// How many callers there are where their number is not what is measured.
+const MANY: usize = 64;
+
+/// The part of the closed loop's throughput at which operations arrive in the open loop.
+const SHARE: f64 = 0.5;
+
+/// How many sessions there are of each length, so that long ones fit into memory.
+const OF_EACH_LENGTH: usize = 1_000;
+
+/// One measurement of each candidate.
+#[derive(Clone, Copy, Debug)]
+pub struct Cell {
+    /// What is done.
+    pub workload: Workload,
+    /// To which sessions.
+    pub keys: Spread,
+    /// How operations begin.
+    pub mode: Mode,
+}
+
+/// Measurements on the same sessions.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// How many sessions.
+    pub sessions: usize,
+    /// How many bytes each holds.
+    pub payload: usize,
+    /// What is measured, in this order.
+    pub cells: Vec<Cell>,
+}
+
+/// All measurements of throughput and latency.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// In this order.
+    pub groups: Vec<Group>,
+}
+
+impl Plan {
+    /// What was asked for.
+    pub fn of(options: &Options) -> Self {
+        let many = many(&options.callers);
+        let cell = |workload, keys, callers| Cell { workload, keys, mode: Mode::Closed { callers } };
+        let asked = |workload: &Workload| options.workloads.contains(workload);
+        let mut cells = Vec::new();
+        for workload in Workload::YCSB.into_iter().filter(asked) {
+            for &callers in &options.callers {
+                cells.push(cell(workload, Spread::Zipf, callers));
+            }
+            cells.push(cell(workload, Spread::Uniform, many));
+        }
+        for workload in [Workload::A, Workload::B].into_iter().filter(asked) {
+            cells.push(Cell { workload, keys: Spread::Zipf, mode: Mode::Open { share: SHARE } });
+        }
+        for workload in Workload::ALL.into_iter().filter(asked) {
+            if !Workload::YCSB.contains(&workload) {
+                cells.push(cell(workload, Spread::Zipf, many));
+            }
+        }
+        let mut groups = vec![Group { sessions: options.sessions, payload: options.payload, cells }];
+        if asked(&Workload::B) {
+            groups.extend(options.payloads.iter().map(|&payload| Group {
+                sessions: options.sessions.min(OF_EACH_LENGTH),
+                payload,
+                cells: vec![cell(Workload::B, Spread::Zipf, many)],
+            }));
+        }
+        Self { groups }
+    }
+
+    /// How many steps of progress there are for so many candidates, at most: not all can do everything.
+    pub fn steps(&self, options: &Options, candidates: usize) -> u64 {
+        let cells: usize = self.groups.iter().map(|group| group.cells.len()).sum();
+        let steps = (cells * options.rounds + options.growth.len() + options.purges.len() + 1) * candidates;
+        u64::try_from(steps).unwrap_or(u64::MAX)
+    }
+
+    /// About how long it takes for so many candidates, with what comes before: from runs on a machine of two cores.
+    pub fn time(&self, options: &Options, candidates: usize) -> Duration {
+        let cells: usize = self.groups.iter().map(|group| group.cells.len()).sum();
+        let slices = u32::try_from(cells * options.rounds * candidates).unwrap_or(u32::MAX);
+        // Beside the slices themselves: waiting for the last operations, filling the stores, and what is expired.
+        let filled: usize = self.groups.iter().map(|group| group.sessions).sum::<usize>() * candidates
+            + (options.growth.iter().max().unwrap_or(&0) + options.purges.iter().sum::<usize>()) * candidates
+                / 2;
+        let filling = Duration::from_micros(u64::try_from(filled).unwrap_or(u64::MAX).saturating_mul(20));
+        let starting = Duration::from_secs(if options.quick { 10 } else { 15 });
+        (options.slice + options.slice / 5) * slices + filling + starting
+    }
+}
+
+/// Of these numbers of callers, the one that stands for many.
+pub(super) fn many(callers: &[usize]) -> usize {
+    callers.iter().copied().min_by_key(|callers| callers.abs_diff(MANY)).unwrap_or(MANY)
+}

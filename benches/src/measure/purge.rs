@@ -1,0 +1,67 @@
+//! What it costs to remove what has expired, beside sessions that have not.
+
+use std::time::{Duration, Instant};
+
+use super::{Context, stage};
+use crate::{candidate::Kind, payload::Payload, report::Purge};
+
+/// How long the sessions live that are to expire: long enough for most to be stored, and for those who fill slowly it is waited in addition.
+const TTL: Duration = Duration::from_millis(200);
+
+/// Times the purge of each candidate that has one. Not of caches: they have none of their own.
+pub(super) async fn run(context: &mut Context) {
+    let numbers = context.options.purges.clone();
+    let Some(&most) = numbers.iter().max() else { return };
+    let payload = Payload::of_len(context.options.payload);
+    let live = most;
+    for spec in context.specs.clone() {
+        if spec.description.kind == Kind::Cached || context.interrupt.has_come() {
+            continue;
+        }
+        let Some(opened) = stage::open(context, &spec, live + most, false).await else { continue };
+        let can = context.interrupt.or(opened.candidate.purge()).await.flatten().is_some();
+        if can && opened.fill(context, 0, live, payload).await {
+            for &expired in &numbers {
+                context.say(format!("{}: purging {expired} expired sessions", opened.id));
+                let interrupt = context.interrupt.clone();
+                let Some(measured) = interrupt.or(time(&*opened.candidate, live, expired, payload)).await
+                else {
+                    break;
+                };
+                context.progress.inc(1);
+                match measured {
+                    Ok((0, _)) if expired > 0 => {
+                        context.skip(
+                            format!("{}: purge", opened.id),
+                            "the engine removes what has expired by itself",
+                        );
+                        break;
+                    }
+                    Ok((purged, took)) => context.report.purges.push(Purge {
+                        candidate: opened.id.clone(),
+                        live,
+                        expired,
+                        purged,
+                        milliseconds: took.as_secs_f64() * 1e3,
+                    }),
+                    Err(error) => context.skip(format!("{}: purge", opened.id), error),
+                }
+            }
+        }
+        opened.remove(context).await;
+    }
+}
+
+async fn time(
+    candidate: &dyn crate::candidate::Candidate,
+    live: usize,
+    expired: usize,
+    payload: Payload,
+) -> crate::candidate::Result<(u64, Duration)> {
+    candidate.fill(live..live + expired, &payload, TTL).await?;
+    // A second for clocks that count no less.
+    tokio::time::sleep(TTL + Duration::from_millis(50)).await;
+    let begin = Instant::now();
+    let purged = candidate.purge().await.unwrap_or(Ok(0))?;
+    Ok((purged, begin.elapsed()))
+}

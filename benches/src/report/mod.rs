@@ -1,0 +1,16 @@
+//! What a run has shown: the JSON, and what is made of it.
+
+mod compare;
+mod data;
+pub mod html;
+mod machine;
+pub mod readme;
+mod spread;
+pub mod terminal;
+
+pub use compare::{Comparison, Line};
+pub use data::{
+    Correctness, EngineInfo, Finding, Growth, Machine, Measurement, Mode, Purge, Report, SCHEMA, Settings,
+    Skipped,
+};
+pub use spread::Spread;

@@ -1,0 +1,54 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::task::JoinSet;
+
+use super::{Load, Slice, slice};
+
+/// After so many operations a caller lets others run, because a store in memory never makes it wait.
+const TURN: usize = 32;
+
+/// The closed loop: so many callers, each of whom waits for an answer before it asks again, for so long.
+///
+/// `server` is the process whose processor time is counted. Numbers continue from one run to the next, so that they do not repeat the same operations.
+pub async fn run(
+    load: &Load,
+    callers: usize,
+    duration: Duration,
+    server: Option<u32>,
+    next: &Arc<AtomicUsize>,
+) -> Slice {
+    slice::watched(server, async {
+        let end = Instant::now() + duration;
+        let mut running = JoinSet::new();
+        for _ in 0..callers {
+            let (load, next) = (load.clone(), Arc::clone(next));
+            running.spawn(async move {
+                let mut slice = Slice::default();
+                for turn in 1_usize.. {
+                    let begin = Instant::now();
+                    if begin >= end {
+                        break;
+                    }
+                    let outcome = load.operate(next.fetch_add(1, Ordering::Relaxed)).await;
+                    slice.record(begin.elapsed(), outcome);
+                    if turn.is_multiple_of(TURN) {
+                        tokio::task::yield_now().await;
+                    }
+                }
+                slice
+            });
+        }
+        let mut all = Slice::default();
+        while let Some(slice) = running.join_next().await {
+            all.add(slice.expect("no operation panics"));
+        }
+        all
+    })
+    .await
+}

@@ -1,0 +1,79 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rand::{SeedableRng as _, rngs::SmallRng};
+use rand_distr::{Distribution as _, Exp};
+use tokio::{runtime::Handle, sync::Semaphore};
+
+use super::{Load, Slice, slice};
+
+/// How many operations may be under way. Beyond, arrivals wait, and their latency counts from when they should have begun.
+const UNDER_WAY: u32 = 8_192;
+
+/// Where latencies are counted, so that tasks seldom wait for each other.
+const COUNTERS: usize = 16;
+
+/// The open loop: operations arrive at random moments (Poisson), so many in a second on average, whether or not earlier ones are done, for so long.
+///
+/// A latency counts from the moment at which the operation should have begun. So an operation that waits behind a slow one shows that, and no
+/// slowness of the store keeps it from being measured (coordinated omission).
+pub async fn run(
+    load: &Load,
+    rate: f64,
+    duration: Duration,
+    server: Option<u32>,
+    next: &Arc<AtomicUsize>,
+) -> Slice {
+    let counters: Arc<Vec<Mutex<Slice>>> = Arc::new((0..COUNTERS).map(|_| Mutex::default()).collect());
+    slice::watched(server, async {
+        let (load, next, to_fill) = (load.clone(), Arc::clone(next), Arc::clone(&counters));
+        let arrivals = move || arrive(&load, rate, duration, &next, &to_fill);
+        tokio::task::spawn_blocking(arrivals).await.expect("no panic");
+        let mut all = Slice::default();
+        for counter in counters.iter() {
+            all.add(std::mem::take(&mut *counter.lock()));
+        }
+        all
+    })
+    .await
+}
+
+/// Lets operations begin, on a thread of its own: a timer of the runtime is only exact to a millisecond.
+fn arrive(load: &Load, rate: f64, duration: Duration, next: &AtomicUsize, counters: &Arc<Vec<Mutex<Slice>>>) {
+    let runtime = Handle::current();
+    let under_way = Arc::new(Semaphore::new(UNDER_WAY as usize));
+    let between = Exp::new(rate.max(1.0)).expect("a rate is positive");
+    let mut rng = SmallRng::seed_from_u64(7);
+    let begin = Instant::now();
+    let mut due = begin;
+    while due - begin < duration {
+        let now = Instant::now();
+        if due > now {
+            thread::sleep(due - now);
+        }
+        let place = loop {
+            if let Ok(place) = Arc::clone(&under_way).try_acquire_owned() {
+                break place;
+            }
+            thread::sleep(Duration::from_micros(50));
+        };
+        let (load, counters, number) =
+            (load.clone(), Arc::clone(counters), next.fetch_add(1, Ordering::Relaxed));
+        runtime.spawn(async move {
+            let outcome = load.operate(number).await;
+            let latency = due.elapsed();
+            counters[number % COUNTERS].lock().record(latency, outcome);
+            drop(place);
+        });
+        due += Duration::from_secs_f64(between.sample(&mut rng));
+    }
+    // Those under way end, too.
+    drop(runtime.block_on(under_way.acquire_many(UNDER_WAY)));
+}

@@ -1,0 +1,231 @@
+//! The program itself, with `--quick`: every number is there, and no operation has failed. On each engine apart, so that a missing server is told by name.
+
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use benches::{
+    engine::Engine,
+    report::{Mode, Report, Spread},
+    workload::Workload,
+};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+
+type Done = Result<Completion, Failed>;
+
+fn main() {
+    let mut trials: Vec<Trial> = Engine::ALL
+        .into_iter()
+        .map(|engine| Trial::ignorable_test(format!("quick::{engine}"), move || quick(engine)))
+        .collect();
+    trials.push(Trial::test("interrupt::keeps_what_was_measured", || interrupted().map_err(failed)));
+    trials.push(Trial::test("arguments::that_mean_nothing_are_refused", || refused().map_err(failed)));
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+fn failed(error: Box<dyn Error>) -> Failed {
+    error.to_string().into()
+}
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_benches"))
+}
+
+/// Runs the program with `--quick`, and returns what it has written.
+fn run(out: &Path, args: &[&str]) -> Result<(Output, Option<Report>), Box<dyn Error>> {
+    let output = program().arg("--quick").arg("--out").arg(out).args(args).output()?;
+    let json = out.join("report.json");
+    let report =
+        if json.exists() { Some(Report::read(&json).map_err(|error| error.to_string())?) } else { None };
+    Ok((output, report))
+}
+
+fn quick(engine: Engine) -> Done {
+    let out = tempfile::tempdir()?;
+    let (output, report) = run(out.path(), &["--stores", engine.name()]).map_err(failed)?;
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // A server that is not installed is no error of the program. Whether it is one of the test, the environment says.
+    if let Some(reason) = said.lines().find_map(|line| line.strip_prefix(&format!("skipped: {engine}: "))) {
+        return if session_servers::required(engine.name()) {
+            Err(reason.into())
+        } else {
+            Ok(Completion::ignored_with(reason))
+        };
+    }
+    if !output.status.success() {
+        return Err(format!("{}: {said}", output.status).into());
+    }
+    let report = report.ok_or("there is no report.json")?;
+    check(&report).map_err(failed)?;
+    check_page(&out.path().join("report.html")).map_err(failed)?;
+    Ok(Completion::Completed)
+}
+
+/// Everything that was to be measured was, and nothing failed.
+fn check(report: &Report) -> Result<(), Box<dyn Error>> {
+    let mut wrong = Vec::new();
+    if report.interrupted {
+        wrong.push("it says that it was interrupted".to_owned());
+    }
+    for candidate in &report.candidates {
+        let id = &candidate.id;
+        for workload in Workload::ALL {
+            let mut measured =
+                report.measurements.iter().filter(|one| one.candidate == *id && one.workload == workload);
+            // Only ours can end all sessions of a user.
+            let is_possible =
+                workload != Workload::Logout || report.correctness.iter().any(|seen| seen.candidate == *id);
+            if is_possible && measured.next().is_none() {
+                wrong.push(format!("{id} was not measured under {workload}"));
+            }
+        }
+        let is_open = |one: &&benches::report::Measurement| matches!(one.mode, Mode::Open { .. });
+        if !report.measurements.iter().filter(is_open).any(|one| one.candidate == *id) {
+            wrong.push(format!("{id} was not measured in the open loop"));
+        }
+    }
+    for measured in &report.measurements {
+        let name = format!("{} under {}", measured.candidate, measured.workload);
+        let numbers = [
+            ("throughput", measured.throughput),
+            ("p50", measured.p50),
+            ("p90", measured.p90),
+            ("p99", measured.p99),
+            ("p999", measured.p999),
+            ("client_cpu", measured.client_cpu),
+        ];
+        wrong.extend(
+            numbers
+                .iter()
+                .filter(|(_, spread)| !is_positive(spread))
+                .map(|(what, _)| format!("{name}: no {what}")),
+        );
+        if measured.failed > 0 || measured.operations == 0 {
+            wrong.push(format!(
+                "{name}: {} failed of {}: {:?}",
+                measured.failed, measured.operations, measured.first_failure
+            ));
+        }
+        // A slice of the quick run is shorter than what the kernel counts, so zero is a number here.
+        let is_server = report.engines.iter().any(|engine| engine.launched);
+        if is_server && !measured.server_cpu.is_some_and(|cpu| cpu.median.is_finite()) {
+            wrong.push(format!("{name}: no server_cpu"));
+        }
+    }
+    for grown in &report.growth {
+        if !is_positive(&grown.throughput) || !is_positive(&grown.p99) || grown.failed > 0 {
+            wrong.push(format!("{} did not grow well: {grown:?}", grown.candidate));
+        }
+    }
+    for purge in &report.purges {
+        if purge.purged != purge.expired as u64 {
+            wrong.push(format!("{} purged {} of {}", purge.candidate, purge.purged, purge.expired));
+        }
+    }
+    for seen in &report.correctness {
+        for finding in [&seen.keeps_both_updates, &seen.stays_logged_out] {
+            if finding.holds != Some(true) {
+                wrong.push(format!("{}: {}", seen.candidate, finding.seen));
+            }
+        }
+    }
+    // Not `--quick` alone: that there is something at all.
+    if report.growth.is_empty() || report.correctness.is_empty() || report.measurements.is_empty() {
+        wrong.push("a section is empty".to_owned());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n").into()) }
+}
+
+fn is_positive(spread: &Spread) -> bool {
+    [spread.lower, spread.median, spread.upper].iter().all(|number| number.is_finite() && *number > 0.0)
+}
+
+/// The page is whole, and needs nothing from elsewhere.
+fn check_page(page: &PathBuf) -> Result<(), Box<dyn Error>> {
+    let text = std::fs::read_to_string(page)?;
+    for part in [
+        "</html>",
+        "id=\"summary\"",
+        "id=\"concurrency\"",
+        "id=\"latency\"",
+        "id=\"growth\"",
+        "id=\"correct\"",
+        "<svg",
+    ] {
+        if !text.contains(part) {
+            return Err(format!("report.html has no {part}").into());
+        }
+    }
+    for word in ["NaN", "inf ", "src=", "href="] {
+        if text.contains(word) {
+            return Err(format!("report.html contains {word}").into());
+        }
+    }
+    Ok(())
+}
+
+/// Ctrl-C in the middle: what was measured is written, and marked.
+fn interrupted() -> Result<(), Box<dyn Error>> {
+    let out = tempfile::tempdir()?;
+    // Without an end, if nobody interrupts it.
+    let args = [
+        "--stores",
+        "memory",
+        "--rounds",
+        "60000",
+        "--growth",
+        "0",
+        "--workload",
+        "c",
+        "--callers",
+        "1",
+        "--quick",
+    ];
+    let mut running =
+        program().arg("--out").arg(out.path()).args(args).stdout(std::process::Stdio::null()).spawn()?;
+    // It says nothing that could be awaited once it measures; by then the first slices are done. Were it too early, nothing would be measured, and that
+    // would show below.
+    std::thread::sleep(Duration::from_secs(3));
+    let pid = rustix::process::Pid::from_child(&running);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
+    let status = running.wait()?;
+    if !status.success() {
+        return Err(format!("it ended with {status}").into());
+    }
+    let report = Report::read(&out.path().join("report.json")).map_err(|error| error.to_string())?;
+    if !report.interrupted || report.measurements.is_empty() {
+        return Err(format!(
+            "interrupted: {}, measurements: {}",
+            report.interrupted,
+            report.measurements.len()
+        )
+        .into());
+    }
+    let page = std::fs::read_to_string(out.path().join("report.html"))?;
+    if page.contains("was interrupted") { Ok(()) } else { Err("the page does not say so".into()) }
+}
+
+/// What cannot be meant is refused in words, before anything is measured.
+fn refused() -> Result<(), Box<dyn Error>> {
+    let out = tempfile::tempdir()?;
+    let mut cases = vec![
+        (vec!["--stores", "oracle"], "there is no store 'oracle'"),
+        (vec!["--workload", "z"], "there is no workload 'z'"),
+        (vec!["--compare", "/nowhere.json"], "/nowhere.json"),
+        (vec!["--only", "nothing-of-that-name", "--stores", "memory"], "nothing to measure"),
+    ];
+    if !cfg!(feature = "peers") {
+        cases.push((vec!["--peers"], "--features peers"));
+    }
+    for (args, words) in cases {
+        let (output, report) = run(out.path(), &args)?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        if output.status.success() || !said.contains(words) || report.is_some() {
+            return Err(format!("{args:?}: {}: {said}", output.status).into());
+        }
+    }
+    Ok(())
+}
