@@ -9,7 +9,7 @@ use crate::{engine::Engine, measure::Options, workload::Workload};
 /// Compares session stores, on this machine.
 ///
 /// Without arguments: the embedded stores, and every real server that is installed (launched for the run), or that an environment variable names
-/// by URL (SESSION_REDIS_URL, SESSION_POSTGRES_URL, SESSION_MYSQL_URL, SESSION_MONGO_URL). Prints tables, and writes report.html and report.json.
+/// by URL (`SESSION_REDIS_URL`, `SESSION_POSTGRES_URL`, `SESSION_MYSQL_URL`, `SESSION_MONGO_URL`). Prints tables, and writes report.html and report.json.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "benches", version)]
 pub struct Cli {

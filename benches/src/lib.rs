@@ -6,7 +6,6 @@
 //! candidates whose quartiles overlap are equally fast as far as the run can tell.
 
 pub mod args;
-pub mod callers;
 pub mod candidate;
 pub mod child;
 pub mod cli;

@@ -4,11 +4,11 @@ use std::{
     error::Error,
     path::{Path, PathBuf},
     process::{Command, Output},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use benches::{
-    engine::Engine,
+    engine::{Engine, cpu},
     report::{Mode, Report, Spread},
     workload::Workload,
 };
@@ -22,6 +22,10 @@ fn main() {
         .map(|engine| Trial::ignorable_test(format!("quick::{engine}"), move || quick(engine)))
         .collect();
     trials.push(Trial::test("interrupt::keeps_what_was_measured", || interrupted().map_err(failed)));
+    trials.push(Trial::test("readme::is_written_from_the_report", || readme().map_err(failed)));
+    trials.push(Trial::test("readme::figures_are_those_of_the_committed_report", || {
+        committed().map_err(failed)
+    }));
     trials.push(Trial::test("arguments::that_mean_nothing_are_refused", || refused().map_err(failed)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -186,9 +190,15 @@ fn interrupted() -> Result<(), Box<dyn Error>> {
     ];
     let mut running =
         program().arg("--out").arg(out.path()).args(args).stdout(std::process::Stdio::null()).spawn()?;
-    // It says nothing that could be awaited once it measures; by then the first slices are done. Were it too early, nothing would be measured, and that
-    // would show below.
-    std::thread::sleep(Duration::from_secs(3));
+    // Once it has worked for a second, it measures: nothing before that takes so long.
+    let begun = Instant::now();
+    while cpu::of_tree(running.id()) < Duration::from_secs(1) {
+        if begun.elapsed() > Duration::from_secs(120) {
+            running.kill()?;
+            return Err("it does not begin to measure".into());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
     let pid = rustix::process::Pid::from_child(&running);
     rustix::process::kill_process(pid, rustix::process::Signal::INT)?;
     let status = running.wait()?;
@@ -228,4 +238,54 @@ fn refused() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// The figures between the markers are written, what is around them is kept, and `--check` tells a figure that was changed by hand.
+fn readme() -> Result<(), Box<dyn Error>> {
+    let root = tempfile::tempdir()?;
+    for name in benches::report::readme::FILES {
+        let file = root.path().join(name);
+        std::fs::create_dir_all(file.parent().ok_or("a directory")?)?;
+        std::fs::write(&file, "before\n\n<!-- figures: memory -->\nold\n<!-- end of figures -->\n\nafter\n")?;
+    }
+    let args = ["--stores", "memory", "--workload", "b", "--growth", "0"];
+    let (output, _) = run(root.path(), &args)?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let readme = |more: &[&str]| {
+        program().current_dir(root.path()).args(["readme", "report.json"]).args(more).output()
+    };
+    if readme(&["--check"])?.status.success() {
+        return Err("old figures were not noticed".into());
+    }
+    let written = readme(&[])?;
+    if !written.status.success() || !readme(&["--check"])?.status.success() {
+        return Err(format!("it was not written: {}", String::from_utf8_lossy(&written.stderr)).into());
+    }
+    let file = root.path().join("README.md");
+    let text = std::fs::read_to_string(&file)?;
+    if !text.starts_with("before\n\n<!-- figures: memory -->\n")
+        || !text.ends_with("<!-- end of figures -->\n\nafter\n")
+    {
+        return Err(format!("what is around the figures was changed: {text}").into());
+    }
+    if !text.contains("`MemoryStore`") || text.contains("old") {
+        return Err(format!("the figures are not there: {text}").into());
+    }
+    // One digit, by hand.
+    std::fs::write(&file, text.replacen("callers", "clients", 1))?;
+    let checked = readme(&["--check"])?;
+    let said = String::from_utf8_lossy(&checked.stderr);
+    if checked.status.success() || !said.contains("README.md") {
+        return Err(format!("a change by hand was not noticed: {said}").into());
+    }
+    Ok(())
+}
+
+/// Those in the repository.
+fn committed() -> Result<(), Box<dyn Error>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("a workspace")?;
+    let checked = program().current_dir(root).args(["readme", "--check"]).output()?;
+    if checked.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&checked.stderr).into()) }
 }

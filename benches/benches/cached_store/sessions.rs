@@ -1,40 +1,23 @@
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use rand::Rng as _;
-use session_core::{SessionId, SessionKey, Ttl, Version};
+use session_core::{SessionId, SessionKey, Ttl};
 
 /// How many bytes of data a session has.
 const LEN: usize = 400;
 
-/// Sessions, with the version that each was given last.
+/// The keys of sessions.
 #[derive(Clone)]
-pub(crate) struct Sessions {
-    keys: Arc<Vec<SessionKey>>,
-    versions: Arc<Vec<Mutex<Version>>>,
-}
+pub(crate) struct Sessions(Arc<Vec<SessionKey>>);
 
 impl Sessions {
     pub(crate) fn draw(count: u32) -> Self {
-        Self {
-            keys: Arc::new((0..count).map(|_| SessionId::generate().key()).collect()),
-            versions: Arc::new((0..count).map(|_| Mutex::new(Version::random())).collect()),
-        }
+        Self(Arc::new((0..count).map(|_| SessionId::generate().key()).collect()))
     }
 
     pub(crate) fn keys(&self) -> &[SessionKey] {
-        &self.keys
-    }
-
-    pub(crate) fn version(&self, session: usize) -> Version {
-        *self.versions[session].lock().expect("no panic")
-    }
-
-    pub(crate) fn set_version(&self, session: usize, version: Version) {
-        *self.versions[session].lock().expect("no panic") = version;
+        &self.0
     }
 }
 

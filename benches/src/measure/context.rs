@@ -44,7 +44,7 @@ impl Context {
     }
 
     /// Notes what is left out.
-    pub fn skip(&mut self, what: impl Into<String>, reason: impl ToString) {
+    pub fn skip(&mut self, what: impl Into<String>, reason: &dyn std::fmt::Display) {
         let skipped = Skipped { what: what.into(), reason: reason.to_string() };
         self.progress.suspend(|| crate::report::terminal::note(&skipped));
         self.report.skipped.push(skipped);

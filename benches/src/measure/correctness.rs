@@ -26,12 +26,12 @@ pub(super) async fn run(context: &mut Context) {
         });
         match checked.await {
             Some(Ok(seen)) => context.report.correctness.push(seen),
-            Some(Err(error)) => context.skip(format!("{id}: correctness"), error),
+            Some(Err(error)) => context.skip(format!("{id}: correctness"), &error),
             None => return,
         }
         context.progress.inc(1);
         if let Err(error) = clean(&place).await {
-            context.skip(id, format!("what it has stored was not removed: {error}"));
+            context.skip(id, &format!("what it has stored was not removed: {error}"));
         }
     }
 }

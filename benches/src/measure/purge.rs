@@ -33,7 +33,7 @@ pub(super) async fn run(context: &mut Context) {
                     Ok((0, _)) if expired > 0 => {
                         context.skip(
                             format!("{}: purge", opened.id),
-                            "the engine removes what has expired by itself",
+                            &"the engine removes what has expired by itself",
                         );
                         break;
                     }
@@ -44,7 +44,7 @@ pub(super) async fn run(context: &mut Context) {
                         purged,
                         milliseconds: took.as_secs_f64() * 1e3,
                     }),
-                    Err(error) => context.skip(format!("{}: purge", opened.id), error),
+                    Err(error) => context.skip(format!("{}: purge", opened.id), &error),
                 }
             }
         }

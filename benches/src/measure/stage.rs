@@ -34,7 +34,7 @@ pub(super) async fn open(
     match opening {
         Ok(candidate) => Some(Opened { id, candidate, place, pid: context.pid(engine) }),
         Err(error) => {
-            context.skip(id, format!("it cannot be opened: {error}"));
+            context.skip(id, &format!("it cannot be opened: {error}"));
             None
         }
     }
@@ -54,7 +54,7 @@ impl Opened {
         match filling.or(self.candidate.fill(begin..end, &payload, TTL)).await {
             Some(Ok(())) => true,
             Some(Err(error)) => {
-                context.skip(self.id.clone(), format!("sessions cannot be stored: {error}"));
+                context.skip(self.id.clone(), &format!("sessions cannot be stored: {error}"));
                 false
             }
             None => false,
@@ -66,7 +66,7 @@ impl Opened {
         let Self { id, candidate, place, .. } = self;
         drop(candidate);
         if let Err(error) = clean(&place).await {
-            context.skip(id, format!("what it has stored was not removed: {error}"));
+            context.skip(id, &format!("what it has stored was not removed: {error}"));
         }
     }
 }

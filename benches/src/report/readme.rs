@@ -13,7 +13,7 @@ const BEGIN: &str = "<!-- figures: ";
 const END: &str = "<!-- end of figures -->";
 
 /// Where there may be blocks, from the root of the workspace.
-const FILES: [&str; 6] = [
+pub const FILES: [&str; 6] = [
     "README.md",
     "benches/README.md",
     "session-memory/README.md",

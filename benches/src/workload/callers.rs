@@ -16,6 +16,10 @@ const TURN: usize = 32;
 /// The closed loop: so many callers, each of whom waits for an answer before it asks again, for so long.
 ///
 /// `server` is the process whose processor time is counted. Numbers continue from one run to the next, so that they do not repeat the same operations.
+///
+/// # Panics
+///
+/// When an operation does: a candidate returns errors.
 pub async fn run(
     load: &Load,
     callers: usize,

@@ -50,6 +50,10 @@ pub struct Load {
 
 impl Load {
     /// Draws the order in which sessions are used.
+    ///
+    /// # Panics
+    ///
+    /// With no sessions, or more than four billion.
     pub fn order(spread: Spread, sessions: usize) -> Arc<Vec<u32>> {
         let sessions = u32::try_from(sessions).expect("no more than four billion sessions");
         Arc::new(spread.draw(sessions, 1 << 18, 7))

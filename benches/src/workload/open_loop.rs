@@ -24,6 +24,10 @@ const COUNTERS: usize = 16;
 ///
 /// A latency counts from the moment at which the operation should have begun. So an operation that waits behind a slow one shows that, and no
 /// slowness of the store keeps it from being measured (coordinated omission).
+///
+/// # Panics
+///
+/// When an operation does: a candidate returns errors.
 pub async fn run(
     load: &Load,
     rate: f64,

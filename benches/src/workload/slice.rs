@@ -42,6 +42,10 @@ impl Default for Slice {
 
 impl Slice {
     /// Counts one operation.
+    ///
+    /// # Panics
+    ///
+    /// Never: an hour fits.
     pub fn record(&mut self, latency: Duration, outcome: Result<u32, Error>) {
         match outcome {
             Ok(conflicts) => {
@@ -59,6 +63,10 @@ impl Slice {
     }
 
     /// Adds what another caller has seen at the same time.
+    ///
+    /// # Panics
+    ///
+    /// Never: both grow as they must.
     pub fn add(&mut self, other: Self) {
         self.latencies.add(&other.latencies).expect("both grow as they must");
         self.failed += other.failed;
@@ -92,12 +100,12 @@ impl Slice {
 
 /// Runs `callers`, and adds how long they took and what it cost the machine.
 pub(super) async fn watched(server: Option<u32>, callers: impl Future<Output = Slice>) -> Slice {
-    let (client, served) = (cpu::of_this_process(), server.map(cpu::of_tree));
+    let before = (cpu::of_this_process(), server.map(cpu::of_tree));
     let begin = Instant::now();
     let mut slice = callers.await;
     slice.took = begin.elapsed();
-    slice.client_cpu = cpu::of_this_process().saturating_sub(client);
-    slice.server_cpu = server.zip(served).map(|(pid, before)| cpu::of_tree(pid).saturating_sub(before));
+    slice.client_cpu = cpu::of_this_process().saturating_sub(before.0);
+    slice.server_cpu = server.zip(before.1).map(|(pid, before)| cpu::of_tree(pid).saturating_sub(before));
     slice
 }
 

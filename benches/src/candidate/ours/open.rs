@@ -13,7 +13,6 @@ use crate::candidate::{Place, Result};
 /// A store that is shared.
 pub(super) type Shared = Arc<dyn SessionStore>;
 
-#[expect(clippy::unused_async, reason = "opened as the others are")]
 pub(super) async fn memory(place: &Place) -> Result<Shared> {
     let mut store = MemoryStore::builder();
     if !place.purges_itself {

@@ -2,6 +2,7 @@
 
 mod map;
 mod mongo;
+mod pipelined;
 mod redis;
 mod sql;
 
@@ -10,7 +11,7 @@ use super::Spec;
 /// All of them.
 pub fn specs() -> Vec<Spec> {
     let mut specs = sql::specs();
-    specs.extend([map::spec(), redis::spec(), mongo::spec()]);
+    specs.extend([map::spec(), redis::spec(), pipelined::spec(), mongo::spec()]);
     specs
 }
 

@@ -55,7 +55,7 @@ fn grid(x: &Axis, y: &Axis) -> Markup {
     let (floor, right) = (HEIGHT - BOTTOM, WIDTH - RIGHT);
     html! {
         text.title x="4" y="13" { (y.title) }
-        text.title x=(number((LEFT + right) / 2.0)) y=(number(HEIGHT - 5.0)) text-anchor="middle" { (x.title) }
+        text.title x=(number(f64::midpoint(LEFT, right))) y=(number(HEIGHT - 5.0)) text-anchor="middle" { (x.title) }
         @for (value, label) in y.ticks() {
             @let at = number(up(y, *value));
             line.grid x1=(LEFT) x2=(right) y1=(at) y2=(at) {}

@@ -98,17 +98,12 @@ pub(super) fn chart(title: &str, across: &str, up: &str, lines: &[Series], is_lo
 
 /// Throughput against the number of callers.
 pub(super) fn concurrency(report: &Report) -> Markup {
-    let mut measured =
-        Workload::YCSB.into_iter().filter(|workload| main_group(report).any(|one| one.workload == *workload));
     let throughput: Value = |measured| measured.throughput;
     let order = [Workload::B, Workload::A, Workload::C];
-    let first = order.into_iter().find(|workload| {
-        measured.any(|one| one == *workload) || main_group(report).any(|one| one.workload == *workload)
-    });
+    let is_measured = |workload: &Workload| main_group(report).any(|one| one.workload == *workload);
+    let first = order.into_iter().find(is_measured);
     let Some(first) = first else { return html! {} };
-    let others = order
-        .into_iter()
-        .filter(|workload| *workload != first && main_group(report).any(|one| one.workload == *workload));
+    let others = order.into_iter().filter(|workload| *workload != first && is_measured(workload));
     html! {
         p { "Workload " (first.title()) ", by Zipf over " (number::short(count(report.settings.sessions))) " sessions of " (report.settings.payload) " bytes. Up is better. The pale bars are the quartiles of the rounds." }
         (together(report, first))
@@ -147,7 +142,7 @@ fn together(report: &Report, workload: Workload) -> Markup {
     let values = lines.iter().flat_map(|line| &line.points);
     let y = Axis::log("operations a second (logarithmic)", values.clone().map(|point| point.y), axis::count);
     let x = Axis::log_of_values("concurrent callers", values.map(|point| point.x), axis::count);
-    html! { div.figures { (chart::lines("our stores, side by side", &x, &y, &lines)) } }
+    html! { div.figures.wide { (chart::lines("our stores, side by side", &x, &y, &lines)) } }
 }
 
 /// A line for each of our stores, in the look of its engine.
@@ -187,7 +182,7 @@ pub(super) fn latency(report: &Report) -> Markup {
         .collect();
     let is_there = charts.iter().any(|chart| !chart.0.is_empty());
     html! {
-        p { "Workload " (workload.title()) ". Down is better; both axes of times are logarithmic." }
+        p { "Workload " (workload.title()) ". Down is better; times are on a logarithmic axis." }
         @if is_there {
             h3 { "By percentile, in an open loop" }
             p.note { "Operations arrive at random moments at half of the throughput that the candidate has at " (many(report)) " callers (at most 50,000 a second), whether or not earlier ones are done. Latencies count from the moment at which an operation should have begun, so nothing hides what waits behind a slow one. Each candidate has its own rate: one that does more is asked for more." }
@@ -222,7 +217,7 @@ pub(super) fn cached(report: &Report) -> Markup {
         });
         let lines: Vec<Series> = lines.collect();
         let values = lines.iter().flat_map(|line| &line.points).map(|point| point.high);
-        let y = Axis::linear("operations a second", values, axis::count);
+        let y = Axis::log("operations a second (logarithmic)", values, axis::count);
         chart::lines(engine_title(*engine), &Axis::named("workload", &names), &y, &lines)
     });
     html! {
@@ -249,6 +244,6 @@ pub(super) fn payload(report: &Report) -> Markup {
     let y = Axis::log("operations a second", values().map(|point| point.y), axis::count);
     html! {
         p { "Workload " (Workload::B.title()) ", " (many(report)) " callers, on a thousand sessions of each length." }
-        div.figures { (chart::lines("our stores", &x, &y, &lines)) }
+        div.figures.wide { (chart::lines("our stores", &x, &y, &lines)) }
     }
 }

@@ -102,7 +102,7 @@ pub(super) fn purge(report: &Report) -> Markup {
     let y = Axis::log("time of the purge", values().map(|point| point.y), axis::time);
     html! {
         p { "Beside " (number::short(count(first.live))) " sessions that are live: what it costs should follow what has expired, not what is stored. Redis removes what has expired by itself, and what has no purge is not shown." }
-        div.figures { (chart::lines("one purge", &x, &y, &lines)) }
+        div.figures.wide { (chart::lines("one purge", &x, &y, &lines)) }
         div.scroll { table {
             thead { tr { th { "" } th { "had expired" } th { "removed by the purge" } th { "time" } } }
             tbody { @for purge in &report.purges { tr {

@@ -20,7 +20,8 @@ impl Look {
             Kind::Ours => 0,
             Kind::Cached => 1,
             Kind::Plain => 2,
-            Kind::Peer => 3 + peers % 4,
+            // Twelve before two look alike.
+            Kind::Peer => return Self { colour: 3 + peers % 3, shape: 3 + peers % 4 },
         };
         Self { colour: number, shape: number }
     }
@@ -70,13 +71,17 @@ impl Series {
 
 /// The candidates on one engine, each with its look.
 pub(super) fn on(candidates: &[Description], engine: Engine) -> Vec<(&Description, Look)> {
-    let mut peers = 0;
+    let (mut peers, mut has_plain) = (0, false);
     candidates
         .iter()
         .filter(|candidate| candidate.engine == engine)
         .map(|candidate| {
-            let look = Look::of_kind(candidate.kind, peers);
+            let mut look = Look::of_kind(candidate.kind, peers);
             peers += usize::from(candidate.kind == Kind::Peer);
+            // A second driver is as one more of others.
+            if candidate.kind == Kind::Plain && std::mem::replace(&mut has_plain, true) {
+                look = Look { colour: 6, shape: 6 };
+            }
             (candidate, look)
         })
         .collect()
