@@ -1,12 +1,13 @@
 //! The figures in the READMEs, which are never written by hand.
 
+mod tables;
+
 use std::{fmt::Write as _, fs, path::Path};
 
-use super::{Mode, Report};
+use super::Report;
 use crate::{
-    candidate::{Kind, Result},
+    candidate::{Description, Kind, Result},
     engine::Engine,
-    workload::Workload,
 };
 
 const BEGIN: &str = "<!-- figures: ";
@@ -70,48 +71,53 @@ pub fn rewritten(text: &str, report: &Report) -> Result<String> {
     Ok(new + rest)
 }
 
-/// The block of this name: that of an engine, or `all` for our stores side by side.
+/// The block of this name: that of an engine, `all` for our stores side by side, `cached` for them behind a cache, or `correct`.
 fn figures(what: &str, report: &Report) -> Result<String> {
-    if what == "all" {
-        return Ok(table(report, |candidate| candidate == Kind::Ours, &Engine::ALL));
-    }
-    let engine: Engine = what.parse()?;
-    Ok(table(report, |_| true, &[engine]))
+    Ok(match what {
+        "all" => tables::workloads(report, |candidate| candidate.kind == Kind::Ours),
+        "cached" => tables::cached(report),
+        "correct" => tables::correctness(report),
+        engine => {
+            let engine: Engine = engine.parse()?;
+            let is_shown =
+                |candidate: &Description| candidate.engine == engine && candidate.kind != Kind::Cached;
+            tables::workloads(report, is_shown) + &tables::callers(report, is_shown)
+        }
+    })
 }
 
-fn table(report: &Report, is_shown: impl Fn(Kind) -> bool, engines: &[Engine]) -> String {
-    let (machine, settings) = (&report.machine, &report.settings);
-    let callers = settings.callers.iter().copied().min_by_key(|callers| callers.abs_diff(64)).unwrap_or(64);
-    let mut text = format!(
-        "\nOperations a second, and the latency of 99 of 100, with {callers} callers, by Zipf over {} sessions of {} bytes.\n{}, {} cores shared by clients and \
-         server; medians of {} rounds; {}.\n\n| | A: half updates | B: 5 % updates | C: reads |\n| --- | ---: | ---: | ---: |\n",
-        settings.sessions,
-        settings.payload,
-        machine.cpu,
-        machine.cores,
-        settings.rounds,
-        report.date.get(..10).unwrap_or(&report.date),
-    );
-    for candidate in &report.candidates {
-        if !engines.contains(&candidate.engine) || !is_shown(candidate.kind) {
-            continue;
-        }
-        let cells = Workload::YCSB.map(|workload| {
-            let found = report.measurements.iter().find(|measured| {
-                measured.candidate == candidate.id
-                    && measured.workload == workload
-                    && measured.keys == "zipf"
-                    && measured.sessions == settings.sessions
-                    && measured.payload == settings.payload
-                    && measured.mode == Mode::Closed { callers }
-            });
-            found.map_or_else(
-                || "–".to_owned(),
-                |found| format!("{:.0}, {:.2} ms", found.throughput.median, found.p99.median / 1e3),
-            )
-        });
-        // Writing to a text does not fail.
-        let _ = writeln!(text, "| `{}` {} | {} |", candidate.name, candidate.version, cells.join(" | "));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> Report {
+        Report::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("results/report.json")).expect("a report")
     }
-    text + "\n"
+
+    #[test]
+    fn only_what_is_between_the_markers_is_written() {
+        let text = "before\n<!-- figures: all -->\nold\n<!-- end of figures -->\nafter\n";
+        let new = rewritten(text, &report()).expect("it is known");
+        assert!(
+            new.starts_with("before\n<!-- figures: all -->\n")
+                && new.ends_with("<!-- end of figures -->\nafter\n")
+        );
+        assert!(new.contains("`RedisStore`") && !new.contains("old"), "{new}");
+        assert_eq!(rewritten(&new, &report()).expect("it is known"), new);
+    }
+
+    #[test]
+    fn what_is_unknown_or_has_no_end_is_refused() {
+        let unknown = rewritten("<!-- figures: oracle -->\n<!-- end of figures -->\n", &report());
+        assert!(unknown.expect_err("there is none").to_string().contains("oracle"));
+        let endless = rewritten("<!-- figures: all -->\n", &report()).expect_err("it has no end");
+        assert!(endless.to_string().contains("has no"), "{endless}");
+    }
+
+    /// The figures in the READMEs are those of the report that is kept beside them.
+    #[test]
+    fn the_readmes_show_the_report() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        run(&report(), &root, true).expect("they do");
+    }
 }

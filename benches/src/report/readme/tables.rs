@@ -1,0 +1,156 @@
+use std::fmt::Write as _;
+
+use crate::{
+    candidate::{Description, Kind},
+    report::{Finding, Measurement, Mode, Report, Spread},
+    workload::Workload,
+};
+
+/// How many callers most workloads are run with.
+fn usual_callers(report: &Report) -> usize {
+    report.settings.callers.iter().copied().min_by_key(|callers| callers.abs_diff(64)).unwrap_or(64)
+}
+
+fn found<'r>(
+    report: &'r Report,
+    candidate: &Description,
+    workload: Workload,
+    callers: usize,
+) -> Option<&'r Measurement> {
+    report.measurements.iter().find(|measured| {
+        measured.candidate == candidate.id
+            && measured.workload == workload
+            && measured.keys == "zipf"
+            && measured.sessions == report.settings.sessions
+            && measured.payload == report.settings.payload
+            && measured.mode == Mode::Closed { callers }
+    })
+}
+
+/// What was measured, and where.
+fn preamble(report: &Report, what: &str) -> String {
+    let (machine, settings) = (&report.machine, &report.settings);
+    format!(
+        "\n{what}, by Zipf over {} sessions of {} bytes.\n{}, {} cores shared by clients and server; medians of {} rounds of {} ms; {}.\n\n",
+        settings.sessions,
+        settings.payload,
+        machine.cpu,
+        machine.cores,
+        settings.rounds,
+        settings.slice_ms,
+        report.date.get(..10).unwrap_or(&report.date),
+    )
+}
+
+fn row(text: &mut String, cells: impl IntoIterator<Item = String>) {
+    for cell in cells {
+        // Writing to a text does not fail.
+        let _ = write!(text, "| {cell} ");
+    }
+    text.push_str("|\n");
+}
+
+fn cell(measured: Option<&Measurement>) -> String {
+    measured.map_or_else(
+        || "–".to_owned(),
+        |found| format!("{:.0}, {:.2} ms", found.throughput.median, found.p99.median / 1e3),
+    )
+}
+
+fn named(candidate: &Description) -> String {
+    format!("`{}` {}", candidate.name, candidate.version)
+}
+
+/// The workloads of YCSB.
+pub(super) fn workloads(report: &Report, is_shown: impl Fn(&Description) -> bool) -> String {
+    let callers = usual_callers(report);
+    let what = format!("Operations a second, and the latency of 99 of 100, with {callers} callers");
+    let mut text = preamble(report, &what);
+    text.push_str("| | A: half updates | B: 5 % updates | C: reads |\n| --- | ---: | ---: | ---: |\n");
+    for candidate in report.candidates.iter().filter(|candidate| is_shown(candidate)) {
+        let cells = Workload::YCSB.map(|workload| cell(found(report, candidate, workload, callers)));
+        row(&mut text, [named(candidate)].into_iter().chain(cells));
+    }
+    text + "\n"
+}
+
+/// Workload A, from one caller to many.
+pub(super) fn callers(report: &Report, is_shown: impl Fn(&Description) -> bool) -> String {
+    let callers = &report.settings.callers;
+    let mut text = "The same for A, half of which are updates, by the number of callers:\n\n".to_owned();
+    row(&mut text, [String::new()].into_iter().chain(callers.iter().map(ToString::to_string)));
+    row(&mut text, ["---".to_owned()].into_iter().chain(callers.iter().map(|_| "---:".to_owned())));
+    for candidate in report.candidates.iter().filter(|candidate| is_shown(candidate)) {
+        let cells = callers.iter().map(|callers| cell(found(report, candidate, Workload::A, *callers)));
+        row(&mut text, [named(candidate)].into_iter().chain(cells));
+    }
+    text + "\n"
+}
+
+/// Our stores without and with a cache, and the fastest of the others.
+pub(super) fn cached(report: &Report) -> String {
+    let mut text =
+        preamble(report, "Operations a second of workload B, 95 % reads and 5 % conditional updates");
+    text.push_str(
+        "| | callers | `Cached` (quartiles) | without | ratio | fastest peer | ratio |\n| --- | ---: | ---: | ---: | ---: | --- | ---: |\n",
+    );
+    for ours in report.candidates.iter().filter(|candidate| candidate.kind == Kind::Ours) {
+        let of = |kind| {
+            report.candidates.iter().filter(move |other| other.engine == ours.engine && other.kind == kind)
+        };
+        let Some(cached) = of(Kind::Cached).next() else { continue };
+        for callers in &report.settings.callers {
+            let throughput = |candidate| Some(found(report, candidate, Workload::B, *callers)?.throughput);
+            let (Some(with), Some(without)) = (throughput(cached), throughput(ours)) else { continue };
+            let peer = of(Kind::Peer)
+                .filter_map(|peer| Some((peer, throughput(peer)?)))
+                .max_by(|one, other| one.1.median.total_cmp(&other.1.median));
+            let ratio = |to: Spread| format!("{:.1}", with.median / to.median);
+            row(
+                &mut text,
+                [
+                    format!("`{}`", ours.name),
+                    callers.to_string(),
+                    format!("{:.0} ({:.0} to {:.0})", with.median, with.lower, with.upper),
+                    format!("{:.0}", without.median),
+                    ratio(without),
+                    peer.map_or_else(
+                        || "–".to_owned(),
+                        |(peer, found)| format!("{}: {:.0}", peer.name, found.median),
+                    ),
+                    peer.map_or_else(|| "–".to_owned(), |(_, found)| ratio(found)),
+                ],
+            );
+        }
+    }
+    text + "\n"
+}
+
+/// What applications of each library saw.
+pub(super) fn correctness(report: &Report) -> String {
+    let mut text = "\n| | keeps both of two updates | stays logged out | a logout reaches other processes | logs out everywhere |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    let seen = |finding: &Finding| {
+        let answer = match finding.holds {
+            Some(true) => "yes",
+            Some(false) => "**no**",
+            None => "–",
+        };
+        // What is as it should be needs no explanation.
+        if finding.holds == Some(true) { answer.to_owned() } else { format!("{answer}: {}", finding.seen) }
+    };
+    for checked in &report.correctness {
+        let candidate = report.candidates.iter().find(|candidate| candidate.id == checked.candidate);
+        let Some(candidate) = candidate else { continue };
+        row(
+            &mut text,
+            [
+                format!("{} on {}", named(candidate), candidate.engine),
+                seen(&checked.keeps_both_updates),
+                seen(&checked.stays_logged_out),
+                seen(&checked.logout_reaches_others),
+                seen(&checked.logs_out_everywhere),
+            ],
+        );
+    }
+    text + "\n"
+}
