@@ -21,17 +21,13 @@ fn main() {
         .into_iter()
         .map(|engine| Trial::ignorable_test(format!("quick::{engine}"), move || quick(engine)))
         .collect();
-    trials.push(Trial::test("interrupt::keeps_what_was_measured", || interrupted().map_err(failed)));
-    trials.push(Trial::test("readme::is_written_from_the_report", || readme().map_err(failed)));
+    trials.push(Trial::test("interrupt::keeps_what_was_measured", || interrupted().map_err(Failed::from)));
+    trials.push(Trial::test("readme::is_written_from_the_report", || readme().map_err(Failed::from)));
     trials.push(Trial::test("readme::figures_are_those_of_the_committed_report", || {
-        committed().map_err(failed)
+        committed().map_err(Failed::from)
     }));
-    trials.push(Trial::test("arguments::that_mean_nothing_are_refused", || refused().map_err(failed)));
+    trials.push(Trial::test("arguments::that_mean_nothing_are_refused", || refused().map_err(Failed::from)));
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-fn failed(error: Box<dyn Error>) -> Failed {
-    error.to_string().into()
 }
 
 fn program() -> Command {
@@ -49,7 +45,7 @@ fn run(out: &Path, args: &[&str]) -> Result<(Output, Option<Report>), Box<dyn Er
 
 fn quick(engine: Engine) -> Done {
     let out = tempfile::tempdir()?;
-    let (output, report) = run(out.path(), &["--stores", engine.name()]).map_err(failed)?;
+    let (output, report) = run(out.path(), &["--stores", engine.name()]).map_err(Failed::from)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     // A server that is not installed is no error of the program. Whether it is one of the test, the environment says.
     if let Some(reason) = said.lines().find_map(|line| line.strip_prefix(&format!("skipped: {engine}: "))) {
@@ -63,8 +59,8 @@ fn quick(engine: Engine) -> Done {
         return Err(format!("{}: {said}", output.status).into());
     }
     let report = report.ok_or("there is no report.json")?;
-    check(&report).map_err(failed)?;
-    check_page(&out.path().join("report.html")).map_err(failed)?;
+    check(&report).map_err(Failed::from)?;
+    check_page(&out.path().join("report.html")).map_err(Failed::from)?;
     Ok(Completion::Completed)
 }
 
@@ -193,7 +189,7 @@ fn interrupted() -> Result<(), Box<dyn Error>> {
     // Once it has worked for a second, it measures: nothing before that takes so long.
     let begun = Instant::now();
     while cpu::of_tree(running.id()) < Duration::from_secs(1) {
-        if begun.elapsed() > Duration::from_secs(120) {
+        if begun.elapsed() > Duration::from_mins(2) {
             running.kill()?;
             return Err("it does not begin to measure".into());
         }

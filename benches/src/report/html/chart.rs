@@ -9,10 +9,10 @@ use super::{
     series::{Look, Series},
 };
 
-const WIDTH: f64 = 420.0;
-const HEIGHT: f64 = 270.0;
-const LEFT: f64 = 58.0;
-const RIGHT: f64 = 14.0;
+const WIDTH: f64 = 340.0;
+const HEIGHT: f64 = 235.0;
+const LEFT: f64 = 50.0;
+const RIGHT: f64 = 20.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 44.0;
 
