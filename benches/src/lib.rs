@@ -18,6 +18,8 @@ pub mod measure;
 pub mod memory;
 pub mod parallel;
 pub mod payload;
+#[cfg(feature = "peers")]
+pub mod peers;
 pub mod probe;
 pub mod program;
 pub mod report;

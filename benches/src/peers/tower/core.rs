@@ -1,0 +1,159 @@
+//! The same adapters for each release of tower-sessions' core.
+
+/// A candidate and a probe over every store of this release of the core, whose call for a new session is named.
+macro_rules! adapters {
+    ($core:ident, $create:ident) => {
+        use std::sync::Arc;
+
+        use async_trait::async_trait;
+        use bytes::Bytes;
+        use tower_sessions::cookie::time::{Duration, OffsetDateTime};
+        use $core::{
+            Expiry, Session, SessionStore,
+            session::{Id, Record},
+        };
+
+        use crate::{
+            candidate::{Candidate, NewSession, Place, Result, TTL},
+            engine::size,
+            peers::{DATA, Ids, USER, text, ttl_seconds},
+            probe::{Probe, Request},
+        };
+
+        /// A store, called as the library's `Session` calls it.
+        pub(in crate::peers::tower) struct Tower<S> {
+            store: S,
+            ids: Ids<Id>,
+            place: Place,
+        }
+
+        impl<S> Tower<S> {
+            pub(in crate::peers::tower) fn over(store: S, place: Place, sessions: usize) -> Self {
+                Self { store, ids: Ids::new(sessions), place }
+            }
+        }
+
+        fn record(id: Id, data: &Bytes, ttl: std::time::Duration) -> Result<Record> {
+            let data = [(DATA.to_owned(), text(data)?.into())].into_iter().collect();
+            Ok(Record { id, data, expiry_date: OffsetDateTime::now_utc() + ttl })
+        }
+
+        #[async_trait]
+        impl<S: SessionStore> Candidate for Tower<S> {
+            async fn create(&self, session: usize, new: NewSession) -> Result<()> {
+                let mut record = record(Id::default(), &new.data, new.ttl)?;
+                self.store.$create(&mut record).await?;
+                self.ids.set(session, record.id);
+                Ok(())
+            }
+
+            async fn read(&self, session: usize) -> Result<Option<usize>> {
+                let record = self.store.load(&self.ids.get(session)?).await?;
+                Ok(record.and_then(|record| record.data.get(DATA)?.as_str().map(str::len)))
+            }
+
+            async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
+                self.store.save(&record(self.ids.get(session)?, &data, TTL)?).await?;
+                Ok(0)
+            }
+
+            /// There is no call for it: a session that lives on is loaded and saved as a whole.
+            async fn touch(&self, session: usize) -> Result<()> {
+                let found = self.store.load(&self.ids.get(session)?).await?;
+                let mut record = found.ok_or("the session is gone")?;
+                record.expiry_date = OffsetDateTime::now_utc() + TTL;
+                Ok(self.store.save(&record).await?)
+            }
+
+            async fn delete(&self, session: usize) -> Result<()> {
+                Ok(self.store.delete(&self.ids.get(session)?).await?)
+            }
+
+            /// What `cycle_id` and the save after it do.
+            async fn rotate(&self, session: usize, new: NewSession) -> Result<()> {
+                self.store.delete(&self.ids.get(session)?).await?;
+                self.create(session, new).await
+            }
+
+            async fn size(&self) -> Result<Option<u64>> {
+                size::of(&self.place).await
+            }
+        }
+
+        /// An application whose handlers are given a `Session`.
+        pub(in crate::peers::tower) struct TowerApp<S>(Arc<S>);
+
+        impl<S: SessionStore> TowerApp<S> {
+            pub(in crate::peers::tower) fn over(store: S) -> Self {
+                Self(Arc::new(store))
+            }
+
+            /// What the middleware makes of a cookie. It is loaded at the first use.
+            fn session(&self, id: Option<Id>) -> Session {
+                let expiry = Expiry::OnInactivity(Duration::seconds(ttl_seconds()));
+                Session::new(id, self.0.clone(), Some(expiry))
+            }
+
+            fn of(&self, id: &str) -> Result<Session> {
+                Ok(self.session(Some(id.parse()?)))
+            }
+        }
+
+        #[async_trait]
+        impl<S: SessionStore> Probe for TowerApp<S> {
+            async fn login(&self, user: &str) -> Result<String> {
+                let session = self.session(None);
+                session.insert(USER, user).await?;
+                session.save().await?;
+                Ok(session.id().ok_or("a login that gave no id")?.to_string())
+            }
+
+            async fn begin(&self, id: &str) -> Result<Box<dyn Request>> {
+                let session = self.of(id)?;
+                session.get::<String>(USER).await?.ok_or("there is no such session")?;
+                Ok(Box::new(TowerRequest(session)))
+            }
+
+            async fn logout(&self, id: &str) -> Result<()> {
+                Ok(self.of(id)?.flush().await?)
+            }
+
+            async fn is_logged_in(&self, id: &str) -> Result<bool> {
+                Ok(self.of(id)?.get::<String>(USER).await?.is_some())
+            }
+
+            async fn get(&self, id: &str, key: &str) -> Result<Option<String>> {
+                Ok(self.of(id)?.get(key).await?)
+            }
+        }
+
+        struct TowerRequest(Session);
+
+        #[async_trait]
+        impl Request for TowerRequest {
+            async fn set(&mut self, key: &str, value: &str) -> Result<()> {
+                Ok(self.0.insert(key, value).await?)
+            }
+
+            /// What the middleware does when a session was modified.
+            async fn save(self: Box<Self>) -> Result<()> {
+                Ok(self.0.save().await?)
+            }
+        }
+    };
+}
+
+/// Of tower-sessions 0.15 itself.
+pub(super) mod newest {
+    adapters!(tower_sessions, create);
+}
+
+/// Of the stores for Redis, for sqlx and with moka.
+pub(super) mod core_014 {
+    adapters!(tower_sessions_core_014, create);
+}
+
+/// Of the store for MongoDB, where a new session is saved as any other.
+pub(super) mod core_011 {
+    adapters!(tower_sessions_core_011, save);
+}

@@ -1,0 +1,94 @@
+use std::sync::Arc;
+
+use super::{core, open};
+use crate::{candidate::Spec, engine::Engine, peers::describe};
+
+macro_rules! spec {
+    ($engine:ident/$part:literal, $name:literal, $package:literal, $core:ident, $open:ident, $connections:literal) => {
+        Spec {
+            description: describe(Engine::$engine, $part, $name, $package, $connections),
+            open: |place, sessions| {
+                Box::pin(async move {
+                    let store = open::$open(&place).await?;
+                    Ok(Arc::new(core::$core::Tower::over(store, place, sessions)) as _)
+                })
+            },
+            probe: Some(|place| {
+                Box::pin(
+                    async move { Ok(Arc::new(core::$core::TowerApp::over(open::$open(&place).await?)) as _) },
+                )
+            }),
+        }
+    };
+}
+
+/// All of tower-sessions.
+pub(in crate::peers) fn specs() -> Vec<Spec> {
+    vec![
+        spec!(Memory / "tower", "tower-sessions MemoryStore", "tower-sessions", newest, memory, "none"),
+        spec!(
+            Memory / "tower-moka",
+            "tower-sessions MokaStore",
+            "tower-sessions-moka-store",
+            core_014,
+            moka,
+            "none"
+        ),
+        spec!(
+            Sqlite / "tower",
+            "tower-sessions SqliteStore",
+            "tower-sessions-sqlx-store",
+            core_014,
+            sqlite,
+            "1"
+        ),
+        spec!(
+            Redis / "tower",
+            "tower-sessions RedisStore",
+            "tower-sessions-redis-store",
+            core_014,
+            redis,
+            "6"
+        ),
+        spec!(
+            Redis / "tower-moka",
+            "tower-sessions Moka over Redis",
+            "tower-sessions-moka-store",
+            core_014,
+            cached_redis,
+            "6"
+        ),
+        spec!(
+            Postgres / "tower",
+            "tower-sessions PostgresStore",
+            "tower-sessions-sqlx-store",
+            core_014,
+            postgres,
+            "up to 10"
+        ),
+        spec!(
+            Postgres / "tower-moka",
+            "tower-sessions Moka over Postgres",
+            "tower-sessions-moka-store",
+            core_014,
+            cached_postgres,
+            "up to 10"
+        ),
+        spec!(
+            Mysql / "tower",
+            "tower-sessions MySqlStore",
+            "tower-sessions-sqlx-store",
+            core_014,
+            mysql,
+            "up to 10"
+        ),
+        spec!(
+            Mongo / "tower",
+            "tower-sessions MongoDBStore",
+            "tower-sessions-mongodb-store",
+            core_011,
+            mongo,
+            "up to 64"
+        ),
+    ]
+}
