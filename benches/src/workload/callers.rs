@@ -36,11 +36,13 @@ pub async fn run(
                 let mut slice = Slice::default();
                 for turn in 1_usize.. {
                     let begin = Instant::now();
-                    if begin >= end {
+                    let outcome = load.operate(next.fetch_add(1, Ordering::Relaxed)).await;
+                    let latency = begin.elapsed();
+                    slice.record(latency, outcome);
+                    // After the operation: on a busy machine, a caller may begin when a short slice is over.
+                    if begin + latency >= end {
                         break;
                     }
-                    let outcome = load.operate(next.fetch_add(1, Ordering::Relaxed)).await;
-                    slice.record(begin.elapsed(), outcome);
                     if turn.is_multiple_of(TURN) {
                         tokio::task::yield_now().await;
                     }
