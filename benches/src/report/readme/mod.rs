@@ -113,11 +113,4 @@ mod tests {
         let endless = rewritten("<!-- figures: all -->\n", &report()).expect_err("it has no end");
         assert!(endless.to_string().contains("has no"), "{endless}");
     }
-
-    /// The figures in the READMEs are those of the report that is kept beside them.
-    #[test]
-    fn the_readmes_show_the_report() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        run(&report(), &root, true).expect("they do");
-    }
 }
