@@ -61,14 +61,23 @@ fn named(candidate: &Description) -> String {
     format!("`{}` {}", candidate.name, candidate.version)
 }
 
-/// The workloads of YCSB.
+/// Those workloads of YCSB that were measured.
 pub(super) fn workloads(report: &Report, is_shown: impl Fn(&Description) -> bool) -> String {
     let callers = usual_callers(report);
+    let shown: Vec<&Description> = report.candidates.iter().filter(|candidate| is_shown(candidate)).collect();
+    let is_measured = |workload: &Workload| {
+        shown.iter().any(|candidate| found(report, candidate, *workload, callers).is_some())
+    };
+    let workloads: Vec<Workload> = Workload::YCSB.into_iter().filter(is_measured).collect();
     let what = format!("Operations a second, and the latency of 99 of 100, with {callers} callers");
     let mut text = preamble(report, &what);
-    text.push_str("| | A: half updates | B: 5 % updates | C: reads |\n| --- | ---: | ---: | ---: |\n");
-    for candidate in report.candidates.iter().filter(|candidate| is_shown(candidate)) {
-        let cells = Workload::YCSB.map(|workload| cell(found(report, candidate, workload, callers)));
+    row(
+        &mut text,
+        [String::new()].into_iter().chain(workloads.iter().map(|workload| workload.title().to_owned())),
+    );
+    row(&mut text, ["---".to_owned()].into_iter().chain(workloads.iter().map(|_| "---:".to_owned())));
+    for candidate in shown {
+        let cells = workloads.iter().map(|workload| cell(found(report, candidate, *workload, callers)));
         row(&mut text, [named(candidate)].into_iter().chain(cells));
     }
     text + "\n"
