@@ -6,6 +6,7 @@ pub mod ours;
 mod place;
 pub mod plain;
 mod spec;
+mod turns;
 pub mod versions;
 
 use std::{ops::Range, time::Duration};
@@ -18,6 +19,7 @@ pub use all::all;
 pub use description::{Description, Kind};
 pub use place::Place;
 pub use spec::{Opening, OpeningProbe, Spec};
+pub use turns::{Turn, Turns};
 
 use crate::payload::Payload;
 
@@ -61,7 +63,7 @@ pub trait Candidate: Send + Sync {
     async fn read(&self, session: usize) -> Result<Option<usize>>;
 
     /// Replaces the data of a session and lets it live for [`TTL`]. Conditional, where the store can: on the version that was last seen; after a
-    /// conflict again on the version that is there, as an application does. Returns how many conflicts there were.
+    /// conflict again on the version that is there, in [turns](Turns). Returns how many conflicts there were.
     async fn update(&self, session: usize, data: Bytes) -> Result<u32>;
 
     /// Lets a session live for [`TTL`] from now, by the cheapest way that the store has.

@@ -2,7 +2,7 @@ use std::{fmt, sync::Arc};
 
 use super::Context;
 use crate::{
-    candidate::{Candidate, Place, Spec, TTL},
+    candidate::{Candidate, Kind, Place, Spec, TTL},
     engine::clean,
     payload::Payload,
 };
@@ -10,6 +10,7 @@ use crate::{
 /// A candidate that was opened, and where.
 pub(super) struct Opened {
     pub(super) id: String,
+    pub(super) kind: Kind,
     pub(super) candidate: Arc<dyn Candidate>,
     pub(super) place: Place,
     pub(super) pid: Option<u32>,
@@ -32,7 +33,7 @@ pub(super) async fn open(
     let place = Place { purges_itself, ..context.place(engine) };
     let opening = context.interrupt.or((spec.open)(place.clone(), sessions)).await?;
     match opening {
-        Ok(candidate) => Some(Opened { id, candidate, place, pid: context.pid(engine) }),
+        Ok(candidate) => Some(Opened { id, kind: spec.description.kind, candidate, place, pid: context.pid(engine) }),
         Err(error) => {
             context.skip(id, &format!("it cannot be opened: {error}"));
             None

@@ -5,12 +5,14 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream};
+
 use super::{
     Cell, Context, Group,
     stage::{self, Opened},
 };
 use crate::{
-    candidate::Error,
+    candidate::{Candidate, Error, Kind},
     payload::Payload,
     report::{Measurement, Mode, Spread},
     workload::{Load, RING, Slice, WAVE, Workload, closed_loop, open_loop},
@@ -42,8 +44,11 @@ pub(super) async fn run(context: &mut Context, group: &Group) {
             opened.remove(context).await;
         }
     }
-    // The first calls open connections, prepare statements and fill caches.
+    // The first calls open connections and prepare statements. A cache of ours is filled by reading everything once, as a server that has been up for a while has.
     for runner in &runners {
+        if runner.opened.kind == Kind::Cached {
+            let _ = context.interrupt.or(read_all(&runner.opened.candidate, group.sessions)).await;
+        }
         let cell = Cell {
             workload: Workload::B,
             keys: crate::keys::Spread::Zipf,
@@ -59,6 +64,14 @@ pub(super) async fn run(context: &mut Context, group: &Group) {
     for runner in runners {
         runner.opened.remove(context).await;
     }
+}
+
+/// Reads every session once.
+async fn read_all(candidate: &Arc<dyn Candidate>, sessions: usize) {
+    stream::iter(0..sessions)
+        // Whether they can be read is measured later.
+        .for_each_concurrent(64, |session| async move { drop(candidate.read(session).await) })
+        .await;
 }
 
 fn load(context: &Context, runner: &Runner, group: &Group, cell: Cell, payload: Payload) -> Load {

@@ -13,7 +13,7 @@ use session_core::{
     WriteItem, WriteOutcome,
 };
 
-use super::{Candidate, NewSession, Place, Result, TTL};
+use super::{Candidate, NewSession, Place, Result, TTL, Turns};
 use crate::{engine::size, payload::Payload};
 pub use slots::{Slot, Slots};
 pub use specs::specs;
@@ -27,12 +27,13 @@ pub struct Ours {
     store: Arc<dyn SessionStore>,
     place: Place,
     slots: Slots,
+    turns: Turns,
 }
 
 impl Ours {
     /// This store, with room for so many sessions.
     pub fn over(store: Arc<dyn SessionStore>, place: Place, sessions: usize) -> Self {
-        Self { store, place, slots: Slots::new(sessions) }
+        Self { store, place, slots: Slots::new(sessions), turns: Turns::default() }
     }
 }
 
@@ -73,6 +74,7 @@ impl Candidate for Ours {
         let (key, mut version) = self.slots.key_and_version(session)?;
         let ttl = Ttl::new(TTL)?;
         let mut conflicts = 0;
+        let mut turn = self.turns.if_contended(session).await;
         loop {
             let write = Write::new(data.clone(), ttl);
             let written = write.version;
@@ -86,6 +88,7 @@ impl Candidate for Ours {
                 WriteOutcome::Conflict(None) => return Err("the session is gone".into()),
             }
             conflicts += 1;
+            self.turns.after_conflict(session, &mut turn).await;
         }
     }
 

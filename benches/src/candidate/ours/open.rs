@@ -54,7 +54,13 @@ async fn mongo_store(place: &Place) -> Result<MongoStore> {
     Ok(MongoStore::builder().database(&place.name).connect(&place.url).await?)
 }
 
-/// With a cache of the default size. It is in use when this returns.
+/// How large a cache is, and how old it may be. There is room for all sessions. Slices are short and far apart, so entries must not grow too old in between: under a
+/// load that goes on, a session that is in use is read again every thirty seconds, which is next to nothing.
+fn settings() -> CacheSettings {
+    CacheSettings::default().max_bytes(512 << 20).max_staleness(Duration::from_mins(10))
+}
+
+/// With a cache, which is in use when this returns.
 async fn cached<S: SessionStore + 'static>(store: S, settings: CacheSettings) -> Result<Shared> {
     let cached = store.cached(settings)?;
     cached.until_whole().await;
@@ -63,7 +69,7 @@ async fn cached<S: SessionStore + 'static>(store: S, settings: CacheSettings) ->
 
 /// For stores that do not hear of changes by other processes.
 fn accepting_staleness() -> CacheSettings {
-    CacheSettings::default().accept_staleness_without_watch()
+    settings().accept_staleness_without_watch()
 }
 
 macro_rules! openers {
@@ -80,8 +86,8 @@ macro_rules! openers {
 
 openers! {
     sqlite cached_sqlite sqlite_store accepting_staleness();
-    redis cached_redis redis_store CacheSettings::default();
-    postgres cached_postgres postgres_store CacheSettings::default();
+    redis cached_redis redis_store settings();
+    postgres cached_postgres postgres_store settings();
     mysql cached_mysql mysql_store accepting_staleness();
-    mongo cached_mongo mongo_store CacheSettings::default();
+    mongo cached_mongo mongo_store settings();
 }

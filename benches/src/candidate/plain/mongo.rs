@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 
 use super::Spec;
 use crate::{
-    candidate::{Candidate, Description, Kind, NewSession, Place, Result, TTL, versions},
+    candidate::{Candidate, Description, Kind, NewSession, Place, Result, TTL, Turns, versions},
     engine::{Engine, size},
     payload::Payload,
 };
@@ -23,6 +23,7 @@ type Slot = ([u8; 16], [u8; 16]);
 struct Plain {
     documents: Collection<RawDocumentBuf>,
     slots: Vec<Mutex<Slot>>,
+    turns: Turns,
     place: Place,
 }
 
@@ -46,7 +47,7 @@ pub(super) fn spec() -> Spec {
                 let index = IndexModel::builder().keys(doc! { "e": 1 }).options(ttl).build();
                 documents.create_index(index).await?;
                 let slots = (0..sessions).map(|_| Mutex::default()).collect();
-                Ok(Arc::new(Plain { documents, slots, place }) as _)
+                Ok(Arc::new(Plain { documents, slots, turns: Turns::default(), place }) as _)
             })
         },
         probe: None,
@@ -91,6 +92,7 @@ impl Candidate for Plain {
 
     async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
         let mut conflicts = 0;
+        let mut turn = self.turns.if_contended(session).await;
         loop {
             let (id, seen) = *self.slots[session].lock();
             let version: [u8; 16] = rand::random();
@@ -101,6 +103,7 @@ impl Candidate for Plain {
                 return Ok(conflicts);
             }
             conflicts += 1;
+            self.turns.after_conflict(session, &mut turn).await;
             if self.read(session).await?.is_none() {
                 return Err("the session is gone".into());
             }

@@ -14,7 +14,7 @@ use tokio_postgres::{Client, NoTls, Statement, types::ToSql};
 
 use super::Spec;
 use crate::{
-    candidate::{Candidate, Description, Kind, NewSession, Place, Result, TTL, versions},
+    candidate::{Candidate, Description, Kind, NewSession, Place, Result, TTL, Turns, versions},
     engine::Engine,
     payload::Payload,
 };
@@ -34,6 +34,7 @@ struct Pipelined {
     connections: Vec<Connection>,
     next: AtomicUsize,
     slots: Vec<Mutex<Slot>>,
+    turns: Turns,
 }
 
 struct Connection {
@@ -103,7 +104,7 @@ impl Pipelined {
             connections.push(Connection::open(place, number == 0).await?);
         }
         let slots = (0..sessions).map(|_| Mutex::default()).collect();
-        Ok(Self { connections, next: AtomicUsize::new(0), slots })
+        Ok(Self { connections, next: AtomicUsize::new(0), slots, turns: Turns::default() })
     }
 
     fn connection(&self) -> &Connection {
@@ -145,6 +146,7 @@ impl Candidate for Pipelined {
     async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
         let connection = self.connection();
         let mut conflicts = 0;
+        let mut turn = self.turns.if_contended(session).await;
         loop {
             let (id, seen) = *self.slots[session].lock();
             let version: [u8; 16] = rand::random();
@@ -160,6 +162,7 @@ impl Candidate for Pipelined {
                 return Ok(conflicts);
             }
             conflicts += 1;
+            self.turns.after_conflict(session, &mut turn).await;
             if self.read(session).await?.is_none() {
                 return Err("the session is gone".into());
             }

@@ -12,7 +12,7 @@ use sqlx::{
 
 use super::Spec;
 use crate::{
-    candidate::{Candidate, Description, Error, Kind, NewSession, Place, Result, TTL, versions},
+    candidate::{Candidate, Description, Error, Kind, NewSession, Place, Result, TTL, Turns, versions},
     engine::{Engine, size},
     payload::Payload,
 };
@@ -71,6 +71,7 @@ macro_rules! pool {
             connections: $Connections,
             statements: Statements,
             slots: Vec<Mutex<Slot>>,
+            turns: Turns,
             place: Place,
         }
 
@@ -82,7 +83,7 @@ macro_rules! pool {
                     sqlx::query(statement).execute(&connections).await?;
                 }
                 let slots = (0..sessions).map(|_| Mutex::default()).collect();
-                Ok(Self { connections, statements: $dialect.statements(&place.name), slots, place })
+                Ok(Self { connections, statements: $dialect.statements(&place.name), slots, turns: Turns::default(), place })
             }
         }
 
@@ -108,6 +109,7 @@ macro_rules! pool {
 
             async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
                 let mut conflicts = 0;
+                let mut turn = self.turns.if_contended(session).await;
                 loop {
                     let (id, seen) = *self.slots[session].lock();
                     let version: [u8; 16] = rand::random();
@@ -118,6 +120,7 @@ macro_rules! pool {
                         return Ok(conflicts);
                     }
                     conflicts += 1;
+                    self.turns.after_conflict(session, &mut turn).await;
                     if self.read(session).await?.is_none() {
                         return Err("the session is gone".into());
                     }
