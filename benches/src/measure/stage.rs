@@ -33,7 +33,9 @@ pub(super) async fn open(
     let place = Place { purges_itself, ..context.place(engine) };
     let opening = context.interrupt.or((spec.open)(place.clone(), sessions)).await?;
     match opening {
-        Ok(candidate) => Some(Opened { id, kind: spec.description.kind, candidate, place, pid: context.pid(engine) }),
+        Ok(candidate) => {
+            Some(Opened { id, kind: spec.description.kind, candidate, place, pid: context.pid(engine) })
+        }
         Err(error) => {
             context.skip(id, &format!("it cannot be opened: {error}"));
             None

@@ -83,7 +83,13 @@ macro_rules! pool {
                     sqlx::query(statement).execute(&connections).await?;
                 }
                 let slots = (0..sessions).map(|_| Mutex::default()).collect();
-                Ok(Self { connections, statements: $dialect.statements(&place.name), slots, turns: Turns::default(), place })
+                Ok(Self {
+                    connections,
+                    statements: $dialect.statements(&place.name),
+                    slots,
+                    turns: Turns::default(),
+                    place,
+                })
             }
         }
 
