@@ -40,7 +40,7 @@ pub struct Cli {
     /// How often each measurement is repeated [default: 5, or 2 with --quick].
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub rounds: Option<u16>,
-    /// How long each lasts, in milliseconds [default: 300, or 20 with --quick].
+    /// How long each lasts, in milliseconds [default: 200, or 20 with --quick].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub slice_ms: Option<u64>,
     /// With how many concurrent callers [default: 1,8,64,256,512, or 1,8 with --quick].
@@ -101,7 +101,7 @@ impl Cli {
         let purges = either(&[0, 100], &[0, 1_000, 10_000, 100_000]);
         Options {
             rounds: self.rounds.map_or(if quick { 2 } else { 5 }, usize::from),
-            slice: Duration::from_millis(self.slice_ms.unwrap_or(if quick { 20 } else { 300 })),
+            slice: Duration::from_millis(self.slice_ms.unwrap_or(if quick { 20 } else { 200 })),
             sessions: self.sessions.map_or(if quick { 1_000 } else { 100_000 }, |sessions| sessions as usize),
             payload: self.payload as usize,
             callers: if self.callers.is_empty() {

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use benches::{
     cli::Cli,
+    measure::footprint::{self, FOOTPRINT},
     probe::node::{self, NODE},
     program,
 };
@@ -11,9 +12,12 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // A process that the checks start; not for users.
-    if std::env::args().nth(1).is_some_and(|argument| argument == NODE) {
-        return ended(node::serve().await);
+    // Processes that this program starts; not for users.
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, _)) if first == NODE => return ended(node::serve().await),
+        Some((first, others)) if first == FOOTPRINT => return ended(footprint::answer(others).await),
+        _ => {}
     }
     ended(program::run(&Cli::parse()).await)
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use crate::{
-    candidate::{self, Kind, Result, Spec},
+    candidate::{self, Result, Spec},
     cli::{Cli, Command},
     engine::{Engine, Server},
     interrupt::Interrupt,
@@ -135,7 +135,7 @@ async fn start(
 fn is_asked_for(cli: &Cli, spec: &Spec, servers: &BTreeMap<Engine, Server>) -> bool {
     let description = &spec.description;
     servers.contains_key(&description.engine)
-        && (cli.peers || description.kind != Kind::Peer)
+        && (cli.peers || !description.kind.is_peer())
         && (cli.only.is_empty() || cli.only.iter().any(|part| description.id.contains(part)))
 }
 

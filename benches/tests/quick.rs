@@ -121,8 +121,8 @@ fn check(report: &Report) -> Result<(), Box<dyn Error>> {
         }
     }
     for purge in &report.purges {
-        if purge.purged != purge.expired as u64 {
-            wrong.push(format!("{} purged {} of {}", purge.candidate, purge.purged, purge.expired));
+        if purge.purged != Some(purge.expired as u64) {
+            wrong.push(format!("{} purged {:?} of {}", purge.candidate, purge.purged, purge.expired));
         }
     }
     for seen in &report.correctness {

@@ -14,6 +14,20 @@ pub enum Kind {
     Plain,
     /// A store of somebody else.
     Peer,
+    /// A store of somebody else behind a cache of theirs.
+    CachedPeer,
+}
+
+impl Kind {
+    /// Of somebody else.
+    pub fn is_peer(self) -> bool {
+        matches!(self, Self::Peer | Self::CachedPeer)
+    }
+
+    /// Keeps what it read in the memory of the process, before a store that others share.
+    pub fn is_cached(self) -> bool {
+        matches!(self, Self::Cached | Self::CachedPeer)
+    }
 }
 
 /// What a candidate is called, and what is to be known about it.

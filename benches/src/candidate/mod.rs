@@ -90,9 +90,14 @@ pub trait Candidate: Send + Sync {
             .await
     }
 
-    /// Removes what has expired, and returns how much. `None` where there is no such call: the engine does it alone, or nobody does.
-    async fn purge(&self) -> Option<Result<u64>> {
+    /// Removes what has expired, and returns how much, if it tells. `None` where there is no such call: the engine does it alone, or nobody does.
+    async fn purge(&self) -> Option<Result<Option<u64>>> {
         None
+    }
+
+    /// How much longer than its lifetime a session may live: some count in whole seconds.
+    fn lives_longer(&self) -> Duration {
+        Duration::ZERO
     }
 
     /// The bytes that the sessions take on the engine, indexes included. `None` where that cannot be told.

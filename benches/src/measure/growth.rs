@@ -2,9 +2,8 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Context, stage};
+use super::{Context, footprint, stage};
 use crate::{
-    candidate::Kind,
     engine::{Engine, rss},
     keys::Spread as Keys,
     memory,
@@ -20,7 +19,10 @@ pub(super) async fn run(context: &mut Context) {
     let payload = Payload::of_len(context.options.payload);
     for spec in context.specs.clone() {
         // A cache grows no further than its bound, and what others store one by one takes an hour.
-        if matches!(spec.description.kind, Kind::Cached | Kind::Peer) || context.interrupt.has_come() {
+        if spec.description.kind.is_cached()
+            || spec.description.kind.is_peer()
+            || context.interrupt.has_come()
+        {
             continue;
         }
         let Some(opened) = stage::open(context, &spec, most + RING, true).await else { continue };
@@ -35,11 +37,21 @@ pub(super) async fn run(context: &mut Context) {
             }
             let (stored, took) = (sessions - filled, begin.elapsed());
             filled = sessions;
-            let process_memory = memory::resident_bytes().saturating_sub(memory_before);
-            let size = match (opened.candidate.size().await, engine) {
-                (Ok(Some(size)), _) => Some(size.saturating_sub(base)),
-                (_, Engine::Memory) => Some(process_memory),
-                _ => None,
+            let (process_memory, size) = if engine == Engine::Memory {
+                context.say(format!("{}: the memory of {sessions} sessions", opened.id));
+                let interrupt = context.interrupt.clone();
+                match interrupt.or(footprint::of(&opened.id, sessions, payload.len())).await {
+                    Some(Ok(bytes)) => (bytes, Some(bytes)),
+                    Some(Err(error)) => {
+                        context.skip(format!("{}: its memory", opened.id), &error);
+                        break;
+                    }
+                    None => break,
+                }
+            } else {
+                let size = opened.candidate.size().await.ok().flatten();
+                let grown = memory::resident_bytes().saturating_sub(memory_before);
+                (grown, size.map(|size| size.saturating_sub(base)))
             };
             let load = Load {
                 candidate: Arc::clone(&opened.candidate),

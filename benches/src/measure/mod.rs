@@ -2,6 +2,7 @@
 
 mod context;
 mod correctness;
+pub mod footprint;
 mod growth;
 mod plan;
 mod purge;

@@ -9,6 +9,9 @@ const MANY: usize = 64;
 /// The part of the closed loop's throughput at which operations arrive in the open loop.
 const SHARE: f64 = 0.5;
 
+/// What a slice takes beside its time: waiting for the last operations of many callers, and for what is to expire.
+const AROUND: Duration = Duration::from_millis(150);
+
 /// How many sessions there are of each length, so that long ones fit into memory.
 const OF_EACH_LENGTH: usize = 1_000;
 
@@ -52,7 +55,9 @@ impl Plan {
             for &callers in &options.callers {
                 cells.push(cell(workload, Spread::Zipf, callers));
             }
-            cells.push(cell(workload, Spread::Uniform, many));
+        }
+        if asked(&Workload::B) {
+            cells.push(cell(Workload::B, Spread::Uniform, many));
         }
         for workload in [Workload::A, Workload::B].into_iter().filter(asked) {
             cells.push(Cell { workload, keys: Spread::Zipf, mode: Mode::Open { share: SHARE } });
@@ -84,13 +89,12 @@ impl Plan {
     pub fn time(&self, options: &Options, candidates: usize) -> Duration {
         let cells: usize = self.groups.iter().map(|group| group.cells.len()).sum();
         let slices = u32::try_from(cells * options.rounds * candidates).unwrap_or(u32::MAX);
-        // Beside the slices themselves: waiting for the last operations, filling the stores, and what is expired.
         let filled: usize = self.groups.iter().map(|group| group.sessions).sum::<usize>() * candidates
             + (options.growth.iter().max().unwrap_or(&0) + options.purges.iter().sum::<usize>()) * candidates
                 / 2;
         let filling = Duration::from_micros(u64::try_from(filled).unwrap_or(u64::MAX).saturating_mul(20));
         let starting = Duration::from_secs(if options.quick { 10 } else { 15 });
-        (options.slice + options.slice / 5) * slices + filling + starting
+        (options.slice + AROUND) * slices + filling + starting
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Context, stage};
-use crate::{candidate::Kind, payload::Payload, report::Purge};
+use crate::{payload::Payload, report::Purge};
 
 /// How long the sessions live that are to expire: long enough for most to be stored, and for those who fill slowly it is waited in addition.
 const TTL: Duration = Duration::from_millis(200);
@@ -15,7 +15,7 @@ pub(super) async fn run(context: &mut Context) {
     let payload = Payload::of_len(context.options.payload);
     let live = most;
     for spec in context.specs.clone() {
-        if spec.description.kind == Kind::Cached || context.interrupt.has_come() {
+        if spec.description.kind.is_cached() || context.interrupt.has_come() {
             continue;
         }
         let Some(opened) = stage::open(context, &spec, live + most, false).await else { continue };
@@ -30,7 +30,8 @@ pub(super) async fn run(context: &mut Context) {
                 };
                 context.progress.inc(1);
                 match measured {
-                    Ok((0, _)) if expired > 0 => {
+                    Ok((Some(0), _)) if expired > 0 => {
+                        context.report.purges.retain(|purge| purge.candidate != opened.id);
                         context.skip(
                             format!("{}: purge", opened.id),
                             &"the engine removes what has expired by itself",
@@ -57,11 +58,10 @@ async fn time(
     live: usize,
     expired: usize,
     payload: Payload,
-) -> crate::candidate::Result<(u64, Duration)> {
+) -> crate::candidate::Result<(Option<u64>, Duration)> {
     candidate.fill(live..live + expired, &payload, TTL).await?;
-    // A second for clocks that count no less.
-    tokio::time::sleep(TTL + Duration::from_millis(50)).await;
+    tokio::time::sleep(TTL + Duration::from_millis(50) + candidate.lives_longer()).await;
     let begin = Instant::now();
-    let purged = candidate.purge().await.unwrap_or(Ok(0))?;
+    let purged = candidate.purge().await.unwrap_or(Ok(None))?;
     Ok((purged, begin.elapsed()))
 }

@@ -12,7 +12,7 @@ use super::{
     stage::{self, Opened},
 };
 use crate::{
-    candidate::{Candidate, Error, Kind},
+    candidate::{Candidate, Error},
     payload::Payload,
     report::{Measurement, Mode, Spread},
     workload::{Load, RING, Slice, WAVE, Workload, closed_loop, open_loop},
@@ -44,9 +44,9 @@ pub(super) async fn run(context: &mut Context, group: &Group) {
             opened.remove(context).await;
         }
     }
-    // The first calls open connections and prepare statements. A cache of ours is filled by reading everything once, as a server that has been up for a while has.
+    // The first calls open connections and prepare statements. A cache is filled by reading everything once, as a server that has been up for a while has.
     for runner in &runners {
-        if runner.opened.kind == Kind::Cached {
+        if runner.opened.kind.is_cached() {
             let _ = context.interrupt.or(read_all(&runner.opened.candidate, group.sessions)).await;
         }
         let cell = Cell {
@@ -148,8 +148,8 @@ async fn one_slice(
     let (pid, duration) = (runner.opened.pid, context.options.slice);
     let purged = async {
         match cell.workload {
-            Workload::Expiry => load.candidate.purge().await.unwrap_or(Ok(0)),
-            _ => Ok(0),
+            Workload::Expiry => load.candidate.purge().await.unwrap_or(Ok(None)),
+            _ => Ok(None),
         }
     };
     let running = async {

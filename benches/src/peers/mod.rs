@@ -53,6 +53,9 @@ fn seconds(ttl: std::time::Duration) -> i64 {
     i64::try_from(ttl.as_secs()).map_or(i64::MAX, |seconds| seconds.max(1))
 }
 
+/// How much longer those may let something live that count in whole seconds: up to the next one of the lifetime, and of the clock.
+const WHOLE_SECONDS: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// [`TTL`] in whole seconds.
 fn ttl_seconds() -> i64 {
     seconds(TTL)
@@ -66,7 +69,13 @@ mod tests {
     use crate::{candidate::Place, payload::Payload, probe::checks};
 
     fn place() -> Place {
-        Place { engine: Engine::Memory, url: String::new(), name: "peers".to_owned(), durable: false }
+        Place {
+            engine: Engine::Memory,
+            url: String::new(),
+            name: "peers".to_owned(),
+            durable: false,
+            purges_itself: true,
+        }
     }
 
     fn in_memory() -> Vec<Spec> {

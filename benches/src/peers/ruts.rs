@@ -45,7 +45,6 @@ pub(super) fn specs() -> Vec<Spec> {
 }
 
 /// With room for twice the sessions: what is measured is not what it drops.
-#[expect(clippy::unused_async, reason = "opened as the others are")]
 async fn moka(_: &Place, sessions: usize) -> Result<MokaStore> {
     Ok(MokaStore::builder().max_capacity(2 * sessions as u64).build())
 }

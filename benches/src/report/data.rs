@@ -206,7 +206,7 @@ pub struct Growth {
     pub p99: Spread,
     /// What a session takes on the engine, in bytes, indexes included.
     pub bytes_per_session: Option<f64>,
-    /// By how much this process grew, in bytes.
+    /// By how much the process grew, in bytes: this one, or for stores in memory one that did nothing else.
     pub process_memory: u64,
     /// What the processes of the server have in memory, in bytes.
     pub server_memory: Option<u64>,
@@ -223,8 +223,8 @@ pub struct Purge {
     pub live: usize,
     /// How many had expired.
     pub expired: usize,
-    /// How many of those it removed.
-    pub purged: u64,
+    /// How many of those it removed, if it tells.
+    pub purged: Option<u64>,
     /// In milliseconds.
     pub milliseconds: f64,
 }

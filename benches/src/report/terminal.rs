@@ -120,7 +120,7 @@ fn purges(report: &Report) -> Option<Table> {
             name(report, &purge.candidate),
             purge.live.to_string(),
             purge.expired.to_string(),
-            purge.purged.to_string(),
+            purge.purged.map_or_else(|| "?".to_owned(), |purged| purged.to_string()),
             format!("{:.1}", purge.milliseconds),
         ]);
     }

@@ -18,7 +18,7 @@ use crate::{
 pub const RING: usize = 8_192;
 
 /// How many numbers above those are for sessions that expire.
-pub const WAVE: usize = 5_000;
+pub const WAVE: usize = 2_000;
 
 /// How long sessions of the wave live.
 const WAVE_TTL: Duration = Duration::from_millis(100);
@@ -134,7 +134,7 @@ impl Load {
         if self.workload == Workload::Expiry {
             let begin = self.sessions + RING;
             self.candidate.fill(begin..begin + self.wave, &self.payload, WAVE_TTL).await?;
-            tokio::time::sleep(WAVE_TTL).await;
+            tokio::time::sleep(WAVE_TTL + self.candidate.lives_longer()).await;
         }
         Ok(())
     }

@@ -307,10 +307,11 @@ impl Dialect for MySql {
         sqlx::query_scalar(self.statements.count.clone()).fetch_one(connection).await
     }
 
-    async fn purge(&self, connection: &mut MySqlConnection, limit: usize) -> SqlResult<Purged> {
+    async fn purge(&self, connection: &mut MySqlConnection, from: i64, limit: usize) -> SqlResult<Purged> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut transaction = connection.begin().await?;
-        let due = sqlx::query(self.statements.due.clone()).bind(limit).fetch_all(&mut *transaction).await?;
+        let due = sqlx::query(self.statements.due.clone()).bind(from).bind(limit);
+        let due = due.fetch_all(&mut *transaction).await?;
         let (mut over, mut later, mut freed) = (Vec::new(), Vec::new(), Vec::new());
         for row in &due {
             let key: &[u8] = row.try_get(0)?;
@@ -332,6 +333,7 @@ impl Dialect for MySql {
             }
         }
         transaction.commit().await?;
-        Ok(Purged { freed, looked_at: due.len() })
+        let reached = due.last().map(|row| row.try_get(2)).transpose()?;
+        Ok(Purged { freed, looked_at: due.len(), reached })
     }
 }

@@ -99,7 +99,12 @@ fn from_now(millis: &str) -> String {
 
 /// The present in milliseconds.
 fn moment() -> String {
-    format!("TIMESTAMPDIFF(MICROSECOND, {NEVER}, {NOW}) DIV 1000")
+    millis_at(NOW)
+}
+
+/// A moment in milliseconds.
+fn millis_at(moment: &str) -> String {
+    format!("TIMESTAMPDIFF(MICROSECOND, {NEVER}, {moment}) DIV 1000")
 }
 
 /// The columns of a record, in their order.
@@ -170,11 +175,12 @@ impl Statements {
             delete_owner_returning: sql(format!("DELETE FROM {} RETURNING k", owned(&table))),
             page: sql(format!("SELECT {record} FROM {table} AS c WHERE c.k > ? AND {live_c} ORDER BY c.k LIMIT ?")),
             count: sql(format!("SELECT COUNT(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
-            // What others have locked is not waited for: the next purge finds it.
+            // What others have locked is not waited for: the next purge finds it. The index is searched for when the statement began, because it cannot be
+            // for a moment that is another for each row.
             due: sql(format!(
-                "SELECT c.k, {ours_c} AND c.e <= {NOW} FROM {table} AS c
-                WHERE c.f = {FORMAT} AND c.b <= {} << {CODE_BITS} ORDER BY c.b LIMIT ? FOR UPDATE SKIP LOCKED",
-                moment()
+                "SELECT c.k, {ours_c} AND c.e <= {NOW}, c.b FROM {table} AS c
+                WHERE c.f = {FORMAT} AND c.b BETWEEN ? AND {} << {CODE_BITS} ORDER BY c.b LIMIT ? FOR UPDATE SKIP LOCKED",
+                millis_at("NOW(6)")
             )),
             table,
         }

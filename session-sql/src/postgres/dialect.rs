@@ -265,11 +265,13 @@ impl Dialect for Postgres {
         sqlx::query_scalar(self.statements.count.clone()).fetch_one(connection).await
     }
 
-    async fn purge(&self, connection: &mut PgConnection, limit: usize) -> SqlResult<Purged> {
+    async fn purge(&self, connection: &mut PgConnection, from: i64, limit: usize) -> SqlResult<Purged> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows = sqlx::query(self.statements.purge.clone()).bind(limit).fetch_all(connection).await?;
+        let query = sqlx::query(self.statements.purge.clone()).bind(limit).bind(from);
+        let rows = query.fetch_all(connection).await?;
         let (looked_at, freed) = counted(&rows)?;
-        Ok(Purged { freed, looked_at })
+        let reached = rows.iter().find_map(|row| row.try_get(2).transpose()).transpose()?;
+        Ok(Purged { freed, looked_at, reached })
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) struct Statements {
     pub(super) delete_owner: SqlStr,
     pub(super) page: SqlStr,
     pub(super) count: SqlStr,
-    /// Parameter: how many. Returns how many were found, and the keys of those that had expired.
+    /// Parameters: how many; the least `b`. Returns how many were found and their greatest `b`, and the keys of those that had expired.
     pub(super) purge: SqlStr,
 }
 
@@ -71,9 +71,9 @@ pub(super) fn sql(text: String) -> SqlStr {
 /// The columns of a record, in their order.
 const RECORD: &str = "c.k, c.v, date_part('epoch', c.e - clock_timestamp()), c.o, c.f, c.n, c.d";
 
-/// The present as `b` has it.
-fn moment() -> String {
-    format!("((date_part('epoch', clock_timestamp()) * 1000)::bigint << {ITEM_BITS})")
+/// A moment as `b` has it.
+fn in_millis(moment: &str) -> String {
+    format!("((date_part('epoch', {moment}) * 1000)::bigint << {ITEM_BITS})")
 }
 
 /// Whether a row is a record of this release, whole.
@@ -104,7 +104,7 @@ impl Statements {
         let no_version = format!("'\\x{}'::bytea", "00".repeat(16));
         let ours_c = ours("c");
         let live_c = format!("({ours_c} AND c.e > clock_timestamp())");
-        let now = moment();
+        let now = in_millis("clock_timestamp()");
         let code = format!("($4::smallint[])[1 + (excluded.b & {})]", (1 << ITEM_BITS) - 1);
         let ttl = format!("($3::bigint[])[1 + (excluded.b & {})]", (1 << ITEM_BITS) - 1);
         let expected =
@@ -217,25 +217,25 @@ impl Statements {
             )),
             page: sql(format!("SELECT {RECORD} FROM {table} AS c WHERE c.k > $1 AND {live_c} ORDER BY c.k LIMIT $2")),
             count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > now()")),
-            // What others have locked is not waited for: the next purge finds it.
+            // What others have locked is not waited for: the next purge finds it. The index is searched for when the statement began, because it cannot be for
+            // a moment that is another for each row; and rows are found by arrays of keys, because a join reads the whole table as long as nobody has analysed it.
             purge: sql(format!(
                 "WITH due AS MATERIALIZED (
-                    SELECT c.k, c.e, {ours_c} AS ours FROM {table} AS c
-                    WHERE c.f = {FORMAT} AND c.b <= {now} ORDER BY c.b LIMIT $1 FOR UPDATE SKIP LOCKED
+                    SELECT c.k, c.e, c.b, {ours_c} AS ours FROM {table} AS c
+                    WHERE c.f = {FORMAT} AND c.b BETWEEN $2 AND {begun} ORDER BY c.b LIMIT $1 FOR UPDATE SKIP LOCKED
                 ), l AS MATERIALIZED (
-                    SELECT due.k, due.e, due.ours AND due.e <= clock_timestamp() AS over FROM due
+                    SELECT due.k, due.b, due.ours AND due.e <= clock_timestamp() AS over FROM due
                 ), later AS (
                     UPDATE {table} AS c SET b = greatest(least({due_at}, {now} + ({LONGEST_WAIT}::bigint << {ITEM_BITS})), {now} + (1 << {ITEM_BITS}))
-                    FROM l WHERE c.k = l.k AND NOT l.over
+                    WHERE c.k = ANY (ARRAY(SELECT l.k FROM l WHERE NOT l.over))
                     RETURNING c.k
                 ), w AS (
-                    DELETE FROM {table} AS c USING l WHERE c.k = l.k AND l.over
+                    DELETE FROM {table} AS c WHERE c.k = ANY (ARRAY(SELECT l.k FROM l WHERE l.over))
                     RETURNING c.k, {no_version} AS v, {EXPIRED} AS kind
                 ), {tell}
-                SELECT NULL::bytea, count(*) FROM l UNION ALL SELECT w.k, n.told FROM w, n",
-                due_at = format_args!(
-                    "CASE WHEN isfinite(l.e) THEN (date_part('epoch', l.e) * 1000)::bigint << {ITEM_BITS} ELSE 0 END"
-                ),
+                SELECT NULL::bytea, count(*), max(l.b) FROM l UNION ALL SELECT w.k, n.told, NULL FROM w, n",
+                begun = in_millis("now()"),
+                due_at = format_args!("CASE WHEN isfinite(c.e) THEN {} ELSE 0 END", in_millis("c.e")),
             )),
         }
     }

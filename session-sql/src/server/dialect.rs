@@ -101,10 +101,11 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     fn count(&self, connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<i64>> + Send;
 
-    /// Frees what has expired among so many rows that may have, and says which.
+    /// Frees what has expired among so many rows that may have, and says which. Rows are looked at in the order of their moments, from `from` on.
     fn purge(
         &self,
         connection: &mut Connection<Self>,
+        from: i64,
         limit: usize,
     ) -> impl Future<Output = SqlResult<Purged>> + Send;
 }
@@ -124,6 +125,8 @@ pub(crate) struct Purged {
     pub(crate) freed: Vec<SessionKey>,
     /// As many as were asked for, if there may be more.
     pub(crate) looked_at: usize,
+    /// The moment of the last of them.
+    pub(crate) reached: Option<i64>,
 }
 
 /// What an error of the driver means.

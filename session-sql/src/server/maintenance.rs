@@ -24,8 +24,18 @@ struct Paging {
 #[derive(Debug)]
 struct Count;
 
+/// One batch of a purge.
 #[derive(Debug)]
-pub(super) struct Purge(pub(super) usize);
+pub(super) struct Purge {
+    /// Where the batch before it ended: until the server has cleaned up, an index holds what that one has freed.
+    pub(super) from: i64,
+    pub(super) limit: usize,
+}
+
+impl Purge {
+    /// The first of a purge.
+    pub(super) const FROM: i64 = i64::MIN;
+}
 
 /// Records are listed in the order of their keys: a cursor is the last key of a page.
 #[async_trait]
@@ -55,11 +65,12 @@ impl<D: Dialect> Maintenance for Direct<D> {
     }
 
     async fn purge_expired(&self, limit: usize) -> Result<u64> {
-        let (mut freed, limit) = (0, limit.max(1));
+        let (mut freed, mut from, limit) = (0, Purge::FROM, limit.max(1));
         while freed < limit {
             let wanted = (limit - freed).min(MAX_PURGE);
-            let purged = self.core.run(Purge(wanted)).await?;
+            let purged = self.core.run(Purge { from, limit: wanted }).await?;
             freed += purged.freed.len();
+            from = purged.reached.unwrap_or(from);
             if purged.looked_at < wanted {
                 break;
             }
@@ -93,7 +104,7 @@ impl<D: Dialect> Job<D> for Purge {
     const OPERATION: Operation = Operation::Purge;
 
     async fn run(&self, core: &Core<D>, connection: &mut Connection<D>) -> SqlResult<Purged> {
-        let purged = core.dialect.purge(connection, self.0).await?;
+        let purged = core.dialect.purge(connection, self.from, self.limit).await?;
         for key in &purged.freed {
             core.dialect.tell(Event::Expired { key: *key });
         }

@@ -28,10 +28,11 @@ async fn run<D: Dialect>(core: Weak<Core<D>>, mut closed: watch::Receiver<bool>,
             // An error says that the last handle was dropped.
             _ = closed.wait_for(|closed| *closed) => return,
         }
+        let mut from = Purge::FROM;
         loop {
             let Some(core) = core.upgrade() else { return };
-            match core.run(Purge(BATCH)).await {
-                Ok(purged) if purged.looked_at == BATCH => {}
+            match core.run(Purge { from, limit: BATCH }).await {
+                Ok(purged) if purged.looked_at == BATCH => from = purged.reached.unwrap_or(from),
                 Ok(_) => {
                     core.connections.shrink().await;
                     break;

@@ -149,12 +149,12 @@ impl Candidate for Ours {
         Ok(())
     }
 
-    async fn purge(&self) -> Option<Result<u64>> {
+    async fn purge(&self) -> Option<Result<Option<u64>>> {
         let maintenance = self.store.maintenance()?;
         let mut purged = 0;
         loop {
             match maintenance.purge_expired(10_000).await {
-                Ok(0) => return Some(Ok(purged)),
+                Ok(0) => return Some(Ok(Some(purged))),
                 Ok(some) => purged += some,
                 Err(error) => return Some(Err(error.into())),
             }

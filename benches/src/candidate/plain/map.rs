@@ -82,9 +82,9 @@ impl Candidate for Map {
         self.create(session, new).await
     }
 
-    async fn purge(&self) -> Option<Result<u64>> {
+    async fn purge(&self) -> Option<Result<Option<u64>>> {
         let (before, now) = (self.sessions.len(), Instant::now());
         self.sessions.retain(|_, (_, expires)| *expires > now);
-        Some(Ok(before.saturating_sub(self.sessions.len()) as u64))
+        Some(Ok(Some(before.saturating_sub(self.sessions.len()) as u64)))
     }
 }

@@ -176,9 +176,9 @@ macro_rules! pool {
                 Ok(())
             }
 
-            async fn purge(&self) -> Option<Result<u64>> {
+            async fn purge(&self) -> Option<Result<Option<u64>>> {
                 let done = sqlx::query(self.statements.purge).execute(&self.connections).await;
-                Some(done.map(|done| done.rows_affected()).map_err(Into::into))
+                Some(done.map(|done| Some(done.rows_affected())).map_err(Into::into))
             }
 
             async fn size(&self) -> Result<Option<u64>> {

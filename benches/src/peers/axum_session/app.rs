@@ -31,7 +31,10 @@ pub(super) struct App {
 
 /// What a handler does: it tells the session and waits until the request is to end.
 #[derive(Clone)]
-struct Handler(Arc<Mutex<Option<(oneshot::Sender<SessionAnySession>, oneshot::Receiver<()>)>>>);
+struct Handler(Arc<Mutex<Option<Ends>>>);
+
+/// To whom the session is told, and who says that the request is to end.
+type Ends = (oneshot::Sender<SessionAnySession>, oneshot::Receiver<()>);
 
 async fn handle(request: HttpRequest<Body>) -> Result<Response<Body>, Infallible> {
     let session = request.extensions().get::<SessionAnySession>().cloned();

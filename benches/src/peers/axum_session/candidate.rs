@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     candidate::{Candidate, NewSession, Place, Result, TTL},
     engine::size,
-    peers::{DATA, Ids, seconds, text},
+    peers::{DATA, Ids, WHOLE_SECONDS, seconds, text},
 };
 
 /// What its middleware calls, without the map that it keeps before it: this is what a request costs whose session is not in the memory of
@@ -96,12 +96,16 @@ impl Candidate for AxumSession {
         self.create(session, new).await
     }
 
-    async fn purge(&self) -> Option<Result<u64>> {
+    async fn purge(&self) -> Option<Result<Option<u64>>> {
         if self.pool.auto_handles_expiry() {
             return None;
         }
         let expired = self.pool.delete_by_expiry(&self.place.name).await;
-        Some(expired.map(|ids| ids.len() as u64).map_err(Into::into))
+        Some(expired.map(|ids| Some(ids.len() as u64)).map_err(Into::into))
+    }
+
+    fn lives_longer(&self) -> Duration {
+        WHOLE_SECONDS
     }
 
     async fn size(&self) -> Result<Option<u64>> {

@@ -19,7 +19,6 @@ use crate::candidate::{Place, Result};
 const MOST_WITHOUT_INDEX: usize = 5_000;
 
 /// The pool with its defaults: it keeps 16 connections, and makes others up to 512.
-#[expect(clippy::unused_async, reason = "opened as the others are")]
 pub(super) async fn redis(place: &Place, _: usize) -> Result<SessionAnyPool> {
     let pool = RedisPool::from(redis::Client::open(&*place.url)?);
     Ok(SessionAnyPool::new(SessionRedisPool::from(pool)))

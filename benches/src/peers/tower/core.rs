@@ -1,5 +1,7 @@
 //! The same adapters for each release of tower-sessions' core.
 
+use tower_sessions_core_014::session_store::ExpiredDeletion;
+
 /// A candidate and a probe over every store of this release of the core, whose call for a new session is named.
 macro_rules! adapters {
     ($core:ident, $create:ident) => {
@@ -7,6 +9,7 @@ macro_rules! adapters {
 
         use async_trait::async_trait;
         use bytes::Bytes;
+        use futures_util::future::BoxFuture;
         use tower_sessions::cookie::time::{Duration, OffsetDateTime};
         use $core::{
             Expiry, Session, SessionStore,
@@ -16,22 +19,27 @@ macro_rules! adapters {
         use crate::{
             candidate::{Candidate, NewSession, Place, Result, TTL},
             engine::size,
-            peers::{DATA, Ids, USER, text, ttl_seconds},
+            peers::{DATA, Ids, USER, WHOLE_SECONDS, text, ttl_seconds},
             probe::{Probe, Request},
         };
 
         /// A store, called as the library's `Session` calls it.
         pub(in crate::peers::tower) struct Tower<S> {
             store: S,
+            /// What its store has instead of a server that removes what has expired.
+            pub(super) delete_expired: Option<DeleteExpired<S>>,
             ids: Ids<Id>,
             place: Place,
         }
 
         impl<S> Tower<S> {
             pub(in crate::peers::tower) fn over(store: S, place: Place, sessions: usize) -> Self {
-                Self { store, ids: Ids::new(sessions), place }
+                Self { store, delete_expired: None, ids: Ids::new(sessions), place }
             }
         }
+
+        /// What a store does to what has expired.
+        pub(super) type DeleteExpired<S> = for<'a> fn(&'a S) -> BoxFuture<'a, Result<()>>;
 
         fn record(id: Id, data: &Bytes, ttl: std::time::Duration) -> Result<Record> {
             let data = [(DATA.to_owned(), text(data)?.into())].into_iter().collect();
@@ -73,6 +81,15 @@ macro_rules! adapters {
             async fn rotate(&self, session: usize, new: NewSession) -> Result<()> {
                 self.store.delete(&self.ids.get(session)?).await?;
                 self.create(session, new).await
+            }
+
+            async fn purge(&self) -> Option<Result<Option<u64>>> {
+                let delete_expired = self.delete_expired?;
+                Some(delete_expired(&self.store).await.map(|()| None))
+            }
+
+            fn lives_longer(&self) -> std::time::Duration {
+                WHOLE_SECONDS
             }
 
             async fn size(&self) -> Result<Option<u64>> {
@@ -151,6 +168,14 @@ pub(super) mod newest {
 /// Of the stores for Redis, for sqlx and with moka.
 pub(super) mod core_014 {
     adapters!(tower_sessions_core_014, create);
+}
+
+impl<S: ExpiredDeletion> core_014::Tower<S> {
+    /// Whose application removes what has expired.
+    pub(super) fn with_purge(mut self) -> Self {
+        self.delete_expired = Some(|store| Box::pin(async { Ok(store.delete_expired().await?) }));
+        self
+    }
 }
 
 /// Of the store for MongoDB, where a new session is saved as any other.

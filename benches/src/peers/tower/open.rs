@@ -20,13 +20,11 @@ use tower_sessions_sqlx_store::{
 
 use crate::candidate::{Place, Result};
 
-#[expect(clippy::unused_async, reason = "opened as the others are")]
 pub(super) async fn memory(_: &Place) -> Result<MemoryStore> {
     Ok(MemoryStore::default())
 }
 
 /// Without a limit: what is measured is not what it drops.
-#[expect(clippy::unused_async, reason = "opened as the others are")]
 pub(super) async fn moka(_: &Place) -> Result<MokaStore> {
     Ok(MokaStore::new(None))
 }

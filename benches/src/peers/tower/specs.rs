@@ -1,16 +1,20 @@
 use std::sync::Arc;
 
 use super::{core, open};
-use crate::{candidate::Spec, engine::Engine, peers::describe};
+use crate::{
+    candidate::{Description, Kind, Spec},
+    engine::Engine,
+    peers::describe,
+};
 
 macro_rules! spec {
-    ($engine:ident/$part:literal, $name:literal, $package:literal, $core:ident, $open:ident, $connections:literal) => {
+    ($engine:ident/$part:literal, $name:literal, $package:literal, $core:ident, $open:ident, $connections:literal $(, $with_purge:ident)?) => {
         Spec {
             description: describe(Engine::$engine, $part, $name, $package, $connections),
             open: |place, sessions| {
                 Box::pin(async move {
                     let store = open::$open(&place).await?;
-                    Ok(Arc::new(core::$core::Tower::over(store, place, sessions)) as _)
+                    Ok(Arc::new(core::$core::Tower::over(store, place, sessions)$(.$with_purge())?) as _)
                 })
             },
             probe: Some(|place| {
@@ -20,6 +24,10 @@ macro_rules! spec {
             }),
         }
     };
+}
+
+fn behind_a_cache(spec: Spec) -> Spec {
+    Spec { description: Description { kind: Kind::CachedPeer, ..spec.description }, ..spec }
 }
 
 /// All of tower-sessions.
@@ -40,7 +48,8 @@ pub(in crate::peers) fn specs() -> Vec<Spec> {
             "tower-sessions-sqlx-store",
             core_014,
             sqlite,
-            "1"
+            "1",
+            with_purge
         ),
         spec!(
             Redis / "tower",
@@ -50,37 +59,39 @@ pub(in crate::peers) fn specs() -> Vec<Spec> {
             redis,
             "6"
         ),
-        spec!(
+        behind_a_cache(spec!(
             Redis / "tower-moka",
             "tower-sessions Moka over Redis",
             "tower-sessions-moka-store",
             core_014,
             cached_redis,
             "6"
-        ),
+        )),
         spec!(
             Postgres / "tower",
             "tower-sessions PostgresStore",
             "tower-sessions-sqlx-store",
             core_014,
             postgres,
-            "up to 10"
+            "up to 10",
+            with_purge
         ),
-        spec!(
+        behind_a_cache(spec!(
             Postgres / "tower-moka",
             "tower-sessions Moka over Postgres",
             "tower-sessions-moka-store",
             core_014,
             cached_postgres,
             "up to 10"
-        ),
+        )),
         spec!(
             Mysql / "tower",
             "tower-sessions MySqlStore",
             "tower-sessions-sqlx-store",
             core_014,
             mysql,
-            "up to 10"
+            "up to 10",
+            with_purge
         ),
         spec!(
             Mongo / "tower",

@@ -54,12 +54,12 @@ impl Axis {
         Self { title: title.to_owned(), low, high, is_log: true, ticks }
     }
 
-    /// Named places, at 0, 1, 2 and so on.
+    /// Named places, at 0, 1, 2 and so on, with room for their names on both sides.
     pub(super) fn named(title: &str, names: &[&str]) -> Self {
         let ticks: Vec<(f64, String)> =
             (0_u8..).map(f64::from).zip(names.iter().map(ToString::to_string)).collect();
-        let high = ticks.last().map_or(1.0, |(at, _)| at.max(1.0));
-        Self { title: title.to_owned(), low: 0.0, high, is_log: false, ticks }
+        let high = ticks.last().map_or(0.0, |(at, _)| *at) + 0.5;
+        Self { title: title.to_owned(), low: -0.5, high, is_log: false, ticks }
     }
 
     /// Where a value is, from 0 at the low end to 1 at the high one.

@@ -16,7 +16,7 @@ const RIGHT: f64 = 20.0;
 const TOP: f64 = 24.0;
 const BOTTOM: f64 = 44.0;
 
-const DASHES: [&str; 7] = ["", "7 3", "2 3", "9 3 2 3", "4 2", "1 2", "12 4"];
+const DASHES: [&str; 8] = ["", "7 3", "2 3", "9 3 2 3", "4 2", "1 2", "12 4", "12 3 2 3 2 3"];
 
 /// A figure with a title, the lines, and a legend. Nothing without lines.
 pub(super) fn lines(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> Markup {
@@ -83,7 +83,7 @@ fn one(x: &Axis, y: &Axis, line: &Series) -> Markup {
                 @let at = number(across(x, point.x));
                 line.spread x1=(at) x2=(at) y1=(number(up(y, point.low))) y2=(number(up(y, point.high))) {}
             }
-            path.line d=(path) stroke-dasharray=(DASHES[line.look.shape % DASHES.len()]) {}
+            path.line d=(path) stroke-dasharray=(DASHES[line.look.shape]) {}
             @for point in &line.points {
                 (marker(line.look, across(x, point.x), up(y, point.y)))
             }
@@ -93,14 +93,15 @@ fn one(x: &Axis, y: &Axis, line: &Series) -> Markup {
 
 /// A shape around a point.
 fn marker(look: Look, x: f64, y: f64) -> Markup {
-    let path = match look.shape % 7 {
+    let path = match look.shape {
         0 => return html! { circle.marker cx=(number(x)) cy=(number(y)) r="3.6" {} },
         1 => "m-3.4 -3.4h6.8v6.8h-6.8z",
         2 => "m0 -4.6l4.2 7.6h-8.4z",
         3 => "m0 -4.8l4.8 4.8l-4.8 4.8l-4.8 -4.8z",
         4 => "m0 4.6l4.2 -7.6h-8.4z",
         5 => "m-4.5 -1.3h3.2v-3.2h2.6v3.2h3.2v2.6h-3.2v3.2h-2.6v-3.2h-3.2z",
-        _ => "m-4.4 0a4.4 4.4 0 0 1 8.8 0z",
+        6 => "m-4.4 0a4.4 4.4 0 0 1 8.8 0z",
+        _ => "m-3 -4.6h6v9.2h-6z",
     };
     // All begin beside the point, so the path begins at it.
     html! { path.marker d=(format!("M{x:.1} {y:.1}{path}")) {} }
@@ -111,7 +112,7 @@ pub(super) fn swatch(look: Look) -> Markup {
     html! {
         svg.swatch viewBox="0 0 34 12" aria-hidden="true" {
             g class=(format!("c{}", look.colour)) {
-                path.line d="M1 6H33" stroke-dasharray=(DASHES[look.shape % DASHES.len()]) {}
+                path.line d="M1 6H33" stroke-dasharray=(DASHES[look.shape]) {}
                 (marker(look, 17.0, 6.0))
             }
         }

@@ -209,11 +209,11 @@ pub(super) fn cached(report: &Report) -> Markup {
     }
     let names = ["A: 50 % writes", "B: 5 %", "C: none"];
     let charts = pairs.iter().map(|(engine, plain, cached)| {
-        let lines = [plain, cached].into_iter().filter_map(|candidate| {
+        let lines = [plain, cached].into_iter().enumerate().filter_map(|(number, candidate)| {
             let points = (0_u8..).zip(Workload::YCSB).filter_map(|(place, workload)| {
                 Some(Point::new(f64::from(place), at(report, &candidate.id, workload, callers)?.throughput))
             });
-            Series::new(candidate.name.clone(), Look::of_kind(candidate.kind, 0), points.collect())
+            Series::new(candidate.name.clone(), Look::numbered(number), points.collect())
         });
         let lines: Vec<Series> = lines.collect();
         let values = lines.iter().flat_map(|line| &line.points).map(|point| point.high);

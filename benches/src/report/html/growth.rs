@@ -25,9 +25,9 @@ pub(super) fn growth(report: &Report) -> Markup {
         }
         details open {
             summary { "Bytes for each session" }
-            p.note { "On the engine, indexes included. For stores in the memory of this process, by how much the process grew. Redis counts its memory, SQLite its file and log, MongoDB its compressed files." }
+            p.note { "On the engine, indexes included. For stores in the memory of a process, by how much one grew that did nothing else. Redis counts its memory, SQLite its file and log, MongoDB its compressed files." }
             div.scroll { table {
-                thead { tr { th { "" } th { "sessions" } th { "bytes a session" } th { "stored in a second, in bulk" } th { "server's memory" } th { "this process grew by" } } }
+                thead { tr { th { "" } th { "sessions" } th { "bytes a session" } th { "stored in a second, in bulk" } th { "server's memory" } th { "process grew by" } } }
                 tbody {
                     @for grown in &report.growth {
                         tr {
@@ -108,7 +108,7 @@ pub(super) fn purge(report: &Report) -> Markup {
             tbody { @for purge in &report.purges { tr {
                 td { (name(report, &purge.candidate)) }
                 td { (purge.expired) }
-                td { (purge.purged) }
+                td { @if let Some(purged) = purge.purged { (purged) } @else { "it does not tell" } }
                 td { (number::time(purge.milliseconds * 1e3)) }
             } } }
         } }

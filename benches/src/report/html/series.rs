@@ -14,22 +14,14 @@ pub(super) struct Look {
 }
 
 impl Look {
-    /// For a candidate beside others on the same engine: the same on all engines. `peers` counts those before it.
-    pub(super) fn of_kind(kind: Kind, peers: usize) -> Self {
-        let number = match kind {
-            Kind::Ours => 0,
-            Kind::Cached => 1,
-            Kind::Plain => 2,
-            // Twelve before two look alike.
-            Kind::Peer => return Self { colour: 3 + peers % 3, shape: 3 + peers % 4 },
-        };
-        Self { colour: number, shape: number }
+    /// One of eight, which are told apart.
+    pub(super) fn numbered(number: usize) -> Self {
+        Self { colour: number % 8, shape: number % 8 }
     }
 
     /// For an engine beside others.
     pub(super) fn of_engine(engine: Engine) -> Self {
-        let number = Engine::ALL.iter().position(|one| *one == engine).unwrap_or_default();
-        Self { colour: number, shape: number }
+        Self::numbered(Engine::ALL.iter().position(|one| *one == engine).unwrap_or_default())
     }
 }
 
@@ -69,20 +61,19 @@ impl Series {
     }
 }
 
-/// The candidates on one engine, each with its look.
+/// The candidates on one engine, each with its look: that of ours, of the cached and of the first driver is the same on all engines.
 pub(super) fn on(candidates: &[Description], engine: Engine) -> Vec<(&Description, Look)> {
-    let (mut peers, mut has_plain) = (0, false);
-    candidates
-        .iter()
-        .filter(|candidate| candidate.engine == engine)
+    let (mut has_driver, mut others) = (false, 3..);
+    let on_it = candidates.iter().filter(|candidate| candidate.engine == engine);
+    on_it
         .map(|candidate| {
-            let mut look = Look::of_kind(candidate.kind, peers);
-            peers += usize::from(candidate.kind == Kind::Peer);
-            // A second driver is as one more of others.
-            if candidate.kind == Kind::Plain && std::mem::replace(&mut has_plain, true) {
-                look = Look { colour: 6, shape: 6 };
-            }
-            (candidate, look)
+            let number = match candidate.kind {
+                Kind::Ours => Some(0),
+                Kind::Cached => Some(1),
+                Kind::Plain if !std::mem::replace(&mut has_driver, true) => Some(2),
+                Kind::Plain | Kind::Peer | Kind::CachedPeer => others.next(),
+            };
+            (candidate, Look::numbered(number.unwrap_or_default()))
         })
         .collect()
 }

@@ -28,15 +28,15 @@ pub(super) fn section(report: &Report) -> Markup {
     let peers = rows.iter().any(|row| row.peer.is_some());
     html! {
         (picks(&rows))
-        p.note { "Workload " (workload.title()) ", " (callers) " callers. Ratios are of medians: more than 1× means that ours does more." }
+        p.note { "Workload " (workload.title()) ", " (callers) " callers. Ratios are of the throughput of ours to that of another: above 1×, ours does more. Processor time is that of one operation." }
         div.scroll { table {
             thead { tr {
                 th { "" } th { "operations" span.unit { "a second" } } th { "half of them" span.unit { "within" } }
                 th { "99 of 100" span.unit { "within" } }
-                th { "to the plain driver" span.unit { "throughput" } }
-                @if peers { th { "to the best peer" span.unit { "throughput" } } }
-                th { "with a cache" span.unit { "operations a second" } }
-                th { "processor time" span.unit { "client + server, an operation" } }
+                th { "to the driver" span.unit { "throughput" } }
+                @if peers { th { "to the best peer" span.unit { "without a cache" } } }
+                th { "with a cache" span.unit { "a second" } }
+                th { "processor" span.unit { "client + server" } }
             } }
             tbody { @for row in &rows { tr.ours {
                 td { (row.ours.name) }

@@ -80,7 +80,7 @@ fn figures(what: &str, report: &Report) -> Result<String> {
         engine => {
             let engine: Engine = engine.parse()?;
             let is_shown =
-                |candidate: &Description| candidate.engine == engine && candidate.kind != Kind::Cached;
+                |candidate: &Description| candidate.engine == engine && !candidate.kind.is_cached();
             tables::workloads(report, is_shown) + &tables::callers(report, is_shown)
         }
     })

@@ -101,7 +101,7 @@ pub(super) fn cached(report: &Report) -> String {
     let mut text =
         preamble(report, "Operations a second of workload B, 95 % reads and 5 % conditional updates");
     text.push_str(
-        "| | callers | `Cached` (quartiles) | without | ratio | fastest peer | ratio |\n| --- | ---: | ---: | ---: | ---: | --- | ---: |\n",
+        "| | callers | `Cached` (quartiles) | without | ratio | fastest peer without a cache | ratio | and with one | ratio |\n| --- | ---: | ---: | ---: | ---: | --- | ---: | --- | ---: |\n",
     );
     for ours in report.candidates.iter().filter(|candidate| candidate.kind == Kind::Ours) {
         let of = |kind| {
@@ -111,25 +111,25 @@ pub(super) fn cached(report: &Report) -> String {
         for callers in &report.settings.callers {
             let throughput = |candidate| Some(found(report, candidate, Workload::B, *callers)?.throughput);
             let (Some(with), Some(without)) = (throughput(cached), throughput(ours)) else { continue };
-            let peer = of(Kind::Peer)
-                .filter_map(|peer| Some((peer, throughput(peer)?)))
-                .max_by(|one, other| one.1.median.total_cmp(&other.1.median));
+            let fastest = |kind| {
+                of(kind)
+                    .filter_map(|peer| Some((peer, throughput(peer)?)))
+                    .max_by(|one, other| one.1.median.total_cmp(&other.1.median))
+            };
             let ratio = |to: Spread| format!("{:.1}", with.median / to.median);
-            row(
-                &mut text,
-                [
-                    format!("`{}`", ours.name),
-                    callers.to_string(),
-                    format!("{:.0} ({:.0} to {:.0})", with.median, with.lower, with.upper),
-                    format!("{:.0}", without.median),
-                    ratio(without),
-                    peer.map_or_else(
-                        || "–".to_owned(),
-                        |(peer, found)| format!("{}: {:.0}", peer.name, found.median),
-                    ),
-                    peer.map_or_else(|| "–".to_owned(), |(_, found)| ratio(found)),
-                ],
-            );
+            let beside = |peer: Option<(&Description, Spread)>| match peer {
+                Some((peer, found)) => [format!("{}: {:.0}", peer.name, found.median), ratio(found)],
+                None => ["–".to_owned(), "–".to_owned()],
+            };
+            let own = [
+                format!("`{}`", ours.name),
+                callers.to_string(),
+                format!("{:.0} ({:.0} to {:.0})", with.median, with.lower, with.upper),
+                format!("{:.0}", without.median),
+                ratio(without),
+            ];
+            let peers = [fastest(Kind::Peer), fastest(Kind::CachedPeer)].map(beside);
+            row(&mut text, own.into_iter().chain(peers.into_iter().flatten()));
         }
     }
     text + "\n"

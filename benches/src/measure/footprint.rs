@@ -1,0 +1,61 @@
+//! How much memory sessions take in a process that holds nothing else: in this one, what was freed before is used again.
+
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::{
+    candidate::{self, Place, Result, TTL},
+    engine::Engine,
+    memory,
+    payload::Payload,
+};
+
+/// The argument that makes this program such a process.
+pub const FOOTPRINT: &str = "--footprint-of";
+
+/// What this process prints as one that was started by [`of`]: the bytes by which it grew.
+///
+/// # Errors
+///
+/// If its arguments are not those, or the sessions cannot be stored.
+#[expect(clippy::print_stdout, reason = "this is what the process was started for")]
+pub async fn answer(arguments: &[String]) -> Result<()> {
+    let [id, sessions, payload] = arguments else {
+        return Err("candidate, sessions and payload are needed".into());
+    };
+    let (sessions, payload) = (sessions.parse()?, Payload::of_len(payload.parse()?));
+    let spec = candidate::all().into_iter().find(|spec| spec.description.id == *id);
+    let place = Place {
+        engine: Engine::Memory,
+        url: String::new(),
+        name: "footprint".to_owned(),
+        durable: false,
+        purges_itself: true,
+    };
+    let candidate = (spec.ok_or("there is no such candidate")?.open)(place, sessions).await?;
+    // What a payload is cut from is not the store's.
+    drop(payload.next());
+    let before = memory::resident_bytes();
+    candidate.fill(0..sessions, &payload, TTL).await?;
+    println!("{}", memory::resident_bytes().saturating_sub(before));
+    Ok(())
+}
+
+/// By how many bytes another process grows that stores so many sessions in its memory.
+///
+/// # Errors
+///
+/// If it does not start, or cannot store them.
+pub(super) async fn of(id: &str, sessions: usize, payload: usize) -> Result<u64> {
+    let output = Command::new(std::env::current_exe()?)
+        .args([FOOTPRINT, id, &sessions.to_string(), &payload.to_string()])
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output()
+        .await?;
+    if !output.status.success() {
+        return Err("the process whose memory was to be measured has failed".into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().parse()?)
+}
