@@ -3,7 +3,13 @@ use std::mem;
 use session_core::{SessionKey, SessionStore};
 use tokio::{sync::oneshot, time::Instant};
 
-use crate::{attempt::attempt, kind::Kind, runtime::Runtime, waiting::Waiting};
+use crate::{
+    attempt::attempt,
+    kind::Kind,
+    lane::Lane,
+    runtime::Runtime,
+    waiting::{Departing, Waiting},
+};
 
 /// Operations on their way to the store together, with the ways back to their callers. However it ends, each caller is told.
 pub(crate) struct Batch<K: Kind> {
@@ -12,12 +18,15 @@ pub(crate) struct Batch<K: Kind> {
     replies: Vec<oneshot::Sender<K::Outcome>>,
     /// The latest of the callers' deadlines: when nobody is left who wants to know.
     deadline: Instant,
+    /// What waits under a higher ticket was asked for after this had left.
+    ticket: u64,
     sent: bool,
 }
 
 impl<K: Kind> Batch<K> {
     /// A batch of these operations, but for those whose deadline has passed. Their places in the queue are free from now on.
-    pub(crate) fn new(waiting: Vec<Waiting<K>>) -> Self {
+    pub(crate) fn new(departing: Departing<K>) -> Self {
+        let Departing { waiting, ticket } = departing;
         let keys = waiting.iter().map(|waiting| *waiting.item.key()).collect();
         let (late, timely): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|waiting| Runtime::has_passed(waiting.deadline));
@@ -26,7 +35,7 @@ impl<K: Kind> Batch<K> {
         }
         let deadline = timely.iter().map(|waiting| waiting.deadline).max().unwrap_or_else(Runtime::now);
         let (items, replies) = timely.into_iter().map(|waiting| (waiting.item, waiting.reply)).unzip();
-        Self { keys, items, replies, deadline, sent: false }
+        Self { keys, items, replies, deadline, ticket, sent: false }
     }
 
     /// The keys that are held for this batch.
@@ -56,6 +65,21 @@ impl<K: Kind> Batch<K> {
         self.items.iter().map(|_| Err(K::lost(&reason))).collect()
     }
 
+    /// Takes changes out of the lane whose outcome is known from these outcomes, because they were asked for before this was sent. Their callers are to be
+    /// told.
+    pub(crate) fn settle(
+        &self,
+        outcomes: &[K::Outcome],
+        lane: &mut Lane<K>,
+    ) -> Vec<(Waiting<K>, K::Outcome)> {
+        let answered = self.items.iter().zip(outcomes).filter(|(_, outcome)| K::tells_of_others(outcome));
+        answered
+            .flat_map(|(item, outcome)| {
+                lane.settle(item.key(), self.ticket, |other| K::settled(outcome, other))
+            })
+            .collect()
+    }
+
     /// Tells every caller its outcome.
     pub(crate) fn answer(mut self, outcomes: Vec<K::Outcome>) {
         for (reply, outcome) in mem::take(&mut self.replies).into_iter().zip(outcomes) {
@@ -82,7 +106,7 @@ pub(crate) fn turn_away<K: Kind>(abandoned: Vec<Waiting<K>>) {
     }
 }
 
-fn tell<T>(reply: oneshot::Sender<T>, outcome: T) {
+pub(crate) fn tell<T>(reply: oneshot::Sender<T>, outcome: T) {
     // A caller that has given up does not want to know.
     let _ = reply.send(outcome);
 }

@@ -4,10 +4,10 @@ use session_core::SessionStore;
 use tokio::task::coop::consume_budget;
 
 use crate::{
-    batch::{Batch, turn_away},
+    batch::{Batch, tell, turn_away},
     channel::Channel,
     kind::Kind,
-    waiting::Waiting,
+    waiting::Departing,
 };
 
 /// Carries a batch to the store, and then the next one for as long as something waits.
@@ -17,21 +17,25 @@ pub(crate) struct Carrier<S: SessionStore + 'static, K: Kind> {
 }
 
 impl<S: SessionStore + 'static, K: Kind> Carrier<S, K> {
-    pub(crate) fn new(channel: Arc<Channel<S, K>>, batch: Vec<Waiting<K>>) -> Self {
+    pub(crate) fn new(channel: Arc<Channel<S, K>>, batch: Departing<K>) -> Self {
         Self { channel, batch: Some(Batch::new(batch)) }
     }
 
     pub(crate) async fn run(mut self) {
         while let Some(batch) = &mut self.batch {
             let outcomes = batch.send(&*self.channel.store).await;
-            let next = self.channel.change(|lane| {
+            let (settled, next) = self.channel.change(|lane| {
+                let settled = batch.settle(&outcomes, lane);
                 lane.back(batch.keys());
-                lane.next_batch()
+                (settled, lane.next_batch())
             });
             let done = mem::replace(&mut self.batch, next.map(Batch::new));
             // The callers are told last, so that what they do next finds the way as free as it can be.
             if let Some(done) = done {
                 done.answer(outcomes);
+            }
+            for (waiting, outcome) in settled {
+                tell(waiting.reply, outcome);
             }
             // With a store that never waits, this would keep a thread to itself.
             consume_budget().await;

@@ -1,7 +1,7 @@
 use std::{collections::HashMap, future::Future};
 
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, Operation, Record, Result, SessionKey, SessionStore, TouchItem,
+    DeleteItem, DeleteOutcome, Error, Operation, Record, Result, SessionKey, SessionStore, TouchItem, When,
     WriteItem, WriteOutcome,
 };
 
@@ -18,6 +18,16 @@ pub(crate) trait Kind: Item<Outcome = Result<Self::Answer>> + Clone {
 
     /// Carries out many, in one go.
     fn many<S: SessionStore>(items: &[Self], store: &S) -> impl Future<Output = Vec<Self::Outcome>> + Send;
+
+    /// Whether an outcome may say what comes of other changes of the same key.
+    fn tells_of_others(_: &Self::Outcome) -> bool {
+        false
+    }
+
+    /// What comes of `other` if it is carried out at the moment at which a change of the same key had this outcome; `None` if that is not known.
+    fn settled(_: &Self::Outcome, _other: &Self) -> Option<Self::Outcome> {
+        None
+    }
 
     /// What a caller is told whose operation may have been sent and came to nothing.
     fn lost(reason: &str) -> Error {
@@ -103,6 +113,25 @@ impl Kind for WriteItem {
 
     async fn many<S: SessionStore>(items: &[Self], store: &S) -> Vec<Self::Outcome> {
         store.write_many(items).await
+    }
+
+    fn tells_of_others(outcome: &Self::Outcome) -> bool {
+        matches!(outcome, Ok(WriteOutcome::Conflict(_)))
+    }
+
+    /// A conflict says what is there, with which most of those who wait for this key conflict as well. So they are told without a trip each; or those who
+    /// write a session that everybody writes would make as many trips for one success as there are of them.
+    fn settled(outcome: &Self::Outcome, other: &Self) -> Option<Self::Outcome> {
+        let Ok(WriteOutcome::Conflict(current)) = outcome else { return None };
+        let version = current.as_ref().map(|record| record.version);
+        // One that is there already was carried out by an attempt whose reply was lost: the store knows.
+        let conflicts = version != Some(other.write.version)
+            && match other.when {
+                When::Version(expected) => version != Some(expected),
+                When::Absent => version.is_some(),
+                When::Any => false,
+            };
+        conflicts.then(|| Ok(WriteOutcome::Conflict(current.clone())))
     }
 }
 

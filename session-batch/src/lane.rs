@@ -5,7 +5,7 @@ use crate::{
     queue::Queue,
     runtime::Runtime,
     settings::BatchSettings,
-    waiting::{Item, Waiting},
+    waiting::{Departing, Item, Waiting},
 };
 
 /// What becomes of an operation that arrives.
@@ -78,7 +78,7 @@ impl<I: Item> Lane<I> {
     }
 
     /// The next batch, oldest first, if there is room for one and something to send. It is under way until [`back`](Self::back).
-    pub(crate) fn next_batch(&mut self) -> Option<Vec<Waiting<I>>> {
+    pub(crate) fn next_batch(&mut self) -> Option<Departing<I>> {
         self.reclaim();
         if !self.has_room() {
             return None;
@@ -94,7 +94,17 @@ impl<I: Item> Lane<I> {
             batch.push(next);
         }
         self.batches += 1;
-        Some(batch)
+        Some(Departing { waiting: batch, ticket: self.queue.last_ticket() })
+    }
+
+    /// Takes out those changes of a key that is under way, asked for up to a ticket, whose outcome is known without sending them.
+    pub(crate) fn settle(
+        &mut self,
+        key: &SessionKey,
+        ticket: u64,
+        outcome: impl Fn(&I) -> Option<I::Outcome>,
+    ) -> Vec<(Waiting<I>, I::Outcome)> {
+        self.queue.settle(key, ticket, outcome)
     }
 
     /// A batch with these keys is back, whatever came of it.

@@ -23,6 +23,11 @@ impl<I: Item> Queue<I> {
         Self { last_ticket: 0, ready: BTreeMap::new(), held: HashMap::new() }
     }
 
+    /// The highest ticket that there is.
+    pub(crate) fn last_ticket(&self) -> u64 {
+        self.last_ticket
+    }
+
     /// A number that is higher than all before.
     pub(crate) fn ticket(&mut self) -> u64 {
         self.last_ticket += 1;
@@ -73,6 +78,25 @@ impl<I: Item> Queue<I> {
         }
         later.insert(ticket, waiting);
         Ok(ticket)
+    }
+
+    /// Takes out those changes of a held key, up to a ticket, whose outcome is known without sending them.
+    pub(crate) fn settle(
+        &mut self,
+        key: &SessionKey,
+        ticket: u64,
+        outcome: impl Fn(&I) -> Option<I::Outcome>,
+    ) -> Vec<(Waiting<I>, I::Outcome)> {
+        let Some(later) = self.held.get_mut(key) else { return Vec::new() };
+        let mut outcomes = Vec::new();
+        let settled = later.extract_if(..=ticket, |_, waiting| {
+            let known = outcome(&waiting.item);
+            let is_known = known.is_some();
+            outcomes.extend(known);
+            is_known
+        });
+        let settled: Vec<_> = settled.map(|(_, waiting)| waiting).collect();
+        settled.into_iter().zip(outcomes).collect()
     }
 
     /// Takes an operation out, wherever it stands.

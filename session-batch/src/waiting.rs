@@ -18,6 +18,13 @@ pub(crate) trait Item: Send + Sync + 'static {
     fn bytes(&self) -> usize;
 }
 
+/// Operations that leave together.
+pub(crate) struct Departing<I: Item> {
+    pub(crate) waiting: Vec<Waiting<I>>,
+    /// What waits under this ticket or a lower one was asked for before they left.
+    pub(crate) ticket: u64,
+}
+
 /// An operation that waits for a batch, with the way back to its caller.
 pub(crate) struct Waiting<I: Item> {
     pub(crate) item: I,

@@ -3,6 +3,7 @@
 mod backpressure;
 mod cancellation;
 mod closing;
+mod conflicts;
 mod deadlines;
 mod failures;
 mod gate;
