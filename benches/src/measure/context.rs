@@ -46,6 +46,10 @@ impl Context {
     /// Notes what is left out.
     pub fn skip(&mut self, what: impl Into<String>, reason: &dyn std::fmt::Display) {
         let skipped = Skipped { what: what.into(), reason: reason.to_string() };
+        // One that cannot be opened is tried for each part of the run.
+        if self.report.skipped.contains(&skipped) {
+            return;
+        }
         self.progress.suspend(|| crate::report::terminal::note(&skipped));
         self.report.skipped.push(skipped);
     }
