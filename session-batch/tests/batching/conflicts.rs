@@ -24,7 +24,7 @@ async fn begin_when(
 async fn met(write: JoinHandle<Result<WriteOutcome>>) -> Option<Version> {
     match write.await.expect("no panic").expect("a write") {
         WriteOutcome::Conflict(record) => Some(record.expect("the record that is there").version),
-        _ => None,
+        WriteOutcome::Written => None,
     }
 }
 

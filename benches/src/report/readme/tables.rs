@@ -118,7 +118,7 @@ pub(super) fn cached(report: &Report) -> String {
             };
             let ratio = |to: Spread| format!("{:.1}", with.median / to.median);
             let beside = |peer: Option<(&Description, Spread)>| match peer {
-                Some((peer, found)) => [format!("{}: {:.0}", peer.name, found.median), ratio(found)],
+                Some((peer, found)) => [format!("`{}`: {:.0}", peer.name, found.median), ratio(found)],
                 None => ["–".to_owned(), "–".to_owned()],
             };
             let own = [
