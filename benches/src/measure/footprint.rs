@@ -14,7 +14,7 @@ use crate::{
 /// The argument that makes this program such a process.
 pub const FOOTPRINT: &str = "--footprint-of";
 
-/// What this process prints as one that was started by [`of`]: the bytes by which it grew.
+/// What this process prints when the benchmark has started it to be measured: the bytes by which it grew.
 ///
 /// # Errors
 ///
