@@ -71,10 +71,11 @@ impl Candidate for Ours {
     }
 
     async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
-        let (key, mut version) = self.slots.key_and_version(session)?;
         let ttl = Ttl::new(TTL)?;
         let mut conflicts = 0;
         let mut turn = self.turns.if_contended(session).await;
+        // After the wait: whoever waited has seen what those before it have written.
+        let (key, mut version) = self.slots.key_and_version(session)?;
         loop {
             let write = Write::new(data.clone(), ttl);
             let written = write.version;
