@@ -6,7 +6,7 @@ use tokio::{sync::oneshot, time::Instant};
 use crate::{
     attempt::attempt,
     kind::Kind,
-    lane::Lane,
+    queue::Queue,
     runtime::Runtime,
     waiting::{Departing, Waiting},
 };
@@ -65,17 +65,17 @@ impl<K: Kind> Batch<K> {
         self.items.iter().map(|_| Err(K::lost(&reason))).collect()
     }
 
-    /// Takes changes out of the lane whose outcome is known from these outcomes, because they were asked for before this was sent. Their callers are to be
+    /// Takes changes out of the queue whose outcome is known from these outcomes, because they were asked for before this was sent. Their callers are to be
     /// told.
     pub(crate) fn settle(
         &self,
         outcomes: &[K::Outcome],
-        lane: &mut Lane<K>,
+        queue: &mut Queue<K>,
     ) -> Vec<(Waiting<K>, K::Outcome)> {
         let answered = self.items.iter().zip(outcomes).filter(|(_, outcome)| K::tells_of_others(outcome));
         answered
             .flat_map(|(item, outcome)| {
-                lane.settle(item.key(), self.ticket, |other| K::settled(outcome, other))
+                queue.settle(item.key(), self.ticket, |other| K::settled(outcome, other))
             })
             .collect()
     }

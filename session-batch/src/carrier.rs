@@ -25,7 +25,7 @@ impl<S: SessionStore + 'static, K: Kind> Carrier<S, K> {
         while let Some(batch) = &mut self.batch {
             let outcomes = batch.send(&*self.channel.store).await;
             let (settled, next) = self.channel.change(|lane| {
-                let settled = batch.settle(&outcomes, lane);
+                let settled = batch.settle(&outcomes, &mut lane.queue);
                 lane.back(batch.keys());
                 (settled, lane.next_batch())
             });

@@ -31,7 +31,7 @@ pub(crate) struct Lane<I: Item> {
     closed: bool,
     /// How many callers wait for a place in the queue.
     outside: usize,
-    queue: Queue<I>,
+    pub(crate) queue: Queue<I>,
     /// How many batches are under way.
     batches: usize,
     /// What else is under way: with the batches, no more than there may be batches.
@@ -95,16 +95,6 @@ impl<I: Item> Lane<I> {
         }
         self.batches += 1;
         Some(Departing { waiting: batch, ticket: self.queue.last_ticket() })
-    }
-
-    /// Takes out those changes of a key that is under way, asked for up to a ticket, whose outcome is known without sending them.
-    pub(crate) fn settle(
-        &mut self,
-        key: &SessionKey,
-        ticket: u64,
-        outcome: impl Fn(&I) -> Option<I::Outcome>,
-    ) -> Vec<(Waiting<I>, I::Outcome)> {
-        self.queue.settle(key, ticket, outcome)
     }
 
     /// A batch with these keys is back, whatever came of it.
