@@ -4,6 +4,7 @@ mod compare;
 mod data;
 pub mod html;
 mod machine;
+mod number;
 pub mod readme;
 mod spread;
 pub mod terminal;

@@ -4,7 +4,7 @@ mod axis;
 mod chart;
 mod figures;
 mod growth;
-mod number;
+use super::number;
 mod series;
 mod summary;
 mod tables;

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use crate::{
     candidate::{Description, Kind},
-    report::{Finding, Measurement, Mode, Report, Spread},
+    report::{Finding, Measurement, Mode, Report, Spread, number},
     workload::Workload,
 };
 
@@ -53,7 +53,7 @@ fn row(text: &mut String, cells: impl IntoIterator<Item = String>) {
 fn cell(measured: Option<&Measurement>) -> String {
     measured.map_or_else(
         || "–".to_owned(),
-        |found| format!("{:.0}, {:.2} ms", found.throughput.median, found.p99.median / 1e3),
+        |found| format!("{}, {}", number::short(found.throughput.median), number::time(found.p99.median)),
     )
 }
 
