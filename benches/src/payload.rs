@@ -36,7 +36,7 @@ impl Payload {
     ///
     /// # Panics
     ///
-    /// With more than a megabyte.
+    /// With more than two megabytes.
     pub fn next(self) -> Bytes {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         static TEXT: LazyLock<Vec<u8>> = LazyLock::new(random_text);

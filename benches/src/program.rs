@@ -7,7 +7,7 @@ use crate::{
     cli::{Cli, Command},
     engine::{Engine, Server},
     interrupt::Interrupt,
-    measure::{self, Context, Options, Plan},
+    measure::{self, Context, Options, Plan, Progress},
     report::{Comparison, EngineInfo, Machine, Report, SCHEMA, Settings, Skipped, html, readme, terminal},
 };
 
@@ -62,11 +62,10 @@ async fn measure_and_write(cli: &Cli) -> Result<()> {
     report.candidates = specs.iter().map(|spec| spec.description.clone()).collect();
     let plan = Plan::of(&options);
     announce(&report, &options, plan.time(&options, specs.len()));
-    let progress = Context::progress();
-    progress.set_length(plan.steps(&options, specs.len()));
+    let progress = Progress::new(plan.steps(&options, specs.len()));
     let mut context = Context { options, servers, specs, interrupt, progress, report };
     measure::run(&mut context, &plan).await;
-    context.progress.finish_and_clear();
+    context.progress.finish();
     context.report.interrupted = context.interrupt.has_come();
     let Context { report, servers, .. } = context;
     drop(servers);

@@ -1,5 +1,7 @@
 //! Removing what a benchmark has left, because a server may be somebody else's.
 
+use std::{fs, io, path::Path};
+
 use ::redis::AsyncCommands as _;
 use futures_util::StreamExt as _;
 use sqlx::Connection as _;
@@ -16,9 +18,9 @@ pub async fn clean(place: &Place) -> Result<()> {
     match place.engine {
         Engine::Memory => Ok(()),
         Engine::Sqlite => {
-            for file in std::fs::read_dir(&place.url)?.flatten() {
+            for file in fs::read_dir(&place.url)?.flatten() {
                 if file.file_name().to_string_lossy().starts_with(&place.name) {
-                    std::fs::remove_file(file.path())?;
+                    remove(&file.path())?;
                 }
             }
             Ok(())
@@ -58,6 +60,14 @@ pub async fn clean(place: &Place) -> Result<()> {
             }
             Ok(())
         }
+    }
+}
+
+/// Removes a file that SQLite, closing its last connection, may remove first.
+fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
     }
 }
 

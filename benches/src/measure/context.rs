@@ -4,9 +4,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use indicatif::{ProgressBar, ProgressStyle};
-
-use super::Options;
+use super::{Options, Progress};
 use crate::{
     candidate::{Place, Spec},
     engine::{Engine, Server},
@@ -24,8 +22,8 @@ pub struct Context {
     pub specs: Vec<Spec>,
     /// Whether to end.
     pub interrupt: Interrupt,
-    /// How far it is. Silent where nobody looks.
-    pub progress: ProgressBar,
+    /// How far it is.
+    pub progress: Progress,
     /// What was seen.
     pub report: Report,
 }
@@ -52,21 +50,6 @@ impl Context {
         }
         self.progress.suspend(|| crate::report::terminal::note(&skipped));
         self.report.skipped.push(skipped);
-    }
-
-    /// Says what is being done.
-    pub fn say(&self, what: impl Into<String>) {
-        self.progress.set_message(what.into());
-    }
-
-    /// A bar on a terminal; nothing elsewhere.
-    pub fn progress() -> ProgressBar {
-        let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
-        let bar = ProgressBar::new(0);
-        match style {
-            Ok(style) => bar.with_style(style.progress_chars("=> ")),
-            Err(_) => bar,
-        }
     }
 }
 

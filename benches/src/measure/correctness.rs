@@ -17,7 +17,7 @@ pub(super) async fn run(context: &mut Context) {
             return;
         }
         let (id, place) = (spec.description.id.clone(), context.place(spec.description.engine));
-        context.say(format!("{id}: is it right?"));
+        context.progress.say(format!("{id}: is it right?"));
         let interrupt = context.interrupt.clone();
         let checked = interrupt.or(async {
             let one = open(place.clone()).await?;
@@ -29,7 +29,7 @@ pub(super) async fn run(context: &mut Context) {
             Some(Err(error)) => context.skip(format!("{id}: correctness"), &error),
             None => return,
         }
-        context.progress.inc(1);
+        context.progress.step();
         if let Err(error) = clean(&place).await {
             context.skip(id, &format!("what it has stored was not removed: {error}"));
         }

@@ -38,7 +38,7 @@ pub(super) async fn run(context: &mut Context) {
             let (stored, took) = (sessions - filled, begin.elapsed());
             filled = sessions;
             let (process_memory, size) = if engine == Engine::Memory {
-                context.say(format!("{}: the memory of {sessions} sessions", opened.id));
+                context.progress.say(format!("{}: the memory of {sessions} sessions", opened.id));
                 let interrupt = context.interrupt.clone();
                 match interrupt.or(footprint::of(&opened.id, sessions, payload.len())).await {
                     Some(Ok(bytes)) => (bytes, Some(bytes)),
@@ -63,7 +63,7 @@ pub(super) async fn run(context: &mut Context) {
                 wave: 0,
             };
             let slices = measure(context, &load, opened.pid).await;
-            context.progress.inc(1);
+            context.progress.step();
             let throughput = Spread::of(slices.iter().map(Slice::throughput));
             let p99 = Spread::of(slices.iter().map(|slice| slice.at(0.99)));
             let (Some(throughput), Some(p99)) = (throughput, p99) else { break };

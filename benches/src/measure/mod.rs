@@ -5,6 +5,7 @@ mod correctness;
 pub mod footprint;
 mod growth;
 mod plan;
+mod progress;
 mod purge;
 mod stage;
 mod throughput;
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 pub use context::Context;
 pub use plan::{Cell, Group, Plan};
+pub use progress::Progress;
 
 use crate::workload::Workload;
 

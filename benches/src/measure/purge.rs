@@ -22,13 +22,13 @@ pub(super) async fn run(context: &mut Context) {
         let can = context.interrupt.or(opened.candidate.purge()).await.flatten().is_some();
         if can && opened.fill(context, 0, live, payload).await {
             for &expired in &numbers {
-                context.say(format!("{}: purging {expired} expired sessions", opened.id));
+                context.progress.say(format!("{}: purging {expired} expired sessions", opened.id));
                 let interrupt = context.interrupt.clone();
                 let Some(measured) = interrupt.or(time(&*opened.candidate, live, expired, payload)).await
                 else {
                     break;
                 };
-                context.progress.inc(1);
+                context.progress.step();
                 match measured {
                     Ok((Some(0), _)) if expired > 0 => {
                         context.report.purges.retain(|purge| purge.candidate != opened.id);

@@ -52,7 +52,7 @@ impl Opened {
         end: usize,
         payload: Payload,
     ) -> bool {
-        context.say(format!("{}: storing {end} sessions", self.id));
+        context.progress.say(format!("{}: storing {end} sessions", self.id));
         let filling = context.interrupt.clone();
         match filling.or(self.candidate.fill(begin..end, &payload, TTL)).await {
             Some(Ok(())) => true,

@@ -113,11 +113,11 @@ async fn measure(context: &mut Context, runners: &[Runner], group: &Group, cell:
             if context.interrupt.has_come() {
                 break;
             }
-            context.say(format!("{}: {}", runner.opened.id, cell.workload.title()));
+            context.progress.say(format!("{}: {}", runner.opened.id, cell.workload.title()));
             if let Some(slice) = one_slice(context, runner, load, cell, *rate).await {
                 slices[index].push(slice);
             }
-            context.progress.inc(1);
+            context.progress.step();
         }
     }
     for ((runner, ..), slices) in able.iter().zip(slices) {

@@ -1,4 +1,4 @@
-use super::number;
+use crate::report::number;
 
 /// How a value is written beside an axis.
 pub(super) type Label = fn(f64) -> String;

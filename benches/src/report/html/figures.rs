@@ -4,13 +4,13 @@ use maud::{Markup, html};
 
 use super::{
     axis::{self, Axis},
-    chart, number,
+    chart,
     series::{Look, Point, Series, on},
 };
 use crate::{
     candidate::Kind,
     engine::Engine,
-    report::{Measurement, Mode, Report},
+    report::{Measurement, Mode, Report, number},
     workload::Workload,
 };
 

@@ -6,10 +6,9 @@ use super::{
     axis::{self, Axis},
     chart,
     figures::{count, engine_title, engines},
-    number,
     series::{Point, Series, on},
 };
-use crate::report::{Growth, Report};
+use crate::report::{Growth, Report, number};
 
 /// Throughput, latency and bytes against the number of sessions.
 pub(super) fn growth(report: &Report) -> Markup {

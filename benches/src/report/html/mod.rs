@@ -4,7 +4,6 @@ mod axis;
 mod chart;
 mod figures;
 mod growth;
-use super::number;
 mod series;
 mod summary;
 mod tables;

@@ -2,14 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::{
-    figures::{at, engine_title, engines, many},
-    number,
-};
+use super::figures::{at, engine_title, engines, many};
 use crate::{
     candidate::{Description, Kind},
     engine::Engine,
-    report::{Measurement, Report},
+    report::{Measurement, Report, number},
     workload::Workload,
 };
 

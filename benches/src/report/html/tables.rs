@@ -5,11 +5,10 @@ use maud::{Markup, html};
 use super::{
     figures::{at, engine_title, engines, main_group, many},
     growth::name,
-    number,
 };
 use crate::{
     candidate::Kind,
-    report::{Comparison, Finding, Report},
+    report::{Comparison, Finding, Report, number},
     workload::Workload,
 };
 
