@@ -1,9 +1,11 @@
 //! The temporary directory of one server.
 
+use std::env;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
 
 use tempfile::TempDir;
 
@@ -12,18 +14,31 @@ use crate::account::Account;
 /// How much of a log an error quotes: enough for a stack of complaints, little enough to read.
 const TAIL: u64 = 4_096;
 
+/// What the names of all directories begin with.
+const PREFIX: &str = "session-servers-";
+
+/// The file that the process to which a directory belongs has locked.
+const LOCK: &str = "lock";
+
 /// A server's data and its log. Removed on drop.
+///
+/// A server in a `static`, and a process that is killed, leave it behind. The next process that needs one removes those.
 #[derive(Debug)]
 pub(crate) struct Directory {
     root: TempDir,
     account: Option<Account>,
+    /// Released by the kernel when this process ends, however it ends.
+    _lock: File,
 }
 
 impl Directory {
     /// A new one, which belongs to `account`, or else to us.
     pub(crate) fn new(account: Option<Account>) -> io::Result<Self> {
-        let root = tempfile::Builder::new().prefix("session-servers-").tempdir()?;
-        let directory = Self { root, account };
+        static SWEPT: Once = Once::new();
+        SWEPT.call_once(|| sweep(&env::temp_dir()));
+        let root = tempfile::Builder::new().prefix(PREFIX).tempdir()?;
+        let lock = claim(root.path())?;
+        let directory = Self { root, account, _lock: lock };
         fs::create_dir(directory.data())?;
         // Some programs want a directory that nobody else can look into.
         fs::set_permissions(directory.data(), Permissions::from_mode(0o700))?;
@@ -68,11 +83,51 @@ impl Directory {
     }
 }
 
+/// Marks a directory as ours. The lock is there under its name only once it is held, so that nobody finds it free.
+fn claim(root: &Path) -> io::Result<File> {
+    let unnamed = root.join("unlocked");
+    let lock = File::create(&unnamed)?;
+    lock.lock()?;
+    fs::rename(unnamed, root.join(LOCK))?;
+    Ok(lock)
+}
+
+/// Removes the directories of processes that have ended, as far as it may.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PREFIX)
+            && let Ok(lock) = File::open(entry.path().join(LOCK))
+            && lock.try_lock().is_ok()
+        {
+            // What cannot be removed, such as another user's, is no reason to start no server.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, File};
     use std::io::Write;
 
-    use super::{Directory, TAIL};
+    use super::{Directory, LOCK, PREFIX, TAIL, claim, sweep};
+
+    #[test]
+    fn what_a_process_that_has_ended_left_is_removed() {
+        let parent = tempfile::tempdir().expect("a temporary directory");
+        let [left, used, strange] = ["left", "used", "strange"].map(|name| {
+            let path = parent.path().join(format!("{PREFIX}{name}"));
+            fs::create_dir(&path).expect("a directory");
+            path
+        });
+        // The kernel releases the lock of a process that ends; here, closing the file does.
+        drop(claim(&left).expect("a lock"));
+        let _in_use = claim(&used).expect("a lock");
+        File::create(parent.path().join(LOCK)).expect("a file");
+        sweep(parent.path());
+        assert!(!left.exists());
+        assert!(used.exists() && strange.exists() && parent.path().join(LOCK).exists());
+    }
 
     #[test]
     fn the_tail_is_the_end_of_all_runs() {
