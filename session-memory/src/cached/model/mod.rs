@@ -32,9 +32,12 @@ fn explore<F: Future<Output = ()> + Send + 'static>(run: impl Fn() -> F + Clone 
 }
 
 /// Demands that a mistake is found.
+///
+/// Schedules with few switches find each of them in some hundred runs or fewer; purely random ones took 17,000 in the
+/// mean for the rarest, and now and then more than there are here.
 fn finds<F: Future<Output = ()> + Send + 'static>(flaw: Flaw, run: fn(Option<Flaw>) -> F) {
     let found = catch_unwind(AssertUnwindSafe(|| {
-        shuttle::check_random(move || block_on(run(Some(flaw))), 20 * ROUNDS);
+        shuttle::check_pct(move || block_on(run(Some(flaw))), 20 * ROUNDS, 3);
     }));
     assert!(found.is_err(), "{flaw:?} was not found");
 }
