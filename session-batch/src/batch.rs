@@ -16,6 +16,8 @@ pub(crate) struct Batch<K: Kind> {
     keys: Vec<SessionKey>,
     items: Vec<K>,
     replies: Vec<oneshot::Sender<K::Outcome>>,
+    /// Those that leave with an item as one, for each item.
+    followers: Vec<Vec<(u64, Waiting<K>)>>,
     /// The latest of the callers' deadlines: when nobody is left who wants to know.
     deadline: Instant,
     /// What waits under a higher ticket was asked for after this had left.
@@ -31,11 +33,16 @@ impl<K: Kind> Batch<K> {
         let (late, timely): (Vec<_>, Vec<_>) =
             waiting.into_iter().partition(|waiting| Runtime::has_passed(waiting.deadline));
         for waiting in late {
-            tell(waiting.reply, Err(K::expired()));
+            tell_all(waiting.reply, waiting.followers, Err(K::expired()));
         }
         let deadline = timely.iter().map(|waiting| waiting.deadline).max().unwrap_or_else(Runtime::now);
-        let (items, replies) = timely.into_iter().map(|waiting| (waiting.item, waiting.reply)).unzip();
-        Self { keys, items, replies, deadline, ticket, sent: false }
+        let (mut items, mut replies, mut followers) = (Vec::new(), Vec::new(), Vec::new());
+        for waiting in timely {
+            items.push(waiting.item);
+            replies.push(waiting.reply);
+            followers.push(waiting.followers);
+        }
+        Self { keys, items, replies, followers, deadline, ticket, sent: false }
     }
 
     /// The keys that are held for this batch.
@@ -67,11 +74,22 @@ impl<K: Kind> Batch<K> {
 
     /// Takes changes out of the queue whose outcome is known from these outcomes, because they were asked for before this was sent. Their callers are to be
     /// told.
+    ///
+    /// What was sent as one, and did not take effect, goes back to the queue first, but for the first of it, so that each of them has an outcome of its own.
     pub(crate) fn settle(
-        &self,
-        outcomes: &[K::Outcome],
+        &mut self,
+        outcomes: &mut [K::Outcome],
         queue: &mut Queue<K>,
     ) -> Vec<(Waiting<K>, K::Outcome)> {
+        for ((item, outcome), followers) in self.items.iter().zip(&mut *outcomes).zip(&mut self.followers) {
+            if let Some((_, next)) = followers.first()
+                && let Some(first) = K::of_first(outcome, &next.item)
+            {
+                *outcome = first;
+                queue.put_back(item.key(), mem::take(followers));
+            }
+        }
+        let outcomes = &*outcomes;
         let answered = self.items.iter().zip(outcomes).filter(|(_, outcome)| K::tells_of_others(outcome));
         answered
             .flat_map(|(item, outcome)| {
@@ -82,17 +100,19 @@ impl<K: Kind> Batch<K> {
 
     /// Tells every caller its outcome.
     pub(crate) fn answer(mut self, outcomes: Vec<K::Outcome>) {
-        for (reply, outcome) in mem::take(&mut self.replies).into_iter().zip(outcomes) {
-            tell(reply, outcome);
+        let told = mem::take(&mut self.replies).into_iter().zip(mem::take(&mut self.followers));
+        for ((reply, followers), outcome) in told.zip(outcomes) {
+            tell_all(reply, followers, outcome);
         }
     }
 }
 
 impl<K: Kind> Drop for Batch<K> {
     fn drop(&mut self) {
-        for reply in mem::take(&mut self.replies) {
+        let told = mem::take(&mut self.replies).into_iter().zip(mem::take(&mut self.followers));
+        for (reply, followers) in told {
             let error = if self.sent { K::lost(RUNTIME_GONE) } else { K::unsent(RUNTIME_GONE) };
-            tell(reply, Err(error));
+            tell_all(reply, followers, Err(error));
         }
     }
 }
@@ -104,6 +124,17 @@ pub(crate) fn turn_away<K: Kind>(abandoned: Vec<Waiting<K>>) {
     for waiting in abandoned {
         tell(waiting.reply, Err(K::unsent(RUNTIME_GONE)));
     }
+}
+
+fn tell_all<K: Kind>(
+    first: oneshot::Sender<K::Outcome>,
+    followers: Vec<(u64, Waiting<K>)>,
+    outcome: K::Outcome,
+) {
+    for (_, follower) in followers {
+        tell(follower.reply, outcome.clone());
+    }
+    tell(first, outcome);
 }
 
 pub(crate) fn tell<T>(reply: oneshot::Sender<T>, outcome: T) {

@@ -23,9 +23,9 @@ impl<S: SessionStore + 'static, K: Kind> Carrier<S, K> {
 
     pub(crate) async fn run(mut self) {
         while let Some(batch) = &mut self.batch {
-            let outcomes = batch.send(&*self.channel.store).await;
+            let mut outcomes = batch.send(&*self.channel.store).await;
             let (settled, next) = self.channel.change(|lane| {
-                let settled = batch.settle(&outcomes, &mut lane.queue);
+                let settled = batch.settle(&mut outcomes, &mut lane.queue);
                 lane.back(batch.keys());
                 (settled, lane.next_batch())
             });

@@ -35,7 +35,7 @@ impl<S: SessionStore + 'static, K: Kind> Channel<S, K> {
     pub(crate) fn new(store: &Arc<S>, settings: &BatchSettings, runtime: &Runtime) -> Arc<Self> {
         Arc::new(Self {
             store: Arc::clone(store),
-            lane: Mutex::new(Lane::new(*settings)),
+            lane: Mutex::new(Lane::new(*settings, store.max_data_len())),
             places: Arc::new(Semaphore::new(settings.queue)),
             deadline: settings.deadline,
             runtime: runtime.clone(),
@@ -70,7 +70,7 @@ impl<S: SessionStore + 'static, K: Kind> Channel<S, K> {
             return Err(K::unsent("the queue is full: the store is slower than what is asked of it"));
         };
         let (reply, mut answer) = oneshot::channel();
-        if !caller.enqueue(Waiting { item, deadline, reply, _place: place }) {
+        if !caller.enqueue(Waiting { item, deadline, reply, followers: Vec::new(), _place: place }) {
             return Err(K::unsent("too many changes of this one session wait already"));
         }
         match Runtime::until(deadline, &mut answer).await {

@@ -1,15 +1,15 @@
 use std::{collections::HashMap, future::Future};
 
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, Operation, Record, Result, SessionKey, SessionStore, TouchItem, When,
-    WriteItem, WriteOutcome,
+    DeleteItem, DeleteOutcome, Error, Operation, OwnerChange, Record, Result, SessionKey, SessionStore,
+    TouchItem, When, WriteItem, WriteOutcome,
 };
 
 use crate::waiting::Item;
 
 /// An operation that exists as a single one and as a batch.
 pub(crate) trait Kind: Item<Outcome = Result<Self::Answer>> + Clone {
-    type Answer: Send;
+    type Answer: Clone + Send;
 
     const OPERATION: Operation;
 
@@ -26,6 +26,12 @@ pub(crate) trait Kind: Item<Outcome = Result<Self::Answer>> + Clone {
 
     /// What comes of `other` if it is carried out at the moment at which a change of the same key had this outcome; `None` if that is not known.
     fn settled(_: &Self::Outcome, _other: &Self) -> Option<Self::Outcome> {
+        None
+    }
+
+    /// What comes of the first of several that were sent [as one](Item::joined), with this outcome, if the next one is `next`; `None` if the
+    /// outcome is that of each of them.
+    fn of_first(_: &Self::Outcome, _next: &Self) -> Option<Self::Outcome> {
         None
     }
 
@@ -101,6 +107,21 @@ impl Item for WriteItem {
     fn bytes(&self) -> usize {
         ITEM_BYTES + self.write.data.len()
     }
+
+    /// A write on the condition that the one before it has just taken effect: nobody can have seen what was there between the two, so it need
+    /// not have been there.
+    fn joined(&self, next: &Self, largest: usize) -> Option<Self> {
+        let follows = next.when == When::Version(self.write.version);
+        // What the store would refuse has to be refused by itself.
+        let fit = self.write.data.len() <= largest && next.write.data.len() <= largest;
+        (follows && fit).then(|| {
+            let mut write = next.write.clone();
+            if write.owner == OwnerChange::Keep {
+                write.owner = self.write.owner.clone();
+            }
+            Self { key: self.key, write, when: self.when }
+        })
+    }
 }
 
 impl Kind for WriteItem {
@@ -132,6 +153,13 @@ impl Kind for WriteItem {
                 When::Any => false,
             };
         conflicts.then(|| Ok(WriteOutcome::Conflict(current.clone())))
+    }
+
+    fn of_first(outcome: &Self::Outcome, next: &Self) -> Option<Self::Outcome> {
+        let Ok(WriteOutcome::Conflict(current)) = outcome else { return None };
+        // The first one may be there already, by an attempt whose reply was lost. Its version is what the next one expects.
+        let is_there = current.as_ref().is_some_and(|record| next.when == When::Version(record.version));
+        Some(Ok(if is_there { WriteOutcome::Written } else { WriteOutcome::Conflict(current.clone()) }))
     }
 }
 

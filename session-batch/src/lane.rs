@@ -28,6 +28,8 @@ struct Alone {
 /// Who of one kind of operation waits, who is under way, and the whole decision of who leaves when. Held under one lock; never waits itself.
 pub(crate) struct Lane<I: Item> {
     settings: BatchSettings,
+    /// How much data a record may have.
+    largest: usize,
     closed: bool,
     /// How many callers wait for a place in the queue.
     outside: usize,
@@ -39,9 +41,9 @@ pub(crate) struct Lane<I: Item> {
 }
 
 impl<I: Item> Lane<I> {
-    pub(crate) fn new(settings: BatchSettings) -> Self {
+    pub(crate) fn new(settings: BatchSettings, largest: usize) -> Self {
         let alone = Vec::with_capacity(settings.in_flight);
-        Self { settings, closed: false, outside: 0, queue: Queue::new(), batches: 0, alone }
+        Self { settings, largest, closed: false, outside: 0, queue: Queue::new(), batches: 0, alone }
     }
 
     /// An operation arrives. It leaves at once if there is room, and if nobody waits who would be overtaken.
@@ -84,11 +86,11 @@ impl<I: Item> Lane<I> {
             return None;
         }
         // The first one leaves however large it is.
-        let first = self.queue.pop(usize::MAX)?;
+        let first = self.queue.pop(usize::MAX, self.largest)?;
         let mut bytes_left = self.settings.batch_bytes.saturating_sub(first.item.bytes());
         let mut batch = vec![first];
         while batch.len() < self.settings.batch_items
-            && let Some(next) = self.queue.pop(bytes_left)
+            && let Some(next) = self.queue.pop(bytes_left, self.largest)
         {
             bytes_left -= next.item.bytes();
             batch.push(next);

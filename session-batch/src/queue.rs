@@ -5,7 +5,10 @@ use std::{
 
 use session_core::SessionKey;
 
-use crate::waiting::{Item, Waiting};
+use crate::{
+    runtime::Runtime,
+    waiting::{Item, Waiting},
+};
 
 /// The operations that wait, by age, and the keys that must not be changed now.
 ///
@@ -108,10 +111,38 @@ impl<I: Item> Queue<I> {
         self.held.get_mut(key)?.remove(&ticket)
     }
 
-    /// Takes out the oldest that may leave, if it has no more than `most_bytes`. Its key stays held.
-    pub(crate) fn pop(&mut self, most_bytes: usize) -> Option<Waiting<I>> {
+    /// Takes out the oldest that may leave, if it has no more than `most_bytes`, with those that follow on it. Its key stays held.
+    pub(crate) fn pop(&mut self, most_bytes: usize, largest: usize) -> Option<Waiting<I>> {
         let first = self.ready.first_entry()?;
-        (first.get().item.bytes() <= most_bytes).then(|| first.remove())
+        if first.get().item.bytes() > most_bytes {
+            return None;
+        }
+        let mut first = first.remove();
+        // One that is late will not be sent.
+        if I::CHANGES && !Runtime::has_passed(first.deadline) {
+            self.join(&mut first, most_bytes, largest);
+        }
+        Some(first)
+    }
+
+    /// Joins the changes of the same key that come next and only say what becomes of it after this one.
+    fn join(&mut self, first: &mut Waiting<I>, most_bytes: usize, largest: usize) {
+        let Some(later) = self.held.get_mut(first.item.key()) else { return };
+        while let Some(next) = later.first_entry()
+            && let Some(joined) = first.item.joined(&next.get().item, largest)
+            && joined.bytes() <= most_bytes
+            // Its caller is told that it was not sent.
+            && !Runtime::has_passed(next.get().deadline)
+        {
+            first.item = joined;
+            first.deadline = first.deadline.max(next.get().deadline);
+            first.followers.push(next.remove_entry());
+        }
+    }
+
+    /// Puts back what was joined, and has to leave by itself. The key is held still.
+    pub(crate) fn put_back(&mut self, key: &SessionKey, followers: Vec<(u64, Waiting<I>)>) {
+        self.held.entry(*key).or_default().extend(followers);
     }
 
     /// Takes out all. Only the keys of what is under way stay held.

@@ -5,7 +5,7 @@ use tokio::{
 };
 
 /// What one kind of operation needs to be batched.
-pub(crate) trait Item: Send + Sync + 'static {
+pub(crate) trait Item: Send + Sync + Sized + 'static {
     /// What the caller gets.
     type Outcome: Send + 'static;
 
@@ -16,6 +16,12 @@ pub(crate) trait Item: Send + Sync + 'static {
 
     /// About how many bytes it puts into a batch.
     fn bytes(&self) -> usize;
+
+    /// One operation that does what this and then `next`, of the same key, would do, if that can be said before either is sent. `largest` is how
+    /// much data a record may have.
+    fn joined(&self, _next: &Self, _largest: usize) -> Option<Self> {
+        None
+    }
 }
 
 /// Operations that leave together.
@@ -27,9 +33,13 @@ pub(crate) struct Departing<I: Item> {
 
 /// An operation that waits for a batch, with the way back to its caller.
 pub(crate) struct Waiting<I: Item> {
+    /// With followers, [joined](Item::joined) with all of theirs.
     pub(crate) item: I,
+    /// With followers, the latest of theirs.
     pub(crate) deadline: Instant,
     pub(crate) reply: oneshot::Sender<I::Outcome>,
+    /// Those that leave with it as one, oldest first, with their tickets.
+    pub(crate) followers: Vec<(u64, Waiting<I>)>,
     /// Its place in the queue, which is free again when this is dropped.
     pub(crate) _place: OwnedSemaphorePermit,
 }

@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod cancellation;
+mod chains;
 mod closing;
 mod conflicts;
 mod deadlines;

@@ -13,7 +13,7 @@ use std::{
 };
 
 use futures_util::future::join;
-use session_core::{Error, ErrorKind, SessionStore, When};
+use session_core::{Error, ErrorKind, SessionStore, When, WriteOutcome};
 use shuttle::{
     future::{block_on, spawn, yield_now},
     rand::{Rng, thread_rng},
@@ -110,6 +110,49 @@ fn changes_of_one_key_keep_their_order() {
         let log = model.seen.seen().log.clone();
         let places = ["a", "b", "c"].map(|data| log.iter().position(|(_, written)| written == data));
         assert!(places.is_sorted() && places[0].is_some(), "{log:?}");
+        model.finish().await;
+    });
+}
+
+#[test]
+fn changes_on_top_of_each_other_are_exact() {
+    explore(|| async {
+        let model = Model::new(NEVER);
+        let chain = ["a", "b", "c", "d"].map(content);
+        let mut when = When::Any;
+        let mut links = Vec::new();
+        for write in &chain {
+            let (store, write) = (model.store.clone(), write.clone());
+            links.push(spawn(async move { store.write(&key(0), write, when).await }));
+            when = When::Version(chain[links.len() - 1].version);
+        }
+        let rival = spawn({
+            let store = model.store.clone();
+            async move {
+                for _ in 0..steps() {
+                    yield_now().await;
+                }
+                store.write(&key(0), content("rival"), When::Any).await
+            }
+        });
+        let mut written = Vec::new();
+        for (n, link) in links.into_iter().enumerate() {
+            match link.await.expect("no panic").expect("a write") {
+                WriteOutcome::Written => {
+                    assert_eq!(written.len(), n, "what it stands on was not written");
+                    written.push(chain[n].data.clone());
+                }
+                WriteOutcome::Conflict(now) => {
+                    let version = now.map(|record| record.version);
+                    assert!(version != Some(chain[n - 1].version), "the condition held");
+                    assert!(version != Some(chain[n].version), "it was written");
+                }
+            }
+        }
+        assert!(rival.await.expect("no panic").expect("a write").is_written());
+        let log: Vec<_> = model.seen.seen().log.iter().map(|(_, data)| data.clone()).collect();
+        let last = log.last().expect("something was written");
+        assert!(last == "rival" || Some(last) == written.last(), "{log:?}, told {written:?}");
         model.finish().await;
     });
 }

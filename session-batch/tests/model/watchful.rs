@@ -26,6 +26,7 @@ pub(crate) struct Seen {
     changing: HashSet<SessionKey>,
     /// Every write that took effect, in order.
     pub(crate) log: Vec<(SessionKey, Bytes)>,
+    versions: HashMap<SessionKey, Version>,
     closed: bool,
     pub(crate) wrong: Vec<&'static str>,
 }
@@ -108,11 +109,29 @@ impl Drop for Visit<'_> {
 }
 
 impl Seen {
+    fn write(&mut self, WriteItem { key, write, when }: &WriteItem) -> WriteOutcome {
+        let there = self.versions.get(key).copied();
+        let holds = match when {
+            When::Absent => there.is_none(),
+            When::Version(expected) => there == Some(*expected),
+            When::Any => true,
+        };
+        if there == Some(write.version) {
+            return WriteOutcome::Written;
+        }
+        if !holds {
+            return WriteOutcome::Conflict(self.find(key));
+        }
+        self.log.push((*key, write.data.clone()));
+        self.versions.insert(*key, write.version);
+        WriteOutcome::Written
+    }
+
     fn find(&self, key: &SessionKey) -> Option<Record> {
         let (_, data) = self.log.iter().rfind(|(written, _)| written == key)?;
         Some(Record {
             data: data.clone(),
-            version: Version::from_bytes([0; 16]),
+            version: self.versions[key],
             expires_in: Duration::from_secs(1),
             owner: None,
         })
@@ -144,11 +163,8 @@ impl SessionStore for Watchful {
 
     async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
         let keys: Vec<SessionKey> = items.iter().map(|item| item.key).collect();
-        self.call(Operation::Write, &keys, |seen| {
-            seen.log.extend(items.iter().map(|item| (item.key, item.write.data.clone())));
-            items.iter().map(|_| Ok(WriteOutcome::Written)).collect()
-        })
-        .await
+        self.call(Operation::Write, &keys, |seen| items.iter().map(|item| Ok(seen.write(item))).collect())
+            .await
     }
 
     async fn close(&self) -> Result<()> {
