@@ -1,3 +1,4 @@
+use futures_util::future::join_all;
 use session_core::{Version, When, WriteOutcome};
 
 use crate::{
@@ -5,6 +6,7 @@ use crate::{
     context::TICK,
     failure::{ensure, ensure_eq},
     history::is_linearizable,
+    race::race,
     steps::{
         all, create, ensure_absent, ensure_conflict, ensure_expires_in, ensure_live, hour, increment, live, millis,
         owned, owner, put, write,
@@ -148,6 +150,54 @@ cases! {
         }
         let total = (64 * each).to_string();
         ensure_eq!(live(&cx.store, &key).await?.data, total.as_bytes(), "increments were lost or counted twice");
+    }
+
+    /// Of concurrent writes that each stand on the one before, exactly those succeed whose ground was there, whatever a rival does meanwhile.
+    async fn writes_on_top_of_each_other_are_exact(cx) {
+        for round in 0..cx.rounds(40) {
+            let key = cx.key();
+            let first = put(&cx.store, &key, owned("first", "first"), When::Absent).await?;
+            let chain: Vec<_> = (0..6)
+                .map(|n| if n % 2 == 0 { owned(n.to_string(), &format!("owner {n}")) } else { write(n.to_string()) })
+                .collect();
+            let grounds = std::iter::once(first).chain(chain.iter().map(|write| write.version));
+            let links = chain.iter().cloned().zip(grounds).map(|(write, ground)| {
+                let store = cx.store.clone();
+                async move { store.write(&key, write, When::Version(ground)).await }
+            });
+            let (links, rival) = (join_all(links.collect::<Vec<_>>()), write("rival"));
+            let rival_wins = round % 3 != 0;
+            let outcomes = if rival_wins {
+                let (store, rival) = (cx.store.clone(), rival.clone());
+                let other = async move { store.write(&key, rival, When::Any).await };
+                let (outcomes, other) = race(round, links, other).await?;
+                ensure!(other?.is_written(), "a write with `Any` always succeeds");
+                outcomes
+            } else {
+                links.await
+            };
+            let (mut last, mut expected) = (first, owner("first"));
+            let mut unbroken = true;
+            for (link, outcome) in chain.into_iter().zip(outcomes) {
+                match outcome? {
+                    WriteOutcome::Written => {
+                        ensure!(unbroken, "a write succeeded whose ground was never there");
+                        last = link.version;
+                        expected = link.owner.apply(Some(expected.clone())).unwrap_or(expected);
+                    }
+                    WriteOutcome::Conflict(current) => {
+                        unbroken = false;
+                        let current = current.map(|record| record.version);
+                        ensure!(current.is_some(), "a session was live all the time");
+                        ensure!(current != Some(link.version), "a write met a conflict with itself");
+                    }
+                }
+            }
+            let found = live(&cx.store, &key).await?;
+            let last = if rival_wins { rival.version } else { last };
+            ensure_eq!(found.version, last, "the last write that succeeded must be there");
+            ensure_eq!(found.owner, Some(expected), "the owner must be the one whom the last write gave");
+        }
     }
 
     /// A write that lost tells of a record with which the next attempt can win, without a read.
