@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use session_core::{SessionKey, Version, When, Write, WriteOutcome};
 
-use crate::{Result, SessionManager, base::Base};
+use crate::{Result, SessionManager, backoff, base::Base, line::Place, state::Prepared};
 
 /// How often a write whose reply was lost is sent again.
 const RESENDS: u32 = 3;
@@ -22,6 +22,34 @@ pub(crate) enum Sent {
 }
 
 impl SessionManager {
+    /// As [`send`](Self::send), for those who may stand in line: shows what is on its way to who comes next.
+    pub(crate) async fn send_in_turn<'a>(
+        &'a self,
+        key: &SessionKey,
+        prepared: &Prepared,
+        expected: Version,
+        place: &mut Option<Place<'a>>,
+    ) -> Result<Sent> {
+        let sending = self.send(key, prepared.write.clone(), expected);
+        let Some(in_turn) = place.take() else { return sending.await };
+        let done = in_turn.send(|| prepared.clone().into_base(Instant::now()), sending).await;
+        *place = done.place;
+        done.sent
+    }
+
+    /// After a conflict in this attempt: waits for this task's turn among those of the process, unless it has it still, and now and then for a moment.
+    pub(crate) async fn stand_in_line<'a>(
+        &'a self,
+        key: &SessionKey,
+        attempt: u32,
+        place: &mut Option<Place<'a>>,
+    ) {
+        if place.is_none() {
+            *place = Some(self.lines().join(key).await);
+        }
+        backoff::pause(attempt).await;
+    }
+
     /// Sends `write` on the condition that `expected` is the stored version.
     ///
     /// If the reply is lost, the same write is sent again, which is safe: it has the same token, so that a store which has carried it out

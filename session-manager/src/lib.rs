@@ -9,6 +9,7 @@ mod commit;
 mod cookie;
 mod error;
 mod events;
+mod line;
 mod login;
 mod logout;
 mod manager;

@@ -54,11 +54,11 @@ impl Session {
         let manager = &handle.manager;
         let settings = manager.settings();
         self.load_in_turn().await?;
-        let mut among_rivals = None;
+        let mut place = None;
         for attempt in 1..=settings.max_attempts {
             let (old, prepared) = {
                 let state = handle.state.lock();
-                let prepared = state.prepare(settings, manager.max_len(), &Part::All, extra)?;
+                let prepared = state.prepare(None, settings, manager.max_len(), &Part::All, extra)?;
                 match &state.link {
                     Link::Live(live) => (Some((live.id.clone(), live.key, live.base.version)), prepared),
                     Link::Gone => return Err(state.gone()),
@@ -76,7 +76,8 @@ impl Session {
                 manager.tell(|| SessionEvent::Rotated { old, new, owner });
                 return Ok(());
             }
-            manager.yield_to_rivals(&old, attempt, &mut among_rivals).await;
+            // Nobody else of this process writes the session during the next attempt.
+            manager.stand_in_line(&old, attempt, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }
@@ -95,9 +96,8 @@ impl State {
     ) -> Result<Option<Option<Owner>>> {
         match outcome {
             Ok(RenameOutcome::Renamed) => {
-                let before = self.base().and_then(|base| base.owner.clone());
                 self.changes.saved(prepared.stamp);
-                let base = prepared.into_base(before, sent_at);
+                let base = prepared.into_base(sent_at);
                 let owner = base.owner.clone();
                 self.link = Link::Live(Live { key: new.key(), id: new, presented: false, base });
                 Ok(Some(owner))

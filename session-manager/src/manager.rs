@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use futures_util::StreamExt;
 use session_core::{Error, ErrorKind, Event, Operation, SessionId, SessionKey, SessionStore};
 
-use crate::{Result, Session, SessionEvent, SessionManagerBuilder, backoff::Turns, settings::Settings};
+use crate::{Result, Session, SessionEvent, SessionManagerBuilder, line::Lines, settings::Settings};
 
 /// Makes [`Session`]s over a store: one for each deployment, shared by all requests. Clones are cheap and are the same manager.
 ///
@@ -34,7 +34,7 @@ pub struct SessionManager(Arc<Inner>);
 struct Inner {
     store: Arc<dyn SessionStore>,
     settings: Settings,
-    turns: Turns,
+    lines: Lines,
     max_len: usize,
 }
 
@@ -56,7 +56,7 @@ impl SessionManager {
 
     pub(crate) fn with(store: Arc<dyn SessionStore>, settings: Settings) -> Self {
         let max_len = settings.max_len.min(store.max_data_len());
-        Self(Arc::new(Inner { store, settings, turns: Turns::new(), max_len }))
+        Self(Arc::new(Inner { store, settings, lines: Lines::new(), max_len }))
     }
 
     /// A handle on a new session. Nothing is stored, and it has no id, until there is something to save.
@@ -125,8 +125,8 @@ impl SessionManager {
         &self.0.settings
     }
 
-    pub(crate) fn turns(&self) -> &Turns {
-        &self.0.turns
+    pub(crate) fn lines(&self) -> &Lines {
+        &self.0.lines
     }
 
     /// The most bytes that a session may have.

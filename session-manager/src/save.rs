@@ -1,10 +1,10 @@
 use std::time::Instant;
 
-use session_core::{SessionId, When, WriteOutcome};
+use session_core::{SessionId, SessionKey, When, WriteOutcome};
 
 use crate::{
     Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
-    backoff::{self, Turn},
+    base::Base,
     commit::Sent,
     payload::Payload,
     state::{Extra, Link, Live, Part, Prepared, State},
@@ -30,8 +30,8 @@ pub enum Saved {
 enum Step {
     Done(Saved),
     Create(Prepared),
-    Write(session_core::SessionKey, session_core::Version, Prepared),
-    Touch(session_core::SessionKey, session_core::Ttl),
+    Write(SessionKey, session_core::Version, Prepared),
+    Touch(SessionKey, session_core::Ttl),
 }
 
 impl Session {
@@ -56,28 +56,47 @@ impl Session {
         let _turn = handle.turn.lock().await;
         self.load_in_turn().await?;
         let manager = &handle.manager;
-        let mut among_rivals = None;
-        for attempt in 1..=manager.settings().max_attempts {
-            let step = handle.state.lock().next_step(manager)?;
+        let settings = manager.settings();
+        let key = handle.state.lock().key_to_write();
+        let mut place = match key {
+            Some(key) => manager.lines().join_if_contended(&key).await,
+            None => None,
+        };
+        for attempt in 1..=settings.max_attempts {
+            let ground = match (settings.same_key, &place) {
+                (SameKey::LastWriterWins, Some(place)) => {
+                    if place.looks_first() {
+                        self.reload().await?;
+                    }
+                    place.ground()
+                }
+                // Whether both have changed a key shows when this write meets the other one.
+                (SameKey::Fail, _) | (_, None) => None,
+            };
+            let step = handle.state.lock().next_step(ground.as_deref(), manager);
+            let step = match step {
+                // What it stands on may never come to be.
+                Err(_) if ground.is_some() => {
+                    place = None;
+                    self.reload().await?;
+                    continue;
+                }
+                step => step?,
+            };
             let (key, expected, prepared) = match step {
                 Step::Done(saved) => return Ok(saved),
                 Step::Create(prepared) => return self.store_new(prepared).await,
                 Step::Touch(key, ttl) => return self.touch(&key, ttl).await,
                 Step::Write(key, expected, prepared) => (key, expected, prepared),
             };
-            if attempt == 1 {
-                among_rivals = manager.turns().take_if_contended(&key).await;
-            }
             let sent_at = Instant::now();
-            let sent = manager.send(&key, prepared.write.clone(), expected).await?;
-            if let Some(saved) =
-                handle.state.lock().settle(prepared, sent, sent_at, manager.settings().same_key)?
-            {
+            let sent = manager.send_in_turn(&key, &prepared, expected, &mut place).await?;
+            if let Some(saved) = handle.state.lock().settle(prepared, sent, sent_at, settings.same_key)? {
                 return Ok(saved);
             }
-            manager.yield_to_rivals(&key, attempt, &mut among_rivals).await;
+            manager.stand_in_line(&key, attempt, &mut place).await;
         }
-        Err(SessionError::Contended { attempts: manager.settings().max_attempts })
+        Err(SessionError::Contended { attempts: settings.max_attempts })
     }
 
     /// Whether [`save`](Self::save) would ask the store for anything, as things are now. Costs no I/O and does not wait, so a caller that has to allocate
@@ -112,7 +131,7 @@ impl Session {
             }
         }
         let stamp = prepared.stamp;
-        let base = prepared.into_base(None, sent_at);
+        let base = prepared.into_base(sent_at);
         let owner = base.owner.clone();
         {
             let mut state = handle.state.lock();
@@ -123,7 +142,7 @@ impl Session {
         Ok(Saved::Created)
     }
 
-    async fn touch(&self, key: &session_core::SessionKey, ttl: session_core::Ttl) -> Result<Saved> {
+    async fn touch(&self, key: &SessionKey, ttl: session_core::Ttl) -> Result<Saved> {
         let handle = self.handle();
         let sent_at = Instant::now();
         let there = handle.manager.store().touch(key, ttl).await?;
@@ -142,12 +161,18 @@ impl Session {
 }
 
 impl State {
-    fn next_step(&self, manager: &SessionManager) -> Result<Step> {
+    /// The key of the session, if there are changes to be written under it.
+    fn key_to_write(&self) -> Option<SessionKey> {
+        self.live_key().filter(|_| !self.changes.is_empty())
+    }
+
+    fn next_step(&self, ground: Option<&Base>, manager: &SessionManager) -> Result<Step> {
         let settings = manager.settings();
-        let prepare = || self.prepare(settings, manager.max_len(), &Part::All, &Extra::default());
+        let prepare = || self.prepare(ground, settings, manager.max_len(), &Part::All, &Extra::default());
         match &self.link {
             Link::Live(live) if !self.changes.is_empty() => {
-                Ok(Step::Write(live.key, live.base.version, prepare()?))
+                let expected = ground.unwrap_or(&live.base).version;
+                Ok(Step::Write(live.key, expected, prepare()?))
             }
             Link::Live(live) => Ok(match settings.due_touch(&live.base) {
                 Some(ttl) => Step::Touch(live.key, ttl),
@@ -195,8 +220,7 @@ impl State {
     /// Takes note that all changes up to those in `prepared` are stored.
     pub(crate) fn wrote(&mut self, prepared: Prepared, sent_at: Instant) {
         self.changes.saved(prepared.stamp);
-        let owner = self.base().and_then(|base| base.owner.clone());
-        self.rebase(prepared.into_base(owner, sent_at));
+        self.rebase(prepared.into_base(sent_at));
     }
 
     /// The keys that this handle has changed and that differ between what it has seen and what is there `now`.
@@ -204,20 +228,5 @@ impl State {
         let seen = self.base().map(|base| &base.payload);
         let differs = |key: &str| seen.and_then(|seen| seen.stored(key)) != now.stored(key);
         self.changes.keys().into_iter().filter(|key| differs(key)).collect()
-    }
-}
-
-impl SessionManager {
-    /// After a conflict: waits for this task's turn among those of the process, and now and then for a moment.
-    pub(crate) async fn yield_to_rivals<'a>(
-        &'a self,
-        key: &session_core::SessionKey,
-        attempt: u32,
-        among_rivals: &mut Option<Turn<'a>>,
-    ) {
-        if among_rivals.is_none() {
-            *among_rivals = Some(self.turns().take(key).await);
-        }
-        backoff::pause(attempt).await;
     }
 }

@@ -279,6 +279,21 @@ impl Session {
         self.ask(unseen).await?.is_there()
     }
 
+    /// Asks the store for the session that is live as far as is known; for those who hold the turn.
+    pub(crate) async fn reload(&self) -> Result<()> {
+        let Some(key) = self.0.state.lock().live_key() else { return Ok(()) };
+        let asked = Instant::now();
+        let record = self.0.manager.store().read(&key).await?;
+        let base = record.map(|record| Base::of(record, asked)).transpose()?;
+        let mut state = self.0.state.lock();
+        let Some(base) = base else {
+            state.link = Link::Gone;
+            return Err(state.gone());
+        };
+        state.rebase(base);
+        Ok(())
+    }
+
     /// Asks the store for the session, which nobody has seen, and returns what is known then; for those who hold the turn.
     async fn ask(&self, key: SessionKey) -> Result<MutexGuard<'_, State>> {
         let asked = Instant::now();

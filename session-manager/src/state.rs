@@ -60,19 +60,21 @@ pub(crate) struct Extra {
 }
 
 /// A write that is ready to be sent, and what the session is when it has arrived.
+#[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) write: Write,
     pub(crate) payload: Payload,
+    /// Whose the session is then.
+    owner: Option<Owner>,
     /// Up to which change it holds them.
     pub(crate) stamp: u64,
 }
 
 impl Prepared {
     /// The session after this write, which was sent at `sent`.
-    pub(crate) fn into_base(self, before: Option<Owner>, sent: Instant) -> Box<Base> {
-        let Write { version, ttl, owner, .. } = self.write;
-        let (owner, expires_at) = (owner.apply(before), later(sent, ttl.as_duration()));
-        Box::new(Base { version, owner, payload: self.payload, expires_at })
+    pub(crate) fn into_base(self, sent: Instant) -> Box<Base> {
+        let Self { write: Write { version, ttl, .. }, payload, owner, .. } = self;
+        Box::new(Base { version, owner, payload, expires_at: later(sent, ttl.as_duration()) })
     }
 }
 
@@ -84,6 +86,13 @@ impl State {
     pub(crate) fn base(&self) -> Option<&Base> {
         match &self.link {
             Link::Live(live) => Some(&live.base),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn live_key(&self) -> Option<SessionKey> {
+        match &self.link {
+            Link::Live(live) => Some(live.key),
             _ => None,
         }
     }
@@ -140,28 +149,34 @@ impl State {
 
     /// The value under `key`, as far as was [seen](Self::unseen).
     pub(crate) fn stored(&self, key: &str) -> Result<Option<Stored<'_>>> {
+        self.stored_on(None, key)
+    }
+
+    /// The value that this handle has under `key` if `ground` is what is stored, or, without one, what was seen.
+    pub(crate) fn stored_on<'a>(&'a self, ground: Option<&'a Base>, key: &str) -> Result<Option<Stored<'a>>> {
         if let Link::Gone = self.link {
             return Err(self.gone());
         }
         if let Some(pending) = self.changes.of(key) {
             return Ok(pending);
         }
-        Ok(self.base().and_then(|base| base.payload.stored(key)))
+        Ok(ground.or(self.base()).and_then(|base| base.payload.stored(key)))
     }
 
-    /// The next write on top of what is known.
+    /// The next write on top of `ground`, or, without one, of what is known.
     pub(crate) fn prepare(
         &self,
+        ground: Option<&Base>,
         settings: &Settings,
         max: usize,
         part: &Part<'_>,
         extra: &Extra,
     ) -> Result<Prepared> {
-        let base = self.base();
+        let base = ground.or(self.base());
         let meta = self.next_meta(base, matches!(part, Part::All), extra.restart);
         let ttl = settings.ttl(&meta).ok_or_else(|| self.gone())?;
         let schema = base.map_or(0, |base| base.payload.schema_version()).max(settings.schema_version);
-        let payload = self.encode(settings.codec, schema, meta, part);
+        let payload = self.encode(base, settings.codec, schema, meta, part);
         let bytes = payload.bytes();
         if bytes.len() > max {
             let largest = payload.values().max_by_key(|(_, value)| value.bytes.len());
@@ -169,7 +184,8 @@ impl State {
             return Err(SessionError::TooLarge { len: bytes.len(), max, largest });
         }
         let write = Write::new(bytes, ttl).owner(extra.owner.clone());
-        Ok(Prepared { write, payload, stamp: self.changes.stamp() })
+        let owner = extra.owner.clone().apply(base.and_then(|base| base.owner.clone()));
+        Ok(Prepared { write, payload, owner, stamp: self.changes.stamp() })
     }
 
     fn next_meta(&self, base: Option<&Base>, all: bool, restart: bool) -> Meta {
@@ -191,8 +207,8 @@ impl State {
     }
 
     /// Merges what is stored and what was changed; both are in the order of their keys.
-    fn encode(&self, codec: Codec, schema: u16, meta: Meta, part: &Part<'_>) -> Payload {
-        let old = self.base().into_iter().flat_map(|base| base.payload.values());
+    fn encode(&self, base: Option<&Base>, codec: Codec, schema: u16, meta: Meta, part: &Part<'_>) -> Payload {
+        let old = base.into_iter().flat_map(|base| base.payload.values());
         let values = match part {
             Part::All => merge(old, self.changes.values()),
             Part::Key(key, value) => merge(old, std::iter::once((*key, Some(*value)))),

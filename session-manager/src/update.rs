@@ -1,10 +1,14 @@
 use std::time::Instant;
 
 use serde::{Serialize, de::DeserializeOwned};
+use session_core::{SessionKey, Version};
 
 use crate::{
-    Result, Saved, Session, SessionError, codec,
+    Result, Saved, Session, SessionError,
+    base::Base,
+    codec,
     commit::Sent,
+    line::Place,
     payload::Stored,
     state::{Extra, Link, Part, Prepared, State},
 };
@@ -69,49 +73,82 @@ impl Session {
         let settings = manager.settings();
         let _turn = handle.turn.lock().await;
         self.load_in_turn().await?;
-        let mut among_rivals = None;
+        let live = handle.state.lock().live_key();
+        let mut place = match live {
+            Some(key) => manager.lines().join_if_contended(&key).await,
+            None => None,
+        };
         for attempt in 1..=settings.max_attempts {
-            let (current, stamp) = self.current(key)?;
-            let new = f(current)?;
-            let bytes = settings.codec.encode_checked(key, &new)?;
-            let value = Stored { codec: settings.codec.tag(), bytes: &bytes };
-            let (target, prepared) = {
-                let state = handle.state.lock();
-                let part = Part::Key(key, value);
-                let mut prepared = state.prepare(settings, manager.max_len(), &part, &Extra::default())?;
-                // The other changes are not in it.
-                prepared.stamp = 0;
-                match &state.link {
-                    Link::Live(live) => (Some((live.key, live.base.version)), prepared),
-                    Link::Gone => return Err(state.gone().into()),
-                    _ => (None, prepared),
+            if place.as_ref().is_some_and(Place::looks_first) {
+                self.reload().await?;
+            }
+            let ground = place.as_ref().and_then(Place::ground);
+            let Next { target, prepared, new, stamp } = match self.next(ground.as_deref(), key, &mut f) {
+                Ok(next) => next,
+                // What it stands on may never come to be: what `f` thinks of it counts only if it is there.
+                Err(_) if ground.is_some() => {
+                    place = None;
+                    self.reload().await?;
+                    continue;
                 }
+                Err(error) => return Err(error),
             };
             let Some((session_key, expected)) = target else {
                 let Saved::Created = self.store_new(prepared).await? else { continue };
                 handle.state.lock().changes.saved_key(key, stamp);
                 return Ok(new);
             };
-            if attempt == 1 {
-                among_rivals = manager.turns().take_if_contended(&session_key).await;
-            }
             let sent_at = Instant::now();
-            let sent = manager.send(&session_key, prepared.write.clone(), expected).await?;
+            let sent = manager.send_in_turn(&session_key, &prepared, expected, &mut place).await?;
             if handle.state.lock().settle_update(key, stamp, prepared, sent, sent_at)? {
                 return Ok(new);
             }
-            manager.yield_to_rivals(&session_key, attempt, &mut among_rivals).await;
+            manager.stand_in_line(&session_key, attempt, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts }.into())
     }
 
-    /// The current value, and up to which change of this handle it is; for those who hold the turn and have loaded the session.
-    fn current<T: DeserializeOwned>(&self, key: &str) -> Result<(Option<T>, u64)> {
-        let state = self.handle().state.lock();
-        let stamp = state.changes.stamp();
-        let stored = state.stored(key)?;
-        Ok((stored.map(|stored| codec::decode_stored(key, stored)).transpose()?, stamp))
+    /// What an update would write on top of `ground`, or, without one, of what was seen; for those who hold the turn and have loaded the session.
+    fn next<T, F, E>(&self, ground: Option<&Base>, key: &str, f: &mut F) -> Result<Next<T>, E>
+    where
+        T: Serialize + DeserializeOwned,
+        F: FnMut(Option<T>) -> Result<T, E>,
+        E: From<SessionError>,
+    {
+        let handle = self.handle();
+        let settings = handle.manager.settings();
+        let (current, stamp) = {
+            let state = handle.state.lock();
+            let stored = state.stored_on(ground, key)?;
+            let current = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
+            (current, state.changes.stamp())
+        };
+        let new = f(current)?;
+        let bytes = settings.codec.encode_checked(key, &new)?;
+        let value = Stored { codec: settings.codec.tag(), bytes: &bytes };
+        let state = handle.state.lock();
+        let part = Part::Key(key, value);
+        let mut prepared =
+            state.prepare(ground, settings, handle.manager.max_len(), &part, &Extra::default())?;
+        // The other changes are not in it.
+        prepared.stamp = 0;
+        let target = match &state.link {
+            Link::Live(live) => Some((live.key, ground.unwrap_or(&live.base).version)),
+            Link::Gone => return Err(state.gone().into()),
+            _ => None,
+        };
+        Ok(Next { target, prepared, new, stamp })
     }
+}
+
+/// What an update is to send.
+struct Next<T> {
+    /// The session, and the version that it must have; `None` if nothing is stored yet.
+    target: Option<(SessionKey, Version)>,
+    prepared: Prepared,
+    new: T,
+    /// Up to which change of this handle it is.
+    stamp: u64,
 }
 
 impl State {

@@ -1,0 +1,227 @@
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use session_core::{SessionKey, Version};
+use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
+
+use crate::{Result, base::Base, commit::Sent, payload::meta::TRACE};
+
+/// Lets those tasks of a process that write one session do so one after another, each on top of the one before it, without waiting for the answers.
+///
+/// A session that many change at once would cost each of them a trip for each rival if all tried at the same time, and a trip for each who came before
+/// if each waited for the answers. So a write that is on its way is shown to those who come after, who build on it, on the condition that it takes
+/// effect. A store that gathers writes sends those that wait as one.
+///
+/// Only who finds rivals, or has met a conflict, stands in line. Who comes while others do stands behind them, so that nobody is starved by those who
+/// come again and again.
+///
+/// Neither is another process. A chain is no longer than [`TRACE`], and who begins the next one asks the store first what is there; meanwhile a process
+/// that has just met a conflict with the last write of the chain gets ahead. A chain that breaks shows that there is such a process, and for a while, each
+/// waits for its answer: or the process that is ahead, with its next write on its way already, would stay ahead.
+#[derive(Debug)]
+pub(crate) struct Lines(Box<[Line]>);
+
+/// Sessions that share a line wait for each other for nothing, which is rare with so many.
+const LINES: usize = 256;
+
+#[derive(Debug)]
+struct Line {
+    /// Whose turn it is to prepare a write and send it off.
+    turn: Mutex<()>,
+    /// Has a permit for each write that may be without an answer. If the replies are lost, the trace of the last one that took effect tells of all.
+    unanswered: Semaphore,
+    latest: parking_lot::Mutex<Latest>,
+}
+
+#[derive(Debug, Default)]
+struct Latest {
+    /// How many tasks stand in line or wait for an answer.
+    inside: usize,
+    tail: Option<Tail>,
+    /// When a chain was last broken.
+    broken: Option<Instant>,
+}
+
+/// For so long after a chain has broken, nobody builds on what is on its way.
+const CAUTION: Duration = Duration::from_secs(1);
+
+impl Latest {
+    fn is_cautious(&self) -> bool {
+        self.broken.is_some_and(|broken| broken.elapsed() < CAUTION)
+    }
+}
+
+/// What the process knows best of a session, as long as anybody may want to build on it.
+#[derive(Clone, Debug)]
+struct Tail {
+    key: SessionKey,
+    /// What a write has left, or will leave when it takes effect; or what was met in a conflict.
+    base: Arc<Base>,
+    /// The first of those writes that stand on each other. If one of them fails, all fail that stand on it.
+    chain: Version,
+    /// How many writes the chain has.
+    length: usize,
+}
+
+/// The turn of a task to write a session. It passes on when a write that others may build on is on its way, or when this is dropped.
+pub(crate) struct Place<'a> {
+    line: &'a Line,
+    key: SessionKey,
+    ground: Option<Tail>,
+    looks_first: bool,
+    /// Whether others may build on the write before it is answered.
+    shows_it: bool,
+    turn: MutexGuard<'a, ()>,
+    unanswered: SemaphorePermit<'a>,
+    inside: Inside<'a>,
+}
+
+/// What became of a write that was sent in turn.
+pub(crate) struct InTurn<'a> {
+    pub(crate) sent: Result<Sent>,
+    /// The turn, if it has not passed on.
+    pub(crate) place: Option<Place<'a>>,
+}
+
+impl Lines {
+    pub(crate) fn new() -> Self {
+        let line = || Line {
+            turn: Mutex::new(()),
+            unanswered: Semaphore::new(TRACE),
+            latest: parking_lot::Mutex::default(),
+        };
+        Self((0..LINES).map(|_| line()).collect())
+    }
+
+    /// Stands in line, and returns when it is this task's turn.
+    pub(crate) async fn join(&self, key: &SessionKey) -> Place<'_> {
+        let line = self.of(key);
+        line.latest.lock().inside += 1;
+        let inside = Inside(line);
+        let turn = line.turn.lock().await;
+        let mut unanswered = line.permits(1).await;
+        let (tail, shows_it) = {
+            let latest = line.latest.lock();
+            (latest.tail.clone(), !latest.is_cautious())
+        };
+        let ground = tail.filter(|tail| shows_it && tail.key == *key);
+        let is_full = ground.as_ref().is_some_and(|tail| tail.length >= TRACE);
+        if is_full {
+            drop(unanswered);
+            unanswered = line.permits(TRACE).await;
+            drop(unanswered.split(TRACE - 1));
+        }
+        let ground = ground.filter(|_| !is_full);
+        Place { line, key: *key, ground, looks_first: is_full, shows_it, turn, unanswered, inside }
+    }
+
+    /// As [`join`](Self::join), if anybody else stands there; else there is no need to.
+    pub(crate) async fn join_if_contended(&self, key: &SessionKey) -> Option<Place<'_>> {
+        if self.of(key).latest.lock().inside == 0 { None } else { Some(self.join(key).await) }
+    }
+
+    fn of(&self, key: &SessionKey) -> &Line {
+        let [lowest, ..] = key.hash64().to_le_bytes();
+        &self.0[usize::from(lowest)]
+    }
+}
+
+impl Line {
+    async fn permits(&self, some: usize) -> SemaphorePermit<'_> {
+        let some = u32::try_from(some).expect("there are few");
+        self.unanswered.acquire_many(some).await.expect("nobody closes it")
+    }
+}
+
+impl<'a> Place<'a> {
+    /// What is there once all writes that were sent before have taken effect, unless one of them fails.
+    pub(crate) fn ground(&self) -> Option<Arc<Base>> {
+        self.ground.as_ref().map(|tail| Arc::clone(&tail.base))
+    }
+
+    /// Whether the store is to be asked what is there before anything is sent.
+    pub(crate) fn looks_first(&self) -> bool {
+        self.looks_first
+    }
+
+    /// Sends a write that stands on the [ground](Self::ground), or on what the caller knows if there is none, and that leaves `base` if it takes effect.
+    pub(crate) async fn send(
+        self,
+        base: impl FnOnce() -> Box<Base>,
+        write: impl Future<Output = Result<Sent>>,
+    ) -> InTurn<'a> {
+        if !self.shows_it {
+            return InTurn { sent: write.await, place: Some(self) };
+        }
+        let Self { line, key, ground, turn, unanswered: _unanswered, inside: _inside, .. } = self;
+        let base = Arc::<Base>::from(base());
+        let stands = ground.is_some();
+        let (chain, length) = ground.map_or((base.version, 0), |tail| (tail.chain, tail.length));
+        let mut link = Link { line, chain, now: None, holds: false, stands };
+        let mut write = pin!(write);
+        let begun = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        if let Poll::Pending | Poll::Ready(Ok(Sent::Written)) = begun {
+            line.latest.lock().tail = Some(Tail { key, base, chain, length: length + 1 });
+        }
+        let sent = match begun {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => {
+                drop(turn);
+                write.await
+            }
+        };
+        match &sent {
+            Ok(Sent::Written) => link.holds = true,
+            Ok(Sent::Conflict(now) | Sent::Superseded(now)) => {
+                let base = Arc::new(Base::clone(now));
+                link.now = Some(Tail { key, chain: base.version, base, length: 0 });
+            }
+            Ok(Sent::Gone) | Err(_) => {}
+        }
+        InTurn { sent, place: None }
+    }
+}
+
+/// A write of a chain. Takes care that nobody builds on the chain if it did not take effect, or may not have.
+struct Link<'a> {
+    line: &'a Line,
+    chain: Version,
+    /// What is there instead, if that is known.
+    now: Option<Tail>,
+    holds: bool,
+    /// It stood on another write of this process.
+    stands: bool,
+}
+
+impl Drop for Link<'_> {
+    fn drop(&mut self) {
+        if self.holds {
+            return;
+        }
+        let mut latest = self.line.latest.lock();
+        if self.stands && self.now.is_some() {
+            latest.broken = Some(Instant::now());
+        }
+        if latest.tail.as_ref().is_none_or(|tail| tail.chain == self.chain) {
+            latest.tail = self.now.take();
+        }
+    }
+}
+
+/// One who stands in line or waits for an answer.
+struct Inside<'a>(&'a Line);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        let mut latest = self.0.latest.lock();
+        latest.inside -= 1;
+        if latest.inside == 0 {
+            latest.tail = None;
+        }
+    }
+}
