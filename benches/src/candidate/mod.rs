@@ -63,7 +63,7 @@ pub trait Candidate: Send + Sync {
     async fn read(&self, session: usize) -> Result<Option<usize>>;
 
     /// Replaces the data of a session and lets it live for [`TTL`]. Conditional, where the store can: on the version that was last seen; after a
-    /// conflict again on the version that is there, in [turns](Turns). Returns how many conflicts there were.
+    /// conflict again on the version that is there. Returns how many conflicts there were.
     async fn update(&self, session: usize, data: Bytes) -> Result<u32>;
 
     /// Lets a session live for [`TTL`] from now, by the cheapest way that the store has.

@@ -1,9 +1,9 @@
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Lets those callers of a process that have met a conflict on a session try again one after another, as `session-manager` does for its
-/// applications: or all of them would fail each other's attempts, and a session that many change would cost each of them a trip for each rival.
+/// Lets those callers of a process that have met a conflict on a session try again one after another: or all of them would fail each other's
+/// attempts, and a session that many change would cost each of them a trip for each rival.
 ///
-/// For every candidate that writes conditionally, ours or not.
+/// For the plain drivers, which write conditionally. Ours does what `session-manager` does for its applications.
 #[derive(Debug)]
 pub struct Turns(Box<[Mutex<()>]>);
 

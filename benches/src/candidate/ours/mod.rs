@@ -1,5 +1,6 @@
 //! The stores of this workspace, with their defaults, alone and behind `Cached`.
 
+mod lines;
 mod open;
 mod slots;
 mod specs;
@@ -13,11 +14,12 @@ use session_core::{
     WriteItem, WriteOutcome,
 };
 
-use super::{Candidate, NewSession, Place, Result, TTL, Turns};
+use super::{Candidate, NewSession, Place, Result, TTL};
 use crate::{
     engine::{Engine, size},
     payload::Payload,
 };
+use lines::Lines;
 pub use slots::{Slot, Slots};
 pub use specs::specs;
 
@@ -30,13 +32,13 @@ pub struct Ours {
     store: Arc<dyn SessionStore>,
     place: Place,
     slots: Slots,
-    turns: Turns,
+    lines: Lines,
 }
 
 impl Ours {
     /// This store, with room for so many sessions.
     pub fn over(store: Arc<dyn SessionStore>, place: Place, sessions: usize) -> Self {
-        Self { store, place, slots: Slots::new(sessions), turns: Turns::default() }
+        Self { store, place, slots: Slots::new(sessions), lines: Lines::default() }
     }
 }
 
@@ -68,7 +70,9 @@ impl Candidate for Ours {
         let key = self.slots.key(session)?;
         let record = self.store.read(&key).await?;
         Ok(record.map(|record| {
-            self.slots.seen(session, &key, record.version);
+            if self.lines.is_idle(session) {
+                self.slots.seen(session, &key, record.version);
+            }
             record.data.len()
         }))
     }
@@ -76,15 +80,26 @@ impl Candidate for Ours {
     async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
         let ttl = Ttl::new(TTL)?;
         let mut conflicts = 0;
-        let mut turn = self.turns.if_contended(session).await;
+        let mut place = self.lines.join_if_contended(session).await;
         // After the wait: whoever waited has seen what those before it have written.
         let (key, mut version) = self.slots.key_and_version(session)?;
         loop {
+            if place.as_ref().is_some_and(|place| place.looks_first) {
+                version = self.store.read(&key).await?.ok_or("the session is gone")?.version;
+            }
+            let expected = place.as_ref().and_then(lines::Place::ground).unwrap_or(version);
             let write = Write::new(data.clone(), ttl);
             let written = write.version;
-            match self.store.write(&key, write, When::Version(version)).await? {
+            let writing = self.store.write(&key, write, When::Version(expected));
+            let (outcome, is_last) = match place {
+                Some(place) => place.send(written, writing).await,
+                None => (writing.await, true),
+            };
+            match outcome? {
                 WriteOutcome::Written => {
-                    self.slots.seen(session, &key, written);
+                    if is_last {
+                        self.slots.seen(session, &key, written);
+                    }
                     return Ok(conflicts);
                 }
                 // What is there came with the answer, so an application merges without another read.
@@ -92,7 +107,7 @@ impl Candidate for Ours {
                 WriteOutcome::Conflict(None) => return Err("the session is gone".into()),
             }
             conflicts += 1;
-            self.turns.after_conflict(session, &mut turn).await;
+            place = Some(self.lines.join(session).await);
         }
     }
 
