@@ -1,4 +1,5 @@
 use std::{
+    collections::{HashMap, hash_map::Entry},
     future::{Future, poll_fn},
     pin::pin,
     sync::Arc,
@@ -7,7 +8,7 @@ use std::{
 };
 
 use session_core::{SessionKey, Version};
-use tokio::sync::{Mutex, MutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use crate::{Result, base::Base, commit::Sent, payload::meta::TRACE};
 
@@ -24,33 +25,38 @@ use crate::{Result, base::Base, commit::Sent, payload::meta::TRACE};
 /// that has just met a conflict with the last write of the chain gets ahead. A chain that breaks shows that there is such a process, and for a while, each
 /// waits for its answer: or the process that is ahead, with its next write on its way already, would stay ahead.
 #[derive(Debug)]
-pub(crate) struct Lines(Box<[Line]>);
+pub(crate) struct Lines(Box<[Shard]>);
 
-/// Sessions that share a line wait for each other for nothing, which is rare with so many.
-const LINES: usize = 256;
+/// So many that two tasks rarely look for their lines at the same place.
+const SHARDS: usize = 256;
+
+/// The lines of some of the sessions.
+#[derive(Debug, Default)]
+struct Shard(parking_lot::Mutex<Standing>);
+
+#[derive(Debug, Default)]
+struct Standing {
+    /// Those at which somebody stands.
+    lines: HashMap<SessionKey, Line>,
+    /// When a chain was last broken.
+    broken: Option<Instant>,
+}
 
 #[derive(Debug)]
 struct Line {
     /// Whose turn it is to prepare a write and send it off.
-    turn: Mutex<()>,
+    turn: Arc<Mutex<()>>,
     /// Has a permit for each write that may be without an answer. If the replies are lost, the trace of the last one that took effect tells of all.
-    unanswered: Semaphore,
-    latest: parking_lot::Mutex<Latest>,
-}
-
-#[derive(Debug, Default)]
-struct Latest {
+    unanswered: Arc<Semaphore>,
     /// How many tasks stand in line or wait for an answer.
     inside: usize,
     tail: Option<Tail>,
-    /// When a chain was last broken.
-    broken: Option<Instant>,
 }
 
 /// For so long after a chain has broken, nobody builds on what is on its way.
 const CAUTION: Duration = Duration::from_secs(1);
 
-impl Latest {
+impl Standing {
     fn is_cautious(&self) -> bool {
         self.broken.is_some_and(|broken| broken.elapsed() < CAUTION)
     }
@@ -59,7 +65,6 @@ impl Latest {
 /// What the process knows best of a session, as long as anybody may want to build on it.
 #[derive(Clone, Debug)]
 struct Tail {
-    key: SessionKey,
     /// What a write has left, or will leave when it takes effect; or what was met in a conflict.
     base: Arc<Base>,
     /// The first of those writes that stand on each other. If one of them fails, all fail that stand on it.
@@ -70,14 +75,12 @@ struct Tail {
 
 /// The turn of a task to write a session. It passes on when a write that others may build on is on its way, or when this is dropped.
 pub(crate) struct Place<'a> {
-    line: &'a Line,
-    key: SessionKey,
     ground: Option<Tail>,
     looks_first: bool,
     /// Whether others may build on the write before it is answered.
     shows_it: bool,
-    turn: MutexGuard<'a, ()>,
-    unanswered: SemaphorePermit<'a>,
+    turn: OwnedMutexGuard<()>,
+    unanswered: OwnedSemaphorePermit,
     inside: Inside<'a>,
 }
 
@@ -90,52 +93,57 @@ pub(crate) struct InTurn<'a> {
 
 impl Lines {
     pub(crate) fn new() -> Self {
-        let line = || Line {
-            turn: Mutex::new(()),
-            unanswered: Semaphore::new(TRACE),
-            latest: parking_lot::Mutex::default(),
-        };
-        Self((0..LINES).map(|_| line()).collect())
+        Self((0..SHARDS).map(|_| Shard::default()).collect())
     }
 
     /// Stands in line, and returns when it is this task's turn.
     pub(crate) async fn join(&self, key: &SessionKey) -> Place<'_> {
-        let line = self.of(key);
-        line.latest.lock().inside += 1;
-        let inside = Inside(line);
-        let turn = line.turn.lock().await;
-        let mut unanswered = line.permits(1).await;
-        let (tail, shows_it) = {
-            let latest = line.latest.lock();
-            (latest.tail.clone(), !latest.is_cautious())
+        let shard = self.shard(key);
+        let (turn, semaphore) = {
+            let mut standing = shard.0.lock();
+            let line = standing.lines.entry(*key).or_insert_with(Line::new);
+            line.inside += 1;
+            (Arc::clone(&line.turn), Arc::clone(&line.unanswered))
         };
-        let ground = tail.filter(|tail| shows_it && tail.key == *key);
-        let is_full = ground.as_ref().is_some_and(|tail| tail.length >= TRACE);
-        if is_full {
+        let inside = Inside { shard, key: *key };
+        let turn = turn.lock_owned().await;
+        let mut unanswered = permits(&semaphore, 1).await;
+        let (tail, shows_it) = {
+            let standing = shard.0.lock();
+            (standing.lines.get(key).and_then(|line| line.tail.clone()), !standing.is_cautious())
+        };
+        let ground = tail.filter(|_| shows_it);
+        let looks_first = ground.as_ref().is_some_and(|tail| tail.length >= TRACE);
+        if looks_first {
             drop(unanswered);
-            unanswered = line.permits(TRACE).await;
+            unanswered = permits(&semaphore, TRACE).await;
             drop(unanswered.split(TRACE - 1));
         }
-        let ground = ground.filter(|_| !is_full);
-        Place { line, key: *key, ground, looks_first: is_full, shows_it, turn, unanswered, inside }
+        let ground = ground.filter(|_| !looks_first);
+        Place { ground, looks_first, shows_it, turn, unanswered, inside }
     }
 
     /// As [`join`](Self::join), if anybody else stands there; else there is no need to.
     pub(crate) async fn join_if_contended(&self, key: &SessionKey) -> Option<Place<'_>> {
-        if self.of(key).latest.lock().inside == 0 { None } else { Some(self.join(key).await) }
+        let contended = self.shard(key).0.lock().lines.contains_key(key);
+        if contended { Some(self.join(key).await) } else { None }
     }
 
-    fn of(&self, key: &SessionKey) -> &Line {
+    fn shard(&self, key: &SessionKey) -> &Shard {
         let [lowest, ..] = key.hash64().to_le_bytes();
         &self.0[usize::from(lowest)]
     }
 }
 
 impl Line {
-    async fn permits(&self, some: usize) -> SemaphorePermit<'_> {
-        let some = u32::try_from(some).expect("there are few");
-        self.unanswered.acquire_many(some).await.expect("nobody closes it")
+    fn new() -> Self {
+        Self { turn: Arc::default(), unanswered: Arc::new(Semaphore::new(TRACE)), inside: 0, tail: None }
     }
+}
+
+async fn permits(semaphore: &Arc<Semaphore>, some: usize) -> OwnedSemaphorePermit {
+    let some = u32::try_from(some).expect("there are few");
+    Arc::clone(semaphore).acquire_many_owned(some).await.expect("nobody closes it")
 }
 
 impl<'a> Place<'a> {
@@ -158,15 +166,15 @@ impl<'a> Place<'a> {
         if !self.shows_it {
             return InTurn { sent: write.await, place: Some(self) };
         }
-        let Self { line, key, ground, turn, unanswered: _unanswered, inside: _inside, .. } = self;
+        let Self { ground, turn, unanswered: _unanswered, inside, .. } = self;
         let base = Arc::<Base>::from(base());
         let stands = ground.is_some();
         let (chain, length) = ground.map_or((base.version, 0), |tail| (tail.chain, tail.length));
-        let mut link = Link { line, chain, now: None, holds: false, stands };
+        let mut link = Link { inside: &inside, chain, now: None, holds: false, stands };
         let mut write = pin!(write);
         let begun = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
         if let Poll::Pending | Poll::Ready(Ok(Sent::Written)) = begun {
-            line.latest.lock().tail = Some(Tail { key, base, chain, length: length + 1 });
+            inside.leave_tail(Tail { base, chain, length: length + 1 });
         }
         let sent = match begun {
             Poll::Ready(sent) => sent,
@@ -179,7 +187,7 @@ impl<'a> Place<'a> {
             Ok(Sent::Written) => link.holds = true,
             Ok(Sent::Conflict(now) | Sent::Superseded(now)) => {
                 let base = Arc::new(Base::clone(now));
-                link.now = Some(Tail { key, chain: base.version, base, length: 0 });
+                link.now = Some(Tail { chain: base.version, base, length: 0 });
             }
             Ok(Sent::Gone) | Err(_) => {}
         }
@@ -189,7 +197,7 @@ impl<'a> Place<'a> {
 
 /// A write of a chain. Takes care that nobody builds on the chain if it did not take effect, or may not have.
 struct Link<'a> {
-    line: &'a Line,
+    inside: &'a Inside<'a>,
     chain: Version,
     /// What is there instead, if that is known.
     now: Option<Tail>,
@@ -203,25 +211,40 @@ impl Drop for Link<'_> {
         if self.holds {
             return;
         }
-        let mut latest = self.line.latest.lock();
+        let mut standing = self.inside.shard.0.lock();
         if self.stands && self.now.is_some() {
-            latest.broken = Some(Instant::now());
+            standing.broken = Some(Instant::now());
         }
-        if latest.tail.as_ref().is_none_or(|tail| tail.chain == self.chain) {
-            latest.tail = self.now.take();
+        if let Some(line) = standing.lines.get_mut(&self.inside.key)
+            && line.tail.as_ref().is_none_or(|tail| tail.chain == self.chain)
+        {
+            line.tail = self.now.take();
         }
     }
 }
 
 /// One who stands in line or waits for an answer.
-struct Inside<'a>(&'a Line);
+struct Inside<'a> {
+    shard: &'a Shard,
+    key: SessionKey,
+}
+
+impl Inside<'_> {
+    fn leave_tail(&self, tail: Tail) {
+        if let Some(line) = self.shard.0.lock().lines.get_mut(&self.key) {
+            line.tail = Some(tail);
+        }
+    }
+}
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        let mut latest = self.0.latest.lock();
-        latest.inside -= 1;
-        if latest.inside == 0 {
-            latest.tail = None;
+        let mut standing = self.shard.0.lock();
+        if let Entry::Occupied(mut line) = standing.lines.entry(self.key) {
+            line.get_mut().inside -= 1;
+            if line.get().inside == 0 {
+                line.remove();
+            }
         }
     }
 }

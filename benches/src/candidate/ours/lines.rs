@@ -1,32 +1,32 @@
 use std::{
+    collections::{HashMap, hash_map::Entry},
     fmt,
     future::{Future, poll_fn},
     pin::pin,
+    sync::Arc,
     task::Poll,
 };
 
 use parking_lot::Mutex;
 use session_core::{Version, WriteOutcome};
-use tokio::sync::{self, MutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{self, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 /// Lets those callers who write one session write on top of each other without waiting for the answers, as `session-manager` does for its
 /// applications, and within the same bounds: the store within sends those that wait as one.
-pub(super) struct Lines(Box<[Line]>);
+pub(super) struct Lines(Box<[Shard]>);
 
 /// As many as `session-manager` has.
-const LINES: usize = 256;
+const SHARDS: usize = 256;
 
 /// So many writes of one chain, as many as a payload of `session-manager` remembers; then one asks what is there.
 const CHAIN: usize = 8;
 
-struct Line {
-    turn: sync::Mutex<()>,
-    unanswered: Semaphore,
-    latest: Mutex<Latest>,
-}
+/// The lines of some of the sessions, at which somebody stands.
+type Shard = Mutex<HashMap<usize, Line>>;
 
-#[derive(Default)]
-struct Latest {
+struct Line {
+    turn: Arc<sync::Mutex<()>>,
+    unanswered: Arc<Semaphore>,
     /// How many callers stand in line or wait for an answer.
     inside: usize,
     tail: Option<Tail>,
@@ -35,7 +35,6 @@ struct Latest {
 /// The last write that is on its way, or was answered.
 #[derive(Clone, Copy)]
 struct Tail {
-    session: usize,
     version: Version,
     /// The first of those that stand on each other.
     chain: Version,
@@ -44,33 +43,36 @@ struct Tail {
 
 /// The turn of a caller.
 pub(super) struct Place<'a> {
-    line: &'a Line,
-    session: usize,
     ground: Option<Tail>,
     /// Whether the chain before is at its end, and the store has to be asked what is there.
     pub(super) looks_first: bool,
-    turn: MutexGuard<'a, ()>,
-    unanswered: SemaphorePermit<'a>,
+    turn: OwnedMutexGuard<()>,
+    unanswered: OwnedSemaphorePermit,
     inside: Inside<'a>,
 }
 
 impl Lines {
     /// Stands in line, and returns when it is this caller's turn.
     pub(super) async fn join(&self, session: usize) -> Place<'_> {
-        let line = self.of(session);
-        line.latest.lock().inside += 1;
-        let inside = Inside(line);
-        let turn = line.turn.lock().await;
-        let mut unanswered = line.permits(1).await;
-        let ground = line.latest.lock().tail.filter(|tail| tail.session == session);
+        let shard = self.shard(session);
+        let (turn, semaphore) = {
+            let mut lines = shard.lock();
+            let line = lines.entry(session).or_insert_with(Line::new);
+            line.inside += 1;
+            (Arc::clone(&line.turn), Arc::clone(&line.unanswered))
+        };
+        let inside = Inside { shard, session };
+        let turn = turn.lock_owned().await;
+        let mut unanswered = permits(&semaphore, 1).await;
+        let ground = shard.lock().get(&session).and_then(|line| line.tail);
         let looks_first = ground.is_some_and(|tail| tail.length >= CHAIN);
         if looks_first {
             drop(unanswered);
-            unanswered = line.permits(CHAIN).await;
+            unanswered = permits(&semaphore, CHAIN).await;
             drop(unanswered.split(CHAIN - 1));
         }
         let ground = ground.filter(|_| !looks_first);
-        Place { line, session, ground, looks_first, turn, unanswered, inside }
+        Place { ground, looks_first, turn, unanswered, inside }
     }
 
     /// As [`join`](Self::join), if anybody else stands there.
@@ -80,22 +82,17 @@ impl Lines {
 
     /// Whether nobody stands in line, so that what a caller sees in the store is the latest.
     pub(super) fn is_idle(&self, session: usize) -> bool {
-        self.of(session).latest.lock().inside == 0
+        !self.shard(session).lock().contains_key(&session)
     }
 
-    fn of(&self, session: usize) -> &Line {
-        &self.0[session % LINES]
+    fn shard(&self, session: usize) -> &Shard {
+        &self.0[session % SHARDS]
     }
 }
 
 impl Default for Lines {
     fn default() -> Self {
-        let line = || Line {
-            turn: sync::Mutex::new(()),
-            unanswered: Semaphore::new(CHAIN),
-            latest: Mutex::default(),
-        };
-        Self((0..LINES).map(|_| line()).collect())
+        Self((0..SHARDS).map(|_| Shard::default()).collect())
     }
 }
 
@@ -106,10 +103,14 @@ impl fmt::Debug for Lines {
 }
 
 impl Line {
-    async fn permits(&self, some: usize) -> SemaphorePermit<'_> {
-        let some = u32::try_from(some).expect("there are few");
-        self.unanswered.acquire_many(some).await.expect("nobody closes it")
+    fn new() -> Self {
+        Self { turn: Arc::default(), unanswered: Arc::new(Semaphore::new(CHAIN)), inside: 0, tail: None }
     }
+}
+
+async fn permits(semaphore: &Arc<Semaphore>, some: usize) -> OwnedSemaphorePermit {
+    let some = u32::try_from(some).expect("there are few");
+    Arc::clone(semaphore).acquire_many_owned(some).await.expect("nobody closes it")
 }
 
 impl Place<'_> {
@@ -124,11 +125,11 @@ impl Place<'_> {
         version: Version,
         write: impl Future<Output = Result<WriteOutcome, E>>,
     ) -> (Result<WriteOutcome, E>, bool) {
-        let Self { line, session, ground, turn, unanswered: _unanswered, inside: _inside, .. } = self;
+        let Self { ground, turn, unanswered: _unanswered, inside, .. } = self;
         let (chain, length) = ground.map_or((version, 1), |tail| (tail.chain, tail.length + 1));
         let mut write = pin!(write);
         let begun = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
-        line.latest.lock().tail = Some(Tail { session, version, chain, length });
+        inside.at_line(|line| line.tail = Some(Tail { version, chain, length }));
         let outcome = match begun {
             Poll::Ready(outcome) => outcome,
             Poll::Pending => {
@@ -136,26 +137,40 @@ impl Place<'_> {
                 write.await
             }
         };
-        let mut latest = line.latest.lock();
-        let is_last = latest.tail.is_some_and(|tail| tail.version == version);
-        if let Ok(WriteOutcome::Conflict(Some(now))) = &outcome
-            && latest.tail.is_none_or(|tail| tail.chain == chain)
-        {
-            latest.tail = Some(Tail { session, version: now.version, chain: now.version, length: 0 });
-        }
+        let is_last = inside.at_line(|line| {
+            let is_last = line.tail.is_some_and(|tail| tail.version == version);
+            if let Ok(WriteOutcome::Conflict(Some(now))) = &outcome
+                && line.tail.is_none_or(|tail| tail.chain == chain)
+            {
+                line.tail = Some(Tail { version: now.version, chain: now.version, length: 0 });
+            }
+            is_last
+        });
         (outcome, is_last)
     }
 }
 
 /// One who stands in line or waits for an answer.
-struct Inside<'a>(&'a Line);
+struct Inside<'a> {
+    shard: &'a Shard,
+    session: usize,
+}
+
+impl Inside<'_> {
+    fn at_line<T>(&self, look: impl FnOnce(&mut Line) -> T) -> T {
+        let mut lines = self.shard.lock();
+        look(lines.get_mut(&self.session).expect("it is there as long as somebody stands there"))
+    }
+}
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        let mut latest = self.0.latest.lock();
-        latest.inside -= 1;
-        if latest.inside == 0 {
-            latest.tail = None;
+        let mut lines = self.shard.lock();
+        if let Entry::Occupied(mut line) = lines.entry(self.session) {
+            line.get_mut().inside -= 1;
+            if line.get().inside == 0 {
+                line.remove();
+            }
         }
     }
 }
