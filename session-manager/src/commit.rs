@@ -31,8 +31,9 @@ impl SessionManager {
         place: &mut Option<Place<'a>>,
     ) -> Result<Sent> {
         let sending = self.send(key, prepared.write.clone(), expected);
-        let Some(in_turn) = place.take() else { return sending.await };
-        let done = in_turn.send(|| prepared.clone().into_base(Instant::now()), sending).await;
+        let base = || prepared.clone().into_base(Instant::now());
+        let Some(in_turn) = place.take() else { return self.lines().send_alone(key, base, sending).await };
+        let done = in_turn.send(base, sending).await;
         *place = done.place;
         done.sent
     }

@@ -1,7 +1,7 @@
 use std::{
     collections::{HashMap, hash_map::Entry},
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
     time::{Duration, Instant},
@@ -18,8 +18,8 @@ use crate::{Result, base::Base, commit::Sent, payload::meta::TRACE};
 /// if each waited for the answers. So a write that is on its way is shown to those who come after, who build on it, on the condition that it takes
 /// effect. A store that gathers writes sends those that wait as one.
 ///
-/// Only who finds rivals, or has met a conflict, stands in line. Who comes while others do stands behind them, so that nobody is starved by those who
-/// come again and again.
+/// Who finds nobody in line sends at once. Who comes while others stand there stands behind them, so that nobody is starved by those who come again and
+/// again.
 ///
 /// Neither is another process. A chain is no longer than [`TRACE`], and who begins the next one asks the store first what is there; meanwhile a process
 /// that has just met a conflict with the last write of the chain gets ahead. A chain that breaks shows that there is such a process, and for a while, each
@@ -57,6 +57,13 @@ struct Line {
 const CAUTION: Duration = Duration::from_secs(1);
 
 impl Standing {
+    /// One more stands at the line of this session.
+    fn enter(&mut self, key: &SessionKey) -> &mut Line {
+        let line = self.lines.entry(*key).or_insert_with(Line::new);
+        line.inside += 1;
+        line
+    }
+
     fn is_cautious(&self) -> bool {
         self.broken.is_some_and(|broken| broken.elapsed() < CAUTION)
     }
@@ -101,8 +108,7 @@ impl Lines {
         let shard = self.shard(key);
         let (turn, semaphore) = {
             let mut standing = shard.0.lock();
-            let line = standing.lines.entry(*key).or_insert_with(Line::new);
-            line.inside += 1;
+            let line = standing.enter(key);
             (Arc::clone(&line.turn), Arc::clone(&line.unanswered))
         };
         let inside = Inside { shard, key: *key };
@@ -127,6 +133,34 @@ impl Lines {
     pub(crate) async fn join_if_contended(&self, key: &SessionKey) -> Option<Place<'_>> {
         let contended = self.shard(key).0.lock().lines.contains_key(key);
         if contended { Some(self.join(key).await) } else { None }
+    }
+
+    /// Sends the write of one who has found nobody in line, and shows it to those who come while it is on its way.
+    pub(crate) async fn send_alone(
+        &self,
+        key: &SessionKey,
+        base: impl FnOnce() -> Box<Base>,
+        write: impl Future<Output = Result<Sent>>,
+    ) -> Result<Sent> {
+        let mut write = pin!(write);
+        if let Poll::Ready(sent) = begin(write.as_mut()).await {
+            return sent;
+        }
+        let base = Arc::<Base>::from(base());
+        let (shard, chain) = (self.shard(key), base.version);
+        {
+            let mut standing = shard.0.lock();
+            let shows_it = !standing.is_cautious();
+            let line = standing.enter(key);
+            if shows_it && line.tail.is_none() {
+                line.tail = Some(Tail { base, chain, length: 1 });
+            }
+        }
+        let inside = Inside { shard, key: *key };
+        let mut link = Link { inside: &inside, chain, now: None, holds: false, stands: false };
+        let sent = write.await;
+        link.answered(&sent);
+        sent
     }
 
     fn shard(&self, key: &SessionKey) -> &Shard {
@@ -172,7 +206,7 @@ impl<'a> Place<'a> {
         let (chain, length) = ground.map_or((base.version, 0), |tail| (tail.chain, tail.length));
         let mut link = Link { inside: &inside, chain, now: None, holds: false, stands };
         let mut write = pin!(write);
-        let begun = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        let begun = begin(write.as_mut()).await;
         if let Poll::Pending | Poll::Ready(Ok(Sent::Written)) = begun {
             inside.leave_tail(Tail { base, chain, length: length + 1 });
         }
@@ -183,16 +217,14 @@ impl<'a> Place<'a> {
                 write.await
             }
         };
-        match &sent {
-            Ok(Sent::Written) => link.holds = true,
-            Ok(Sent::Conflict(now) | Sent::Superseded(now)) => {
-                let base = Arc::new(Base::clone(now));
-                link.now = Some(Tail { chain: base.version, base, length: 0 });
-            }
-            Ok(Sent::Gone) | Err(_) => {}
-        }
+        link.answered(&sent);
         InTurn { sent, place: None }
     }
+}
+
+/// Polls a write once, so that it is on its way.
+async fn begin<F: Future>(mut write: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await
 }
 
 /// A write of a chain. Takes care that nobody builds on the chain if it did not take effect, or may not have.
@@ -204,6 +236,19 @@ struct Link<'a> {
     holds: bool,
     /// It stood on another write of this process.
     stands: bool,
+}
+
+impl Link<'_> {
+    fn answered(&mut self, sent: &Result<Sent>) {
+        match sent {
+            Ok(Sent::Written) => self.holds = true,
+            Ok(Sent::Conflict(now) | Sent::Superseded(now)) => {
+                let base = Arc::new(Base::clone(now));
+                self.now = Some(Tail { chain: base.version, base, length: 0 });
+            }
+            Ok(Sent::Gone) | Err(_) => {}
+        }
+    }
 }
 
 impl Drop for Link<'_> {

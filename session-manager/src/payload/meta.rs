@@ -1,7 +1,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How many earlier writes a payload remembers.
-pub(crate) const TRACE: usize = 8;
+pub(crate) const TRACE: usize = 16;
 
 /// What the manager itself keeps of a session, beside the application's values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,12 +80,12 @@ mod tests {
 
     #[test]
     fn a_trace_remembers_the_latest_writes() {
-        let versions: Vec<Version> = (0..10).map(|_| Version::random()).collect();
+        let versions: Vec<Version> = (0..18).map(|_| Version::random()).collect();
         let trace = versions.iter().fold(Trace::default(), |trace, version| trace.with(*version));
         let held: Vec<bool> = versions.iter().map(|version| trace.holds(*version)).collect();
-        assert_eq!(held, [[false; 2].as_slice(), &[true; 8]].concat());
+        assert_eq!(held, [[false; 2].as_slice(), &[true; 16]].concat());
         assert_eq!(Trace::from_bytes(trace.as_bytes()), Some(trace));
-        assert_eq!(Trace::from_bytes(&[0; 36]), None);
+        assert_eq!(Trace::from_bytes(&[0; 68]), None);
         assert_eq!(Trace::from_bytes(&[0; 3]), None);
     }
 }

@@ -2,7 +2,7 @@ use std::{
     collections::{HashMap, hash_map::Entry},
     fmt,
     future::{Future, poll_fn},
-    pin::pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::Poll,
 };
@@ -19,7 +19,7 @@ pub(super) struct Lines(Box<[Shard]>);
 const SHARDS: usize = 256;
 
 /// So many writes of one chain, as many as a payload of `session-manager` remembers; then one asks what is there.
-const CHAIN: usize = 8;
+const CHAIN: usize = 16;
 
 /// The lines of some of the sessions, at which somebody stands.
 type Shard = Mutex<HashMap<usize, Line>>;
@@ -80,6 +80,30 @@ impl Lines {
         if self.is_idle(session) { None } else { Some(self.join(session).await) }
     }
 
+    /// Sends the write of a caller who has found nobody in line, and shows it to those who come while it is on its way.
+    pub(super) async fn send_alone<E>(
+        &self,
+        session: usize,
+        version: Version,
+        write: impl Future<Output = Result<WriteOutcome, E>>,
+    ) -> (Result<WriteOutcome, E>, bool) {
+        let mut write = pin!(write);
+        if let Poll::Ready(outcome) = begin(write.as_mut()).await {
+            return (outcome, true);
+        }
+        let shard = self.shard(session);
+        {
+            let mut lines = shard.lock();
+            let line = lines.entry(session).or_insert_with(Line::new);
+            line.inside += 1;
+            line.tail.get_or_insert(Tail { version, chain: version, length: 1 });
+        }
+        let inside = Inside { shard, session };
+        let outcome = write.await;
+        let is_last = inside.answered(version, version, &outcome);
+        (outcome, is_last)
+    }
+
     /// Whether nobody stands in line, so that what a caller sees in the store is the latest.
     pub(super) fn is_idle(&self, session: usize) -> bool {
         !self.shard(session).lock().contains_key(&session)
@@ -128,7 +152,7 @@ impl Place<'_> {
         let Self { ground, turn, unanswered: _unanswered, inside, .. } = self;
         let (chain, length) = ground.map_or((version, 1), |tail| (tail.chain, tail.length + 1));
         let mut write = pin!(write);
-        let begun = poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await;
+        let begun = begin(write.as_mut()).await;
         inside.at_line(|line| line.tail = Some(Tail { version, chain, length }));
         let outcome = match begun {
             Poll::Ready(outcome) => outcome,
@@ -137,17 +161,14 @@ impl Place<'_> {
                 write.await
             }
         };
-        let is_last = inside.at_line(|line| {
-            let is_last = line.tail.is_some_and(|tail| tail.version == version);
-            if let Ok(WriteOutcome::Conflict(Some(now))) = &outcome
-                && line.tail.is_none_or(|tail| tail.chain == chain)
-            {
-                line.tail = Some(Tail { version: now.version, chain: now.version, length: 0 });
-            }
-            is_last
-        });
+        let is_last = inside.answered(version, chain, &outcome);
         (outcome, is_last)
     }
+}
+
+/// Polls a write once, so that it is on its way.
+async fn begin<F: Future>(mut write: Pin<&mut F>) -> Poll<F::Output> {
+    poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await
 }
 
 /// One who stands in line or waits for an answer.
@@ -160,6 +181,21 @@ impl Inside<'_> {
     fn at_line<T>(&self, look: impl FnOnce(&mut Line) -> T) -> T {
         let mut lines = self.shard.lock();
         look(lines.get_mut(&self.session).expect("it is there as long as somebody stands there"))
+    }
+}
+
+impl Inside<'_> {
+    /// Takes note of what came of a write of this version and chain. Tells whether it is the last one.
+    fn answered<E>(&self, version: Version, chain: Version, outcome: &Result<WriteOutcome, E>) -> bool {
+        self.at_line(|line| {
+            let is_last = line.tail.is_some_and(|tail| tail.version == version);
+            if let Ok(WriteOutcome::Conflict(Some(now))) = outcome
+                && line.tail.is_none_or(|tail| tail.chain == chain)
+            {
+                line.tail = Some(Tail { version: now.version, chain: now.version, length: 0 });
+            }
+            is_last
+        })
     }
 }
 

@@ -93,7 +93,7 @@ impl Candidate for Ours {
             let writing = self.store.write(&key, write, When::Version(expected));
             let (outcome, is_last) = match place {
                 Some(place) => place.send(written, writing).await,
-                None => (writing.await, true),
+                None => self.lines.send_alone(session, written, writing).await,
             };
             match outcome? {
                 WriteOutcome::Written => {

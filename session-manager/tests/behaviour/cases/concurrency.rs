@@ -101,10 +101,10 @@ async fn updates_count_exactly_when_replies_are_lost(context: Context) {
     // How many could not be found out depends on how many others came between, and so on the machine; the next case counts those.
 }
 
-/// The write was carried out or not, its reply is lost, and others write before it can be sent again: up to eight of them, it is known what came of it.
+/// The write was carried out or not, its reply is lost, and others write before it can be sent again: up to sixteen of them, it is known what came of it.
 async fn a_lost_reply_is_found_out_although_others_have_written_since(context: Context) {
     for (carried_out, others) in
-        [true, false].into_iter().flat_map(|carried_out| [0, 1, 3, 8, 9].map(|n| (carried_out, n)))
+        [true, false].into_iter().flat_map(|carried_out| [0, 1, 3, 16, 17].map(|n| (carried_out, n)))
     {
         let (_, id) = context.stored(&context.manager()).await;
         let (session, rival) = (context.load(&id).await, context.load(&id).await);
@@ -122,8 +122,8 @@ async fn a_lost_reply_is_found_out_although_others_have_written_since(context: C
                 assert!(error.may_have_applied(), "{error}");
                 assert_eq!(
                     (n, others),
-                    (9 + u64::from(carried_out), 9),
-                    "after more than eight, nobody can tell"
+                    (17 + u64::from(carried_out), 17),
+                    "after more than sixteen, nobody can tell"
                 );
             }
         }
