@@ -111,7 +111,8 @@ impl Item for WriteItem {
     /// A write on the condition that the one before it has just taken effect: nobody can have seen what was there between the two, so it need
     /// not have been there.
     fn joined(&self, next: &Self, largest: usize) -> Option<Self> {
-        let follows = next.when == When::Version(self.write.version);
+        // A write that may create the record is not sent with what others make of it: after a deletion, it could bring that back, too.
+        let follows = matches!(self.when, When::Version(_)) && next.when == When::Version(self.write.version);
         // What the store would refuse has to be refused by itself.
         let fit = self.write.data.len() <= largest && next.write.data.len() <= largest;
         (follows && fit).then(|| {

@@ -17,7 +17,8 @@ impl Session {
     /// Replaces the value under `key` by what `f` makes of it, in the store and at once, and returns the new value.
     ///
     /// `f` gets the current value, or `None`, and is called again whenever somebody else was faster, so of any number of concurrent
-    /// updates each counts exactly once. It should have no effects of its own.
+    /// updates each counts exactly once. It should have no effects of its own. The value may be one that another task of this process is about to store:
+    /// what `f` makes of it is stored only if that one was.
     ///
     /// Only this key is stored; other changes of the handle wait for [`save`](Self::save). What the handle has set under this key before counts as
     /// the current value. If nothing is stored yet, the session is created.
@@ -44,7 +45,8 @@ impl Session {
         self.try_update(key, |current| Ok::<T, SessionError>(f(current))).await
     }
 
-    /// As [`update`](Self::update), with an `f` that may refuse: its error is returned, and nothing is changed.
+    /// As [`update`](Self::update), with an `f` that may refuse: its error is returned, and nothing is changed. It refuses because of a value that is
+    /// stored: if it did so because of one that is not stored yet, it is asked again.
     ///
     /// ```
     /// # use session_manager::{SessionError, SessionManager};
