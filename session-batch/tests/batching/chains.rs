@@ -93,6 +93,20 @@ async fn the_owner_is_who_it_would_be() {
 }
 
 #[tokio::test]
+async fn one_that_may_create_the_record_leaves_alone() {
+    let (store, gate) = one_at_a_time();
+    let other = begin_write(&store, 2, "other").await;
+    let begun = begin_chain(&store, When::Absent, &contents(["a", "b", "c"])).await;
+    gate.open();
+    for write in std::iter::once(other).chain(begun) {
+        written(write).await;
+    }
+    assert_eq!(data(&store, 1).await.as_deref(), Some("c"));
+    // The other one, the first of the chain, the two on top of it as one, and the read.
+    assert_eq!(gate.calls().len(), 4);
+}
+
+#[tokio::test]
 async fn one_that_is_there_already_carries_the_next() {
     let (store, gate) = one_at_a_time();
     let [there, next, last] = contents(["there", "next", "last"]);
@@ -161,7 +175,7 @@ async fn one_that_goes_away_takes_those_on_top_of_it_along() {
 async fn a_failure_is_that_of_all_of_them() {
     let (store, gate) = one_at_a_time();
     let other = begin_write(&store, 2, "other").await;
-    let begun = begin_chain(&store, When::Any, &contents(["a", "b", "c"])).await;
+    let begun = begin_chain(&store, When::Version(Version::random()), &contents(["a", "b", "c"])).await;
     gate.admit(1);
     written(other).await;
     gate.plan(Plan::Fail);
