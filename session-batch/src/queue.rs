@@ -118,8 +118,7 @@ impl<I: Item> Queue<I> {
             return None;
         }
         let mut first = first.remove();
-        // One that is late will not be sent.
-        if I::CHANGES && !Runtime::has_passed(first.deadline) {
+        if I::CHANGES {
             self.join(&mut first, most_bytes, largest);
         }
         Some(first)
@@ -128,6 +127,10 @@ impl<I: Item> Queue<I> {
     /// Joins the changes of the same key that come next and only say what becomes of it after this one.
     fn join(&mut self, first: &mut Waiting<I>, most_bytes: usize, largest: usize) {
         let Some(later) = self.held.get_mut(first.item.key()) else { return };
+        // One that is late will not be sent.
+        if later.is_empty() || Runtime::has_passed(first.deadline) {
+            return;
+        }
         while let Some(next) = later.first_entry()
             && let Some(joined) = first.item.joined(&next.get().item, largest)
             && joined.bytes() <= most_bytes
