@@ -182,9 +182,7 @@ impl Inside<'_> {
         let mut lines = self.shard.lock();
         look(lines.get_mut(&self.session).expect("it is there as long as somebody stands there"))
     }
-}
 
-impl Inside<'_> {
     /// Takes note of what came of a write of this version and chain. Tells whether it is the last one.
     fn answered<E>(&self, version: Version, chain: Version, outcome: &Result<WriteOutcome, E>) -> bool {
         self.at_line(|line| {
