@@ -186,6 +186,11 @@ impl<'a> Place<'a> {
         self.ground.as_ref().map(|tail| Arc::clone(&tail.base))
     }
 
+    /// Begins a chain of its own, for a write that stands on what its own handle has seen.
+    pub(crate) fn stand_alone(&mut self) {
+        self.ground = None;
+    }
+
     /// Whether the store is to be asked what is there before anything is sent.
     pub(crate) fn looks_first(&self) -> bool {
         self.looks_first

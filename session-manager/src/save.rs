@@ -63,7 +63,7 @@ impl Session {
             None => None,
         };
         for attempt in 1..=settings.max_attempts {
-            let ground = match (settings.same_key, &place) {
+            let ground = match (settings.same_key, &mut place) {
                 (SameKey::LastWriterWins, Some(place)) => {
                     if place.looks_first() {
                         self.reload().await?;
@@ -71,7 +71,11 @@ impl Session {
                     place.ground()
                 }
                 // Whether both have changed a key shows when this write meets the other one.
-                (SameKey::Fail, _) | (_, None) => None,
+                (SameKey::Fail, Some(place)) => {
+                    place.stand_alone();
+                    None
+                }
+                (_, None) => None,
             };
             let step = handle.state.lock().next_step(ground.as_deref(), manager);
             let step = match step {
