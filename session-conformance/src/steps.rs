@@ -173,10 +173,12 @@ pub(crate) fn patient_ttls(first: u64) -> impl Iterator<Item = Ttl> {
     (0..8).map(move |doublings| millis(first << doublings))
 }
 
-/// Checks that `expires_in` is at most `ttl`, and at least `ttl` less what has passed.
-pub(crate) fn ensure_expires_in(record: &Record, ttl: Ttl, passed: Duration) -> Checked {
-    let (most, least) = (ttl.as_duration(), ttl.as_duration().saturating_sub(passed));
+/// Checks that `expires_in` is at most `ttl`, and at least `ttl` less what has passed since before it was `written`. It may be less by what the reads took
+/// that began when somebody `asked`: a layer that keeps a record counts from before it sent its request.
+pub(crate) fn ensure_expires_in(record: &Record, ttl: Ttl, written: Instant, asked: Instant) -> Checked {
     let tick = crate::context::TICK;
+    let passed = written.elapsed() + asked.elapsed() + tick;
+    let (most, least) = (ttl.as_duration(), ttl.as_duration().saturating_sub(passed));
     ensure!(
         record.expires_in <= most + tick && record.expires_in + tick >= least,
         "the record should expire in {least:?} to {most:?}, but says {:?}",

@@ -4,7 +4,12 @@ use std::time::Instant;
 
 use session_core::{SessionKey, Version, When, Write, WriteOutcome};
 
-use crate::{Result, SessionManager, backoff, base::Base, line::Place, state::Prepared};
+use crate::{
+    Result, SessionManager, backoff,
+    base::Base,
+    line::{InTurn, Place},
+    state::Prepared,
+};
 
 /// How often a write whose reply was lost is sent again.
 const RESENDS: u32 = 3;
@@ -28,24 +33,28 @@ impl SessionManager {
         key: &SessionKey,
         prepared: &Prepared,
         expected: Version,
-        place: &mut Option<Place<'a>>,
-    ) -> Result<Sent> {
+        place: Option<Place<'a>>,
+    ) -> InTurn<'a> {
         let sending = self.send(key, prepared.write.clone(), expected);
         let base = || prepared.clone().into_base(Instant::now());
-        let Some(in_turn) = place.take() else { return self.lines().send_alone(key, base, sending).await };
-        let done = in_turn.send(base, sending).await;
-        *place = done.place;
-        done.sent
+        match place {
+            Some(place) => place.send(base, sending).await,
+            None => self.lines().send_alone(key, base, sending).await,
+        }
     }
 
     /// After a conflict in this attempt: waits for this task's turn among those of the process, unless it has it still, and now and then for a moment.
+    ///
+    /// Who was answered at once has lost nothing, and does not wait for its turn at first: to pass it on takes longer than to try again, and
+    /// those who come find somebody in line and stand behind.
     pub(crate) async fn stand_in_line<'a>(
         &'a self,
         key: &SessionKey,
         attempt: u32,
+        at_once: bool,
         place: &mut Option<Place<'a>>,
     ) {
-        if place.is_none() {
+        if place.is_none() && !(at_once && backoff::is_in_streak(attempt)) {
             *place = Some(self.lines().join(key).await);
         }
         backoff::pause(attempt).await;

@@ -94,6 +94,8 @@ pub(crate) struct Place<'a> {
 /// What became of a write that was sent in turn.
 pub(crate) struct InTurn<'a> {
     pub(crate) sent: Result<Sent>,
+    /// The write never was on its way, as with a store in the memory of the process.
+    pub(crate) at_once: bool,
     /// The turn, if it has not passed on.
     pub(crate) place: Option<Place<'a>>,
 }
@@ -141,10 +143,10 @@ impl Lines {
         key: &SessionKey,
         base: impl FnOnce() -> Box<Base>,
         write: impl Future<Output = Result<Sent>>,
-    ) -> Result<Sent> {
+    ) -> InTurn<'_> {
         let mut write = pin!(write);
         if let Poll::Ready(sent) = begin(write.as_mut()).await {
-            return sent;
+            return InTurn { sent, at_once: true, place: None };
         }
         let base = Arc::<Base>::from(base());
         let (shard, chain) = (self.shard(key), base.version);
@@ -160,7 +162,7 @@ impl Lines {
         let mut link = Link { inside: &inside, chain, now: None, holds: false, stands: false };
         let sent = write.await;
         link.answered(&sent);
-        sent
+        InTurn { sent, at_once: false, place: None }
     }
 
     fn shard(&self, key: &SessionKey) -> &Shard {
@@ -203,7 +205,7 @@ impl<'a> Place<'a> {
         write: impl Future<Output = Result<Sent>>,
     ) -> InTurn<'a> {
         if !self.shows_it {
-            return InTurn { sent: write.await, place: Some(self) };
+            return InTurn { sent: write.await, at_once: false, place: Some(self) };
         }
         let Self { ground, turn, unanswered: _unanswered, inside, .. } = self;
         let base = Arc::<Base>::from(base());
@@ -215,15 +217,15 @@ impl<'a> Place<'a> {
         if let Poll::Pending | Poll::Ready(Ok(Sent::Written)) = begun {
             inside.leave_tail(Tail { base, chain, length: length + 1 });
         }
-        let sent = match begun {
-            Poll::Ready(sent) => sent,
+        let (sent, at_once) = match begun {
+            Poll::Ready(sent) => (sent, true),
             Poll::Pending => {
                 drop(turn);
-                write.await
+                (write.await, false)
             }
         };
         link.answered(&sent);
-        InTurn { sent, place: None }
+        InTurn { sent, at_once, place: None }
     }
 }
 

@@ -77,7 +77,7 @@ impl Session {
                 return Ok(());
             }
             // Nobody else of this process writes the session during the next attempt.
-            manager.stand_in_line(&old, attempt, &mut place).await;
+            manager.stand_in_line(&old, attempt, false, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }

@@ -94,11 +94,14 @@ impl Session {
                 Step::Write(key, expected, prepared) => (key, expected, prepared),
             };
             let sent_at = Instant::now();
-            let sent = manager.send_in_turn(&key, &prepared, expected, &mut place).await?;
-            if let Some(saved) = handle.state.lock().settle(prepared, sent, sent_at, settings.same_key)? {
+            let done = manager.send_in_turn(&key, &prepared, expected, place.take()).await;
+            place = done.place;
+            if let Some(saved) =
+                handle.state.lock().settle(prepared, done.sent?, sent_at, settings.same_key)?
+            {
                 return Ok(saved);
             }
-            manager.stand_in_line(&key, attempt, &mut place).await;
+            manager.stand_in_line(&key, attempt, done.at_once, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }

@@ -101,11 +101,12 @@ impl Session {
                 return Ok(new);
             };
             let sent_at = Instant::now();
-            let sent = manager.send_in_turn(&session_key, &prepared, expected, &mut place).await?;
-            if handle.state.lock().settle_update(key, stamp, prepared, sent, sent_at)? {
+            let done = manager.send_in_turn(&session_key, &prepared, expected, place.take()).await;
+            place = done.place;
+            if handle.state.lock().settle_update(key, stamp, prepared, done.sent?, sent_at)? {
                 return Ok(new);
             }
-            manager.stand_in_line(&session_key, attempt, &mut place).await;
+            manager.stand_in_line(&session_key, attempt, done.at_once, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts }.into())
     }

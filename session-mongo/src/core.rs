@@ -82,15 +82,17 @@ impl Core {
         }
     }
 
-    /// Gives back what the store holds of the driver.
-    pub(crate) fn end(&self) {
+    /// Gives back what the store holds of the driver, and waits for that no longer than `until`.
+    pub(crate) async fn end(&self, until: Instant) {
         if let Some(sessions) = &self.numbered {
             sessions.clear();
         }
         if self.own_client {
             let client = self.client.clone();
-            // On a task of its own, like everything else; a server that does not answer must not keep the store from closing.
-            drop(tokio::spawn(async move { client.shutdown().immediate(true).await }));
+            // On a task of its own, like everything else. Waited for, because the driver panics if the runtime ends half-way; what is left then
+            // goes on without anybody waiting: a server that does not answer must not keep the store from closing.
+            let shutdown = tokio::spawn(async move { client.shutdown().immediate(true).await });
+            drop(timeout_at(until, shutdown).await);
         }
     }
 

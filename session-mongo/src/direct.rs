@@ -5,7 +5,7 @@ use session_core::{
     Result, SessionKey, SessionStore, TouchItem, Ttl, Watch, When, Write, WriteItem, WriteOutcome,
     async_trait,
 };
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::{core::Core, errors::unexpected};
 
@@ -59,9 +59,11 @@ impl SessionStore for Direct {
 
     async fn close(&self) -> Result<()> {
         self.0.closed.send_replace(true);
-        let idle = timeout(self.0.deadline, self.0.under_way.write()).await;
-        self.0.end();
-        idle.map(drop).map_err(|_| {
+        let until = self.0.until();
+        // Only to know that nothing is under way: who comes now need not wait to hear that the store is closed.
+        let idle = timeout_at(until, self.0.under_way.write()).await.map(drop);
+        self.0.end(until).await;
+        idle.map_err(|_| {
             Error::unavailable(Operation::Close, false).because("operations were still under way")
         })
     }

@@ -41,6 +41,15 @@ struct Tail {
     length: usize,
 }
 
+/// What became of a write.
+pub(super) struct Sent<E> {
+    pub(super) outcome: Result<WriteOutcome, E>,
+    /// Nobody has written on it yet.
+    pub(super) is_last: bool,
+    /// It never was on its way, as with a store in the memory of the process.
+    pub(super) at_once: bool,
+}
+
 /// The turn of a caller.
 pub(super) struct Place<'a> {
     ground: Option<Tail>,
@@ -86,10 +95,10 @@ impl Lines {
         session: usize,
         version: Version,
         write: impl Future<Output = Result<WriteOutcome, E>>,
-    ) -> (Result<WriteOutcome, E>, bool) {
+    ) -> Sent<E> {
         let mut write = pin!(write);
         if let Poll::Ready(outcome) = begin(write.as_mut()).await {
-            return (outcome, true);
+            return Sent { outcome, is_last: true, at_once: true };
         }
         let shard = self.shard(session);
         {
@@ -101,7 +110,7 @@ impl Lines {
         let inside = Inside { shard, session };
         let outcome = write.await;
         let is_last = inside.answered(version, version, &outcome);
-        (outcome, is_last)
+        Sent { outcome, is_last, at_once: false }
     }
 
     /// Whether nobody stands in line, so that what a caller sees in the store is the latest.
@@ -143,26 +152,26 @@ impl Place<'_> {
         self.ground.map(|tail| tail.version)
     }
 
-    /// Sends a write of this version, and passes the turn on as soon as it is on its way. Tells whether nobody has written on it yet, too.
+    /// Sends a write of this version, and passes the turn on as soon as it is on its way.
     pub(super) async fn send<E>(
         self,
         version: Version,
         write: impl Future<Output = Result<WriteOutcome, E>>,
-    ) -> (Result<WriteOutcome, E>, bool) {
+    ) -> Sent<E> {
         let Self { ground, turn, unanswered: _unanswered, inside, .. } = self;
         let (chain, length) = ground.map_or((version, 1), |tail| (tail.chain, tail.length + 1));
         let mut write = pin!(write);
         let begun = begin(write.as_mut()).await;
         inside.at_line(|line| line.tail = Some(Tail { version, chain, length }));
-        let outcome = match begun {
-            Poll::Ready(outcome) => outcome,
+        let (outcome, at_once) = match begun {
+            Poll::Ready(outcome) => (outcome, true),
             Poll::Pending => {
                 drop(turn);
-                write.await
+                (write.await, false)
             }
         };
         let is_last = inside.answered(version, chain, &outcome);
-        (outcome, is_last)
+        Sent { outcome, is_last, at_once }
     }
 }
 

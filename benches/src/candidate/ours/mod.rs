@@ -26,6 +26,9 @@ pub use specs::specs;
 /// How many sessions are written in one call when a store is filled: a second of work at most, so that no deadline passes.
 const FILL: usize = 2_000;
 
+/// So many attempts that are answered at once come one right after another, as in `session-manager`, before a caller stands in line.
+const STREAK: u32 = 8;
+
 /// One of our stores. Every write is conditional on the version that was last seen.
 #[derive(Debug)]
 pub struct Ours {
@@ -91,13 +94,13 @@ impl Candidate for Ours {
             let write = Write::new(data.clone(), ttl);
             let written = write.version;
             let writing = self.store.write(&key, write, When::Version(expected));
-            let (outcome, is_last) = match place {
+            let sent = match place.take() {
                 Some(place) => place.send(written, writing).await,
                 None => self.lines.send_alone(session, written, writing).await,
             };
-            match outcome? {
+            match sent.outcome? {
                 WriteOutcome::Written => {
-                    if is_last {
+                    if sent.is_last {
                         self.slots.seen(session, &key, written);
                     }
                     return Ok(conflicts);
@@ -107,7 +110,9 @@ impl Candidate for Ours {
                 WriteOutcome::Conflict(None) => return Err("the session is gone".into()),
             }
             conflicts += 1;
-            place = Some(self.lines.join(session).await);
+            if !sent.at_once || conflicts % STREAK == 0 {
+                place = Some(self.lines.join(session).await);
+            }
         }
     }
 
