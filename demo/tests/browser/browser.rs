@@ -130,6 +130,16 @@ impl Browser {
         }
     }
 
+    /// Puts one more of these goods into the basket, of which there are so many then.
+    pub(crate) async fn add_to_basket(&self, goods: &str, many: u32) {
+        self.press(&format!("One {goods} more")).await;
+        let path = format!("//*[@data-goods='{goods}' and normalize-space()='{many}']");
+        let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await;
+        if let Err(error) = found {
+            panic!("there are never {many} of {goods}: {error}");
+        }
+    }
+
     /// Waits until there are so many elements.
     pub(crate) async fn wait_for_as_many(&self, css: &str, many: usize) {
         let mut found = 0;

@@ -127,6 +127,8 @@ async fn a_late_request_does_not_erase_a_new_login(stage: &Stage) {
     // The same browser signs in as somebody else while the request with the old id is on its way.
     browser.go("/notes").await;
     browser.press("Sign out").await;
+    // A page that is asked for sooner would take the place of the one that signs out.
+    browser.wait_for("Any name will do").await;
     browser.sign_in("Bob").await;
     let new = browser.cookie().await.expect("a session of Bob");
     browser.switch(slow).await;
@@ -150,8 +152,8 @@ async fn two_tabs_keep_both_edits(stage: &Stage) {
     browser.add_slowly("from the first tab").await;
     let first = browser.new_tab().await;
     browser.go("/notes").await;
-    browser.press("One Tea more").await;
-    browser.press("One Tea more").await;
+    browser.add_to_basket("Tea", 1).await;
+    browser.add_to_basket("Tea", 2).await;
     browser.fill("text", "from the second tab").await;
     browser.press("Add").await;
     browser.wait_for("from the second tab").await;

@@ -6,7 +6,7 @@ use session_manager::{Session, SessionManager, SessionManagerBuilder};
 use super::tap::Tap;
 
 /// How long one case may take.
-pub(crate) const LIMIT: Duration = Duration::from_mins(2);
+pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
 /// What a case works with: a store of its own.
 #[derive(Clone)]
