@@ -66,6 +66,18 @@ impl Browser {
         .await;
     }
 
+    /// Types into the field that the page gives the focus to, which happens some time after the page is there.
+    pub(crate) async fn type_into(&self, field: &str, keys: &str) {
+        for _ in 0..400 {
+            let active = self.client.active_element().await.expect("something has the focus");
+            if active.attr("id").await.expect("an attribute").as_deref() == Some(field) {
+                return active.send_keys(keys).await.expect("typed");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("{field} never gets the focus");
+    }
+
     /// Presses the button with this text, or this description.
     pub(crate) async fn press(&self, button: &str) {
         let path = format!("//button[normalize-space()='{button}' or @aria-label='{button}']");

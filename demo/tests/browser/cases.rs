@@ -251,11 +251,9 @@ async fn the_keyboard_is_enough(stage: &Stage) {
     let browser = stage.browser().await;
     browser.go("/").await;
     // The field has the focus; Enter sends the form.
-    let active = browser.client.active_element().await.expect("something has the focus");
-    active.send_keys("Alice\u{e007}").await.expect("typed");
+    browser.type_into("name", "Alice\u{e007}").await;
     browser.wait_for("Hello, Alice").await;
-    let active = browser.client.active_element().await.expect("something has the focus");
-    active.send_keys("typed only\u{e007}").await.expect("typed");
+    browser.type_into("text", "typed only\u{e007}").await;
     browser.wait_for("typed only").await;
     browser.close().await;
 }
