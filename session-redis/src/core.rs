@@ -1,11 +1,11 @@
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use redis::Value;
 use session_core::{Error, Operation, Result, Write};
 use tokio::{
     sync::{RwLock, RwLockReadGuard, watch},
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep},
 };
 
 use crate::{
@@ -64,12 +64,39 @@ impl Core {
         Instant::now() + self.deadline
     }
 
-    /// Carries out one request.
+    /// Carries out one request. With `clock`, the node is asked for its time first.
     pub(crate) async fn one(&self, operation: Operation, request: Request, clock: bool) -> Result<Answer> {
-        self.many(operation, vec![request], clock, self.until())
-            .await
-            .pop()
-            .unwrap_or_else(|| Err(unexpected(operation, "there")))
+        let _open = self.begin(operation).await?;
+        let mut patience = Patience::until(self.until());
+        let mut pending = Pending::new((0, request));
+        loop {
+            let (left, trouble) = match self.attempt_one(operation, pending, clock, patience.until).await {
+                Fate::Done(answer) => return answer,
+                Fate::Again(again) => (again, None),
+                Fate::Later(later, error) => (later, Some(error)),
+            };
+            if !patience.rest(trouble.is_some()).await {
+                let error = trouble.unwrap_or_else(|| late(operation, false));
+                return Err(left.failed(operation, &error));
+            }
+            pending = left;
+        }
+    }
+
+    /// As [`attempt`](Self::attempt), for one request, which needs no sorting.
+    async fn attempt_one(&self, operation: Operation, pending: Pending, clock: bool, until: Instant) -> Fate {
+        let changes = self.map_news();
+        let Some(node) = self.node_of(&pending) else { return self.without_node(operation, pending) };
+        let (commands, skipped) = pipeline(slice::from_ref(&pending), clock);
+        let again = pending.request.again;
+        match self.exchange(operation, &node, again, &commands, until, changes).await {
+            Ok((link, replies)) => {
+                let mut replies = replies.into_iter().skip(skipped);
+                let now = now(&mut replies, clock);
+                self.fate(operation, &node, &link.address, pending, &mut replies, now)
+            }
+            Err(unanswered) => self.fate_without_answer(operation, pending, &unanswered),
+        }
     }
 
     /// Carries out requests of which none depends on another, in one round trip to each node unless something is in the way. With `clock`,
@@ -89,7 +116,7 @@ impl Core {
         let mut pending: Vec<Pending> = requests.into_iter().enumerate().map(Pending::new).collect();
         let mut answers: Vec<Option<Result<Answer>>> = Vec::new();
         answers.resize_with(count, || None);
-        let mut pause = PAUSES.0;
+        let mut patience = Patience::until(until);
         while !pending.is_empty() {
             let (mut next, mut trouble) = (Vec::new(), None);
             for (place, fate) in self.attempt(operation, pending, clock, until).await {
@@ -103,15 +130,11 @@ impl Core {
                 }
             }
             pending = next;
-            if Instant::now() >= until {
+            if !pending.is_empty() && !patience.rest(trouble.is_some()).await {
                 for left in pending.drain(..) {
                     let error = trouble.clone().unwrap_or_else(|| late(operation, false));
                     answers[left.place] = Some(Err(left.failed(operation, &error)));
                 }
-            } else if trouble.is_some() {
-                let rest = jittered(pause);
-                sleep(rest.min(until.saturating_duration_since(Instant::now()))).await;
-                pause = (2 * pause).min(PAUSES.1);
             }
         }
         answers
@@ -128,20 +151,12 @@ impl Core {
         clock: bool,
         until: Instant,
     ) -> Vec<(usize, Fate)> {
-        // From before the map is looked at, so that no change of it goes unnoticed.
-        let changes = match &self.topology {
-            Topology::Cluster(cluster) => Some(cluster.changes()),
-            Topology::One(_) => None,
-        };
+        let changes = self.map_news();
         let mut groups: Vec<(Arc<Node>, Again, Vec<Pending>)> = Vec::with_capacity(1);
         let mut fates = Vec::with_capacity(pending.len());
         for pending in pending {
-            let node = pending.ask.clone().or_else(|| self.topology.node(&pending.request.to));
-            let Some(node) = node else {
-                self.look_again();
-                let error =
-                    Error::unavailable(operation, false).because("no node has the slot of this session");
-                fates.push((pending.place, Fate::Later(pending, error)));
+            let Some(node) = self.node_of(&pending) else {
+                fates.push((pending.place, self.without_node(operation, pending)));
                 continue;
             };
             let again = pending.request.again;
@@ -177,109 +192,80 @@ impl Core {
         until: Instant,
         changes: Option<watch::Receiver<u64>>,
     ) -> Vec<(usize, Fate)> {
-        let link = tokio::select! {
-            biased;
-            link = timeout_at(until, node.link()) => link,
-            () = self.map_changes(changes) => return all(group, Fate::Again),
-        };
-        let Ok(link) = link else {
-            let why = node.trouble().map_or_else(String::new, |trouble| format!(": {trouble}"));
-            let error =
-                Error::unavailable(operation, false).because(format!("no connection to {}{why}", node.name));
-            return all(group, |pending| Fate::Done(Err(pending.failed(operation, &error))));
-        };
         let (commands, skipped) = pipeline(&group, clock);
-        let change = again != Again::Question;
-        // What must not be sent again waits for its answer, also from a server that seems to be frozen.
-        let given_up = async {
-            link.given_up().await;
-            if again == Again::Never {
-                std::future::pending::<()>().await;
+        match self.exchange(operation, node, again, &commands, until, changes).await {
+            Ok((link, replies)) => {
+                let mut replies = replies.into_iter().skip(skipped);
+                let now = now(&mut replies, clock);
+                all(group, |pending| self.fate(operation, node, &link.address, pending, &mut replies, now))
             }
-        };
-        let reply = tokio::select! {
-            biased;
-            reply = timeout_at(until, link.send(&commands)) => reply,
-            () = given_up => Ok(Err(no_sign_of_life())),
-        };
-        let replies = match reply {
-            Ok(Ok(replies)) => replies,
-            Ok(Err(lost)) => {
-                self.look_again();
-                let error = Error::unavailable(operation, change)
-                    .because(format!("the connection to {} was lost", node.name))
-                    .with_source(lost);
-                return all(group, |mut pending| {
-                    pending.doubt |= change;
-                    pending.lost += 1;
-                    pending.ask = None;
-                    if again == Again::Never || pending.lost > self.resends {
-                        Fate::Done(Err(error.clone()))
-                    } else {
-                        Fate::Later(pending, error.clone())
-                    }
-                });
+            Err(unanswered) => {
+                all(group, |pending| self.fate_without_answer(operation, pending, &unanswered))
             }
-            Err(_) => {
-                let error = late(operation, change);
-                return all(group, |pending| Fate::Done(Err(pending.failed(operation, &error))));
-            }
-        };
-        self.sort(operation, node, &link.address, group, replies, skipped, clock)
+        }
     }
 
-    /// Finds out what came of each request of a pipeline.
-    #[allow(clippy::too_many_arguments)]
-    fn sort(
+    /// What becomes of a request, by the next of the replies. `now` is the server's time, if it has told it.
+    fn fate(
         &self,
         operation: Operation,
-        node: &Arc<Node>,
+        node: &Node,
         address: &Address,
-        group: Vec<Pending>,
-        replies: Vec<Value>,
-        skipped: usize,
-        clock: bool,
-    ) -> Vec<(usize, Fate)> {
-        let mut replies = replies.into_iter().skip(skipped);
-        let now = if clock { replies.next().as_ref().and_then(time) } else { Some(0) };
-        let mut fates = Vec::with_capacity(group.len());
-        for mut pending in group {
-            if pending.ask.is_some() {
-                replies.next();
-            }
-            let place = pending.place;
-            let fate = match replies.next() {
-                None => Fate::Done(Err(unexpected(operation, "complete"))),
-                Some(Value::ServerError(error)) => match refusal(&error) {
-                    Refusal::NoScript if pending.request.script.is_some() => {
-                        pending.load = true;
-                        Fate::Again(pending)
-                    }
-                    Refusal::Moved(target) => self.moved(pending, operation, address, &target),
-                    Refusal::Ask(target) => self.asked(pending, address, &target),
-                    Refusal::Name(owner) if pending.moving != Moving::Owner(owner.clone()) => {
-                        pending.moving = Moving::Owner(owner);
-                        pending.rebuild();
-                        Fate::Again(pending)
-                    }
-                    Refusal::Final => Fate::Done(Err(pending.failed(operation, &refused(operation, &error)))),
-                    refusal => {
-                        if refusal == Refusal::Demoted {
-                            node.distrust();
-                        }
-                        self.look_again();
-                        pending.settle();
-                        Fate::Later(pending, refused(operation, &error))
-                    }
-                },
-                Some(value) => Fate::Done(match now {
-                    Some(now) => Ok(Answer { value, now, doubt: pending.doubt }),
-                    None => Err(unexpected(operation, "the time")),
-                }),
-            };
-            fates.push((place, fate.patiently(operation)));
+        mut pending: Pending,
+        replies: &mut impl Iterator<Item = Value>,
+        now: Option<u64>,
+    ) -> Fate {
+        if pending.ask.is_some() {
+            replies.next();
         }
-        fates
+        let fate = match replies.next() {
+            None => Fate::Done(Err(unexpected(operation, "complete"))),
+            Some(Value::ServerError(error)) => match refusal(&error) {
+                Refusal::NoScript if pending.request.script.is_some() => {
+                    pending.load = true;
+                    Fate::Again(pending)
+                }
+                Refusal::Moved(target) => self.moved(pending, operation, address, &target),
+                Refusal::Ask(target) => self.asked(pending, address, &target),
+                Refusal::Name(owner) if pending.moving != Moving::Owner(owner.clone()) => {
+                    pending.moving = Moving::Owner(owner);
+                    pending.rebuild();
+                    Fate::Again(pending)
+                }
+                Refusal::Final => Fate::Done(Err(pending.failed(operation, &refused(operation, &error)))),
+                refusal => {
+                    if refusal == Refusal::Demoted {
+                        node.distrust();
+                    }
+                    self.look_again();
+                    pending.settle();
+                    Fate::Later(pending, refused(operation, &error))
+                }
+            },
+            Some(value) => Fate::Done(match now {
+                Some(now) => Ok(Answer { value, now, doubt: pending.doubt }),
+                None => Err(unexpected(operation, "the time")),
+            }),
+        };
+        fate.patiently(operation)
+    }
+
+    /// News of the map of the cluster, from before it is looked at, so that no change of it goes unnoticed.
+    fn map_news(&self) -> Option<watch::Receiver<u64>> {
+        match &self.topology {
+            Topology::Cluster(cluster) => Some(cluster.changes()),
+            Topology::One(_) => None,
+        }
+    }
+
+    fn node_of(&self, pending: &Pending) -> Option<Arc<Node>> {
+        pending.ask.clone().or_else(|| self.topology.node(&pending.request.to))
+    }
+
+    fn without_node(&self, operation: Operation, pending: Pending) -> Fate {
+        self.look_again();
+        let error = Error::unavailable(operation, false).because("no node has the slot of this session");
+        Fate::Later(pending, error)
     }
 
     fn moved(&self, mut pending: Pending, operation: Operation, asked: &Address, target: &str) -> Fate {
@@ -305,23 +291,36 @@ impl Core {
         }
         Fate::Again(pending)
     }
+}
 
-    fn look_again(&self) {
-        if let Topology::Cluster(cluster) = &self.topology {
-            cluster.look_again();
-        }
+/// How long a request is tried.
+struct Patience {
+    until: Instant,
+    pause: Duration,
+}
+
+impl Patience {
+    fn until(until: Instant) -> Self {
+        Self { until, pause: PAUSES.0 }
     }
 
-    /// Waits for news of who has which shard.
-    async fn map_changes(&self, changes: Option<watch::Receiver<u64>>) {
-        if let Some(mut changes) = changes {
-            self.look_again();
-            if changes.changed().await.is_ok() {
-                return;
-            }
+    /// Rests before the next attempt, if there was trouble. `false` if it is too late for another one.
+    async fn rest(&mut self, trouble: bool) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
         }
-        std::future::pending::<()>().await;
+        if trouble {
+            sleep(jittered(self.pause).min(left)).await;
+            self.pause = (2 * self.pause).min(PAUSES.1);
+        }
+        true
     }
+}
+
+/// The server's time in microseconds, which stands before all other replies if it was asked for.
+fn now(replies: &mut impl Iterator<Item = Value>, clock: bool) -> Option<u64> {
+    if clock { replies.next().as_ref().and_then(time) } else { Some(0) }
 }
 
 /// The server's time in microseconds.
@@ -337,10 +336,6 @@ fn redirected(asked: &Address, target: &str) -> Option<Address> {
     Some(cluster::address(asked, host, port.parse().ok()?))
 }
 
-fn late(operation: Operation, may_have_applied: bool) -> Error {
+pub(crate) fn late(operation: Operation, may_have_applied: bool) -> Error {
     Error::unavailable(operation, may_have_applied).because("there was no answer within the deadline")
-}
-
-fn no_sign_of_life() -> redis::RedisError {
-    std::io::Error::new(std::io::ErrorKind::TimedOut, "the server gives no sign of life").into()
 }

@@ -10,6 +10,7 @@ mod delete;
 mod direct;
 mod envelope;
 mod errors;
+mod exchange;
 mod link;
 mod maintenance;
 mod namespace;

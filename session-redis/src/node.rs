@@ -66,12 +66,11 @@ impl Node {
 
     /// A link that can be used, as soon as there is one.
     pub(crate) async fn link(&self) -> Arc<Link> {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let at = |offset: usize| &self.places[turn.wrapping_add(offset) % self.places.len()];
-        if let Some(link) = (0..self.places.len()).find_map(|offset| at(offset).borrow().usable()) {
+        if let Some(link) = self.link_now() {
             return link;
         }
-        let mut place = at(0).subscribe();
+        let turn = self.turn.load(Ordering::Relaxed);
+        let mut place = self.places[turn % self.places.len()].subscribe();
         loop {
             // We hold the sender, so that waiting ends by a link alone.
             let found = place.wait_for(|place| place.usable().is_some()).await;
@@ -81,9 +80,11 @@ impl Node {
         }
     }
 
-    /// A link that can be used now.
+    /// A link that can be used now. They take turns.
     pub(crate) fn link_now(&self) -> Option<Arc<Link>> {
-        self.places.iter().find_map(|place| place.borrow().usable())
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let at = |offset: usize| &self.places[turn.wrapping_add(offset) % self.places.len()];
+        (0..self.places.len()).find_map(|offset| at(offset).borrow().usable())
     }
 
     /// Why there is no link.

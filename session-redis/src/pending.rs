@@ -89,7 +89,7 @@ impl Pending {
     }
 }
 
-pub(crate) fn all(group: Vec<Pending>, fate: impl Fn(Pending) -> Fate) -> Vec<(usize, Fate)> {
+pub(crate) fn all(group: Vec<Pending>, mut fate: impl FnMut(Pending) -> Fate) -> Vec<(usize, Fate)> {
     group.into_iter().map(|pending| (pending.place, fate(pending))).collect()
 }
 
