@@ -142,8 +142,8 @@ impl Browser {
         }
     }
 
-    /// Puts one more of these goods into the basket, of which there are so many then.
-    pub(crate) async fn add_to_basket(&self, goods: &str, many: u32) {
+    /// Puts one more of these goods into the cart, of which there are so many then.
+    pub(crate) async fn add_to_cart(&self, goods: &str, many: u32) {
         self.press(&format!("One {goods} more")).await;
         let path = format!("//*[@data-goods='{goods}' and normalize-space()='{many}']");
         let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await;

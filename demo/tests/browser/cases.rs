@@ -152,8 +152,8 @@ async fn two_tabs_keep_both_edits(stage: &Stage) {
     browser.add_slowly("from the first tab").await;
     let first = browser.new_tab().await;
     browser.go("/notes").await;
-    browser.add_to_basket("Tea", 1).await;
-    browser.add_to_basket("Tea", 2).await;
+    browser.add_to_cart("Tea", 1).await;
+    browser.add_to_cart("Tea", 2).await;
     browser.fill("text", "from the second tab").await;
     browser.press("Add").await;
     browser.wait_for("from the second tab").await;

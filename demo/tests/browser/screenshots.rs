@@ -25,8 +25,8 @@ pub(crate) async fn take(directory: &Path) {
                 browser.press("Add").await;
                 browser.wait_for(text).await;
             }
-            browser.add_to_basket("Tea", 1).await;
-            browser.add_to_basket("Cake", 1).await;
+            browser.add_to_cart("Tea", 1).await;
+            browser.add_to_cart("Cake", 1).await;
             browser.go("/notes").await;
             browser.screenshot(&picture("notes")).await;
             browser.go("/devices").await;
