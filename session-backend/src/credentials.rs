@@ -1,0 +1,123 @@
+use std::{fmt, future::Future, sync::Arc};
+
+use async_trait::async_trait;
+use session_core::Result;
+
+/// A text that must not be shown. Its `Debug` holds nothing of it.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, for the driver that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for Secret {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A user of a server, and the password. The `Debug` of it does not show the password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// The user; `None` for the one that the URL or the builder names.
+    pub user: Option<String>,
+    /// The password.
+    pub password: Secret,
+}
+
+impl Credentials {
+    /// A user and the password.
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { user: Some(user.into()), password: Secret(password.into()) }
+    }
+
+    /// A password alone, for the user that the URL or the builder names.
+    pub fn password(password: impl Into<String>) -> Self {
+        Self { user: None, password: Secret(password.into()) }
+    }
+}
+
+/// Where a store takes its credentials from when they change while the program runs: tokens of a cloud, leases of a vault.
+///
+/// A store asks before each connection that it opens, and again at the next attempt when the server refused the login. The
+/// provider therefore keeps what it has fetched for as long as it is valid. Connections that are open stay open when a
+/// credential runs out; a server that ends them is connected to anew.
+///
+/// Every `async` closure without arguments is a provider:
+///
+/// ```
+/// use session_backend::{Credentials, CredentialsProvider};
+///
+/// fn provider() -> impl CredentialsProvider {
+///     || async { Ok(Credentials::new("app", std::env::var("DATABASE_TOKEN").unwrap_or_default())) }
+/// }
+/// # let _ = provider();
+/// ```
+#[async_trait]
+pub trait CredentialsProvider: Send + Sync + 'static {
+    /// The credentials that are valid now.
+    ///
+    /// # Errors
+    /// What keeps the provider from telling; [`Unavailable`](session_core::ErrorKind::Unavailable) if a later attempt may succeed. The
+    /// operation that needed the connection fails with it. It must not hold the secret.
+    async fn credentials(&self) -> Result<Credentials>;
+}
+
+#[async_trait]
+impl<F, R> CredentialsProvider for F
+where
+    F: Fn() -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Credentials>> + Send + 'static,
+{
+    async fn credentials(&self) -> Result<Credentials> {
+        self().await
+    }
+}
+
+/// A provider as the settings of a store hold it: shared, and without anything to show.
+#[derive(Clone)]
+pub struct SharedProvider(Arc<dyn CredentialsProvider>);
+
+impl SharedProvider {
+    /// Shares this provider.
+    pub fn new(provider: impl CredentialsProvider) -> Self {
+        Self(Arc::new(provider))
+    }
+
+    /// The credentials that are valid now.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub async fn credentials(&self) -> Result<Credentials> {
+        self.0.credentials().await
+    }
+}
+
+impl fmt::Debug for SharedProvider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialsProvider")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Credentials, SharedProvider};
+
+    #[tokio::test]
+    async fn a_closure_provides_and_nothing_is_shown() {
+        let provider = SharedProvider::new(|| async { Ok(Credentials::new("app", "geheim")) });
+        let credentials = provider.credentials().await.expect("it provides");
+        assert_eq!(credentials.password.expose(), "geheim");
+        assert!(!format!("{provider:?} {credentials:?}").contains("geheim"));
+    }
+}

@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod credentials;
+mod options;
+mod tls;
+mod url;
+
+pub use credentials::{Credentials, CredentialsProvider, Secret, SharedProvider};
+pub use options::UrlOption;
+pub use tls::{Pem, TlsMode, TlsSettings, is_this_machine};
+pub use url::{Host, ServerUrl};
+
+pub(crate) fn config(reason: impl Into<String>) -> session_core::Error {
+    session_core::Error::new(session_core::ErrorKind::Config, session_core::Operation::Connect)
+        .because(reason)
+}
