@@ -19,6 +19,12 @@ pub enum SessionError {
         /// The keys whose changes were not saved.
         unsaved: Vec<String>,
     },
+    /// The response was sent already, so that no client could be told the id that this would have given the session: see
+    /// [`Session::response_sent`](crate::Session::response_sent). Nothing was stored; save or log in before the response is sent.
+    TooLate {
+        /// The keys whose changes were not saved.
+        unsaved: Vec<String>,
+    },
     /// Another request has changed the same keys, and the policy is [`SameKey::Fail`](crate::SameKey::Fail). Nothing was saved.
     SameKey {
         /// The keys that both have changed.
@@ -35,8 +41,10 @@ pub enum SessionError {
         key: String,
         /// The codec.
         codec: Codec,
-        /// What was wrong.
-        source: Box<dyn StdError + Send + Sync>,
+        /// The type of the value.
+        type_name: &'static str,
+        /// What was wrong, in fixed words: what serde says could quote the value.
+        reason: &'static str,
     },
     /// The value under this key is not of the type that was asked for. All other keys are unharmed.
     Decode {
@@ -44,8 +52,10 @@ pub enum SessionError {
         key: String,
         /// The codec that encoded it, or `None` if this release does not know it.
         codec: Option<Codec>,
-        /// What was wrong.
-        source: Box<dyn StdError + Send + Sync>,
+        /// The type that was asked for.
+        type_name: &'static str,
+        /// What was wrong, in fixed words: what serde says could quote the value.
+        reason: &'static str,
     },
     /// The session would be larger than is allowed. Nothing was changed.
     TooLarge {
@@ -100,6 +110,16 @@ impl fmt::Display for SessionError {
                     unsaved.join(", ")
                 )
             }
+            Self::TooLate { unsaved } => {
+                f.write_str(
+                    "the response was sent, and no client could be told the id of a new session; \
+                     save the session, log in or rotate before the response is sent",
+                )?;
+                if unsaved.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; the changes of these keys were not saved: {}", unsaved.join(", "))
+            }
             Self::SameKey { keys } => {
                 write!(
                     f,
@@ -110,11 +130,14 @@ impl fmt::Display for SessionError {
             Self::Contended { attempts } => {
                 write!(f, "others wrote to the session in each of {attempts} attempts, and nothing was saved")
             }
-            Self::Encode { key, codec, source } => {
-                write!(f, "the value of {key:?} cannot be kept as {codec}: {source}")
+            Self::Encode { key, codec, type_name, reason } => {
+                write!(
+                    f,
+                    "the value of {key:?}, a {type_name}, cannot be kept as {codec} and read back: {reason}"
+                )
             }
-            Self::Decode { key, source, .. } => {
-                write!(f, "the value of {key:?} is not of the type that was asked for: {source}")
+            Self::Decode { key, type_name, reason, .. } => {
+                write!(f, "the value of {key:?} is not of the type that was asked for, {type_name}: {reason}")
             }
             Self::TooLarge { len, max, largest } => write!(
                 f,
@@ -131,7 +154,6 @@ impl StdError for SessionError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Encode { source, .. } | Self::Decode { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use session_core::{SessionKey, Version};
 
 use crate::{
-    Result, Saved, Session, SessionError,
+    Result, SameKey, Saved, Session, SessionError,
     base::Base,
     codec,
     commit::Sent,
@@ -34,7 +34,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`SessionError::Gone`], [`SessionError::Decode`] if the current value is no `T`, [`SessionError::Encode`],
+    /// [`SessionError::Gone`], [`SessionError::TooLate`], [`SessionError::Decode`] if the current value is no `T`, [`SessionError::Encode`],
     /// [`SessionError::TooLarge`], [`SessionError::Contended`], [`SessionError::Store`]. Nothing has changed then, unless the error says
     /// that it [may have been applied](SessionError::may_have_applied): only if a reply was lost, and the store could not be asked again.
     pub async fn update<T, F>(&self, key: &str, mut f: F) -> Result<T>
@@ -82,7 +82,7 @@ impl Session {
         };
         for attempt in 1..=settings.max_attempts {
             if place.as_ref().is_some_and(Place::looks_first) {
-                self.reload().await?;
+                self.reload(SameKey::LastWriterWins).await?;
             }
             let ground = place.as_ref().and_then(Place::ground);
             let Next { target, prepared, new, stamp } = match self.next(ground.as_deref(), key, &mut f) {
@@ -90,7 +90,7 @@ impl Session {
                 // What it stands on may never come to be: what `f` thinks of it counts only if it is there.
                 Err(_) if ground.is_some() => {
                     place = None;
-                    self.reload().await?;
+                    self.reload(SameKey::LastWriterWins).await?;
                     continue;
                 }
                 Err(error) => return Err(error),
@@ -122,6 +122,9 @@ impl Session {
         let settings = handle.manager.settings();
         let (current, stamp) = {
             let state = handle.state.lock();
+            if let Link::Fresh = state.link {
+                state.may_give_new_id()?;
+            }
             let stored = state.stored_on(ground, key)?;
             let current = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
             (current, state.changes.stamp())

@@ -1,9 +1,12 @@
 mod basics;
+mod change_of_owner;
 mod codecs;
 mod concurrency;
 mod ended;
 mod expiry;
+mod late;
 mod owners;
+mod refresh;
 mod trouble;
 
 use std::{future::Future, pin::Pin};
@@ -34,11 +37,14 @@ use cases;
 pub(crate) fn all() -> Vec<Case> {
     let files = [
         basics::all(),
+        change_of_owner::all(),
         codecs::all(),
         concurrency::all(),
         ended::all(),
         expiry::all(),
+        late::all(),
         owners::all(),
+        refresh::all(),
         trouble::all(),
     ];
     files.into_iter().flatten().collect()
