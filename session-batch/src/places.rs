@@ -4,16 +4,19 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use crate::settings::BatchSettings;
 
-/// The room in the queue, in bytes and in number. A caller that finds none waits, first in, first out.
+/// The room in the queue, in bytes and in number. A caller that finds none waits, first in, first
+/// out.
 ///
-/// One semaphore holds both bounds: an operation takes its bytes, and at least the share of the bytes that each of `queue`
-/// operations has. So neither bound is exceeded, and a small operation does not overtake a large one that waits for room.
+/// One semaphore holds both bounds: an operation takes its bytes, and at least the share of the
+/// bytes that each of `queue` operations has. So neither bound is exceeded, and a small operation
+/// does not overtake a large one that waits for room.
 #[derive(Debug)]
 pub(crate) struct Places {
     room: Arc<Semaphore>,
     /// What the smallest operation takes.
     least: u32,
-    /// All the room there is. A larger operation takes that much: it waits until the queue is empty.
+    /// All the room there is. A larger operation takes that much: it waits until the queue is
+    /// empty.
     most: u32,
 }
 
@@ -29,7 +32,8 @@ impl Places {
         Self { room: Arc::new(Semaphore::new(all as usize)), least, most }
     }
 
-    /// Waits for room for an operation of this many bytes. The room is free again when what it returns is dropped.
+    /// Waits for room for an operation of this many bytes. The room is free again when what it
+    /// returns is dropped.
     pub(crate) fn take(
         &self,
         bytes: usize,

@@ -39,7 +39,8 @@ impl Runtime {
         deadline < Self::now()
     }
 
-    /// A deadline within a second of the moment that is always now passes between any two steps; all others never pass.
+    /// A deadline within a second of the moment that is always now passes between any two steps;
+    /// all others never pass.
     pub(crate) async fn until<F: Future>(deadline: Instant, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|context| {

@@ -52,21 +52,24 @@ impl BatchSettings {
         self
     }
 
-    /// The most bytes that the operations of a batch have together, about 128 for each beside its data. Default: 4 MiB; zero: no
-    /// limit but that of the number. An operation that is larger by itself travels alone.
+    /// The most bytes that the operations of a batch have together, about 128 for each beside its
+    /// data. Default: 4 MiB; zero: no limit but that of the number. An operation that is larger by
+    /// itself travels alone.
     pub fn batch_bytes(mut self, bytes: usize) -> Self {
         self.batch_bytes = bound(bytes, usize::MAX);
         self
     }
 
-    /// How many batches of each kind of operation (reads, writes, touches, deletes) are under way at a time, 1 to 4. Default: two, so
-    /// that one goes while the other comes; zero: four. An operation that is sent alone counts as a batch.
+    /// How many batches of each kind of operation (reads, writes, touches, deletes) are under way
+    /// at a time, 1 to 4. Default: two, so that one goes while the other comes; zero: four. An
+    /// operation that is sent alone counts as a batch.
     pub fn in_flight(mut self, batches: usize) -> Self {
         self.in_flight = bound(batches, 4);
         self
     }
 
-    /// How many operations of each kind wait for a batch; further callers wait for a place, in turn. Default: 8,192; zero: 1,048,576, the most.
+    /// How many operations of each kind wait for a batch; further callers wait for a place, in
+    /// turn. Default: 8,192; zero: 1,048,576, the most.
     ///
     /// Changes of one key may take up an eighth of it, or 128 places if that is more. What exceeds this fails as
     /// [`Unavailable`](session_core::ErrorKind::Unavailable), so that one session under fire does not keep out all others.
@@ -75,20 +78,22 @@ impl BatchSettings {
         self
     }
 
-    /// How many bytes the operations of each kind that wait have together, about 128 for each beside its data. Further callers
-    /// wait for room, in turn, and keep their data themselves. Default: 64 MiB; 4 GiB is the most; zero: no limit but that
-    /// of the number. An operation that is larger by itself waits until the queue is empty.
+    /// How many bytes the operations of each kind that wait have together, about 128 for each
+    /// beside its data. Further callers wait for room, in turn, and keep their data themselves.
+    /// Default: 64 MiB; 4 GiB is the most; zero: no limit but that of the number. An operation that
+    /// is larger by itself waits until the queue is empty.
     ///
-    /// An operation takes at least the share of these bytes that each of [`queue`](Self::queue) operations has: 8 KiB by default. So
-    /// fewer operations than `queue` wait where some are larger.
+    /// An operation takes at least the share of these bytes that each of [`queue`](Self::queue)
+    /// operations has: 8 KiB by default. So fewer operations than `queue` wait where some are
+    /// larger.
     pub fn queue_bytes(mut self, bytes: usize) -> Self {
         self.queue_bytes = bytes;
         self
     }
 
     /// How long an operation may take, waiting included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: five seconds; from a millisecond to
-    /// a day. There is no operation without a deadline.
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: five seconds; from a
+    /// millisecond to a day. There is no operation without a deadline.
     ///
     /// Give the store within a shorter one of its own: it knows best what came of an operation that was sent.
     pub fn deadline(mut self, deadline: Duration) -> Self {

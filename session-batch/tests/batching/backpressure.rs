@@ -81,7 +81,8 @@ async fn begin_large(
 async fn the_queue_is_bounded_in_bytes_and_nothing_overtakes() {
     let (store, gate) = batched(BatchSettings::default().in_flight(1).queue_bytes(10_000));
     let mut writes = Vec::new();
-    // The first one leaves; two fit into the queue; the last one would fit beside them, but came after one that does not.
+    // The first one leaves; two fit into the queue; the last one would fit beside them, but came
+    // after one that does not.
     for (n, bytes) in [(0, 4_000), (1, 4_000), (2, 4_000), (3, 4_000), (4, 100)] {
         writes.push(begin_large(&store, n, bytes).await);
     }
