@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use session_core::{Error, ErrorKind, Operation, Result, SessionStore};
 use tokio::{
-    sync::{Notify, Semaphore, oneshot},
+    sync::{Notify, oneshot},
     time::Instant,
 };
 
@@ -12,6 +12,7 @@ use crate::{
     carrier::Carrier,
     kind::Kind,
     lane::{Arrival, Lane},
+    places::Places,
     runtime::{Mutex, Runtime},
     settings::BatchSettings,
     waiting::Waiting,
@@ -23,8 +24,7 @@ const NO_ANSWER: &str = "there was no answer within the deadline";
 pub(crate) struct Channel<S, K: Kind> {
     pub(crate) store: Arc<S>,
     lane: Mutex<Lane<K>>,
-    /// Places in the queue. Who finds none waits for one, in turn, so that the queue does not grow.
-    places: Arc<Semaphore>,
+    places: Places,
     deadline: Duration,
     runtime: Runtime,
     /// Is told when a closed lane has become idle.
@@ -36,7 +36,7 @@ impl<S: SessionStore + 'static, K: Kind> Channel<S, K> {
         Arc::new(Self {
             store: Arc::clone(store),
             lane: Mutex::new(Lane::new(*settings, store.max_data_len())),
-            places: Arc::new(Semaphore::new(settings.queue)),
+            places: Places::new(settings),
             deadline: settings.deadline,
             runtime: runtime.clone(),
             idle: Notify::new(),
@@ -66,7 +66,7 @@ impl<S: SessionStore + 'static, K: Kind> Channel<S, K> {
 
     async fn stand_in_line(self: &Arc<Self>, item: K, deadline: Instant) -> K::Outcome {
         let mut caller = Caller::new(self, *item.key());
-        let Some(Ok(place)) = Runtime::until(deadline, Arc::clone(&self.places).acquire_owned()).await else {
+        let Some(Ok(place)) = Runtime::until(deadline, self.places.take(item.bytes())).await else {
             return Err(K::unsent("the queue is full: the store is slower than what is asked of it"));
         };
         let (reply, mut answer) = oneshot::channel();

@@ -10,6 +10,7 @@ mod forward;
 mod kind;
 mod lane;
 mod parts;
+mod places;
 mod queue;
 #[cfg(not(shuttle))]
 mod runtime;

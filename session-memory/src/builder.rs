@@ -23,7 +23,7 @@ pub struct MemoryStoreBuilder {
     pub(crate) max_data_len: usize,
     pub(crate) when_full: WhenFull,
     pub(crate) watch_capacity: usize,
-    purge_interval: Duration,
+    purge_interval: Option<Duration>,
 }
 
 /// What happens to a write for which there is no room, after everything that has expired was freed.
@@ -46,28 +46,28 @@ impl Default for MemoryStoreBuilder {
             max_data_len: DEFAULT_MAX_DATA_LEN,
             when_full: WhenFull::default(),
             watch_capacity: 4_096,
-            purge_interval: Duration::from_secs(1),
+            purge_interval: Some(Duration::from_secs(1)),
         }
     }
 }
 
 impl MemoryStoreBuilder {
-    /// The most sessions that are stored at a time. No limit unless set.
+    /// The most sessions that are stored at a time. Default, and for zero: no limit.
     pub fn max_sessions(mut self, sessions: u64) -> Self {
-        self.max_sessions = Some(sessions);
+        self.max_sessions = Some(sessions).filter(|most| *most > 0);
         self
     }
 
     /// The most bytes of session data that are stored at a time, not counting keys, owners and overhead (200 to 500 bytes a
-    /// session; see the README). No limit unless set.
+    /// session; see the README). Default, and for zero: no limit.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
-        self.max_bytes = Some(bytes);
+        self.max_bytes = Some(bytes).filter(|most| *most > 0);
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set.
+    /// The longest data of one session, in bytes. Default: 1 MiB; zero: no limit.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
-        self.max_data_len = bytes;
+        self.max_data_len = if bytes == 0 { usize::MAX } else { bytes };
         self
     }
 
@@ -83,18 +83,24 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// How long expired sessions may take up space, and their expiry go unreported, at most. One second unless set; one
+    /// How long expired sessions may take up space, and their expiry go unreported, at most.
+    /// Default: one second; one
     /// millisecond is the least. Expired sessions are invisible at once, whatever is set here.
+    ///
+    /// Zero turns the thread off that frees them. Then each write frees up to two that have expired
+    /// in its part of the store, so that they do not pile up, and reports them; the rest goes when
+    /// a limit is reached, by `count` and by `purge_expired`. A store that is no longer written
+    /// keeps what it has.
     pub fn purge_interval(mut self, interval: Duration) -> Self {
-        self.purge_interval = interval.max(Duration::from_millis(1));
+        self.purge_interval = (!interval.is_zero()).then(|| interval.max(Duration::from_millis(1)));
         self
     }
 
-    /// Makes the store, and starts the thread that frees expired sessions.
+    /// Makes the store, and starts the thread that frees expired sessions, unless that is off.
     pub fn build(self) -> MemoryStore {
         let inner = Arc::new(Inner::new(&self));
-        // Nobody waits for the thread: it ends by itself when the store does.
-        let _detached = purger::start(&inner, self.purge_interval);
+        // The thread ends by itself when the store does.
+        let _detached = self.purge_interval.map(|interval| purger::start(&inner, interval));
         MemoryStore { inner }
     }
 }

@@ -7,7 +7,7 @@ use crate::clock::Moment;
 /// An entry is 16 bytes, the moment and the hash of the key, and it is a reminder, not the truth. Writes and touches that move
 /// an expiry later leave it alone; when it comes due, the record is looked at and, if it lives on, entered
 /// again. So a renewal costs nothing here, and a purge costs what came due, whatever else is stored.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct ExpiryQueue {
     reminders: BinaryHeap<Reverse<(Moment, u64)>>,
 }

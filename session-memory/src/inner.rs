@@ -1,6 +1,7 @@
-use std::mem;
+use std::{fmt, hash::BuildHasher, mem};
 
 use crossbeam_utils::CachePadded;
+use foldhash::fast::RandomState;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use session_core::{
     DeleteOutcome, Error, Event, Expected, Operation, OwnerChange, Record, RenameOutcome, Result, SessionKey,
@@ -17,19 +18,20 @@ use crate::{
     slot::Slot,
 };
 
-/// One shard for each value of a key's shard byte: a rotation keeps that byte, so old and new record share a lock.
+/// One shard for each value of a byte of a key's [hash](Inner::index).
 const SHARDS: usize = 256;
 
 /// What all handles on one store share.
-#[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) shards: Box<[CachePadded<Mutex<Shard>>]>,
+    choice: RandomState,
     pub(crate) clock: Clock,
     pub(crate) events: Events,
     pub(crate) max_data_len: usize,
     pub(crate) limits: Limits,
     pub(crate) when_full: WhenFull,
-    /// Held in common by who moves a record from one shard to another, and alone by who must not miss one that moves.
+    /// Read-locked by renames across shards; write-locked by scans of all shards, which must not
+    /// miss a record that moves.
     pub(crate) moves: RwLock<()>,
     pub(crate) purger: Purger,
 }
@@ -38,6 +40,7 @@ impl Inner {
     pub(crate) fn new(settings: &MemoryStoreBuilder) -> Self {
         Self {
             shards: (0..SHARDS).map(|_| CachePadded::default()).collect(),
+            choice: RandomState::default(),
             clock: Clock::start(),
             events: Events::new(settings.watch_capacity),
             max_data_len: settings.max_data_len,
@@ -52,8 +55,18 @@ impl Inner {
         self.shards.iter().map(|shard| &**shard)
     }
 
+    /// The number of a key's shard, by a hash that is keyed anew for each store.
+    ///
+    /// A client chooses the id that it presents, and by trying ids, any byte of the key. By a part
+    /// of the key, a flood of unknown ids could therefore pick one lock, and hold up all sessions
+    /// behind it.
+    pub(crate) fn index(&self, key: &SessionKey) -> usize {
+        let [byte, ..] = self.choice.hash_one(key.hash64()).to_be_bytes();
+        usize::from(byte)
+    }
+
     fn shard(&self, key: &SessionKey) -> &Mutex<Shard> {
-        &self.shards[usize::from(key.shard())]
+        &self.shards[self.index(key)]
     }
 
     pub(crate) fn read(&self, key: &SessionKey) -> Option<Record> {
@@ -118,9 +131,19 @@ impl Inner {
         write: Write,
         when: When,
     ) -> Result<(WriteOutcome, Garbage), Write> {
-        let mut shard = self.shard(key).lock();
-        let now = self.clock.now();
-        shard.write(key, write, when, now, |replaced, write| self.limits.admit(replaced, write))
+        let (outcome, expired) = {
+            let mut shard = self.shard(key).lock();
+            let expired = self.purge_beside_a_write(&mut shard);
+            let now = self.clock.now();
+            (
+                shard.write(key, write, when, now, |replaced, write| self.limits.admit(replaced, write)),
+                expired,
+            )
+        };
+        for slot in expired {
+            self.events.tell(Event::Expired { key: slot.key });
+        }
+        outcome
     }
 
     pub(crate) fn rename(
@@ -160,7 +183,7 @@ impl Inner {
         expected: Version,
     ) -> Result<(RenameOutcome, [Garbage; 2]), Write> {
         let unchanged = |outcome| Ok((outcome, [Garbage::default(), Garbage::default()]));
-        let _moving = (old.shard() != new.shard()).then(|| self.moves.read());
+        let _moving = (self.index(old) != self.index(new)).then(|| self.moves.read());
         let mut shards = self.lock_both(old, new);
         let now = self.clock.now();
         let taken_by = shards.of(new).live(new, now).map(|slot| slot.version);
@@ -190,12 +213,11 @@ impl Inner {
 
     /// Locks the shards of two keys, in the order of the shards, so that two renames cannot wait for each other.
     fn lock_both(&self, old: &SessionKey, new: &SessionKey) -> Both<'_> {
-        if old.shard() == new.shard() {
-            return Both { first: self.shard(old).lock(), second: None, second_is: 0 };
-        }
-        let (low, high) = if old.shard() < new.shard() { (old, new) } else { (new, old) };
-        let first = self.shard(low).lock();
-        Both { first, second: Some(self.shard(high).lock()), second_is: high.shard() }
+        let (of_old, of_new) = (self.index(old), self.index(new));
+        let (low, high) = (of_old.min(of_new), of_old.max(of_new));
+        let first = self.shards[low].lock();
+        let second = (low != high).then(|| self.shards[high].lock());
+        Both { first, second, second_is: if of_old > of_new { *old } else { *new } }
     }
 
     fn check_len(&self, write: &Write, operation: Operation) -> Result<()> {
@@ -213,17 +235,28 @@ impl Inner {
     }
 }
 
+// By hand, because what is stored is session data, which belongs into no log.
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stored: usize = self.shards().map(|shard| shard.lock().len()).sum();
+        f.debug_struct("MemoryStore")
+            .field("stored", &stored)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
 /// The locked shards of two keys, which may be one shard.
 struct Both<'a> {
     first: MutexGuard<'a, Shard>,
     second: Option<MutexGuard<'a, Shard>>,
-    second_is: u8,
+    second_is: SessionKey,
 }
 
 impl Both<'_> {
     fn of(&mut self, key: &SessionKey) -> &mut Shard {
         match &mut self.second {
-            Some(second) if self.second_is == key.shard() => second,
+            Some(second) if self.second_is == *key => second,
             _ => &mut self.first,
         }
     }

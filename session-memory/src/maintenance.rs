@@ -4,7 +4,8 @@ use session_core::{
 
 use crate::MemoryStore;
 
-/// Records are listed in the order of their keys, which is also that of the shards: a cursor is the last key of a page.
+/// Records are listed shard by shard, in each in the order of their keys: a cursor is the last key
+/// of a page.
 #[async_trait]
 impl Maintenance for MemoryStore {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
@@ -18,7 +19,10 @@ impl Maintenance for MemoryStore {
             })?),
         };
         let mut records = Vec::new();
-        for shard in self.inner.shards().skip(after.map_or(0, |key| usize::from(key.shard()))) {
+        let start = after.map_or(0, |key| self.inner.index(&key));
+        for (at, shard) in self.inner.shards().enumerate().skip(start) {
+            // Only the shard of the last page's last key was listed in part.
+            let after = after.filter(|_| at == start);
             let shard = shard.lock();
             let now = self.inner.clock.now();
             let wanted = limit - records.len();

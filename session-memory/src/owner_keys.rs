@@ -8,13 +8,12 @@ use session_core::{Owner, SessionKey};
 /// Which records of one shard belong to whom.
 ///
 /// The hasher is the standard library's, because owners are often names that users choose.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct OwnerKeys {
     keys: HashMap<Owner, Keys>,
 }
 
 /// An owner has mostly one session in a shard, and that one needs no allocation.
-#[derive(Debug)]
 enum Keys {
     One(SessionKey),
     #[allow(clippy::box_collection, reason = "it keeps the usual case small")]

@@ -17,6 +17,11 @@ pub(crate) struct Purger {
 }
 
 impl Purger {
+    /// Whether a thread purges the store.
+    pub(crate) fn is_running(&self) -> bool {
+        self.thread.get().is_some() && !self.ended.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn end(&self) {
         self.ended.store(true, Ordering::Release);
         if let Some(thread) = self.thread.get() {
@@ -34,7 +39,7 @@ impl Drop for Purger {
 /// Frees expired records now and then on a thread of its own, until the last handle is gone.
 ///
 /// A thread and not a task, so that a store can be made and used without a runtime. If the operating system refuses
-/// it, space is freed when a limit is reached and when `purge_expired` is called.
+/// it, and after the store was closed, writes free what has expired in their shard.
 pub(crate) fn start(inner: &Arc<Inner>, interval: Duration) -> Option<JoinHandle<()>> {
     let weak = Arc::downgrade(inner);
     let spawned = thread::Builder::new().name("session-purge".to_owned()).spawn(move || run(&weak, interval));

@@ -10,6 +10,10 @@ use crate::{builder::WhenFull, inner::Inner, shard::Shard, slot::Slot};
 /// How many records a purge frees before it lets others have the lock.
 const PURGED_PER_LOCK: usize = 64;
 
+/// How many expired records a write frees where no thread does. More than the one that it adds, so
+/// that they do not pile up.
+const PURGED_PER_WRITE: usize = 2;
+
 impl Inner {
     /// Makes room for a write that was refused: at first by freeing what has expired, then, in each further attempt of the same
     /// write, by ending one session, if the settings allow that. Never ends the one under `spared`, which is what is being saved.
@@ -36,7 +40,7 @@ impl Inner {
 
     /// Ends the session that expires first in the shard of `spared`, or in the next one that has another.
     fn evict(&self, spared: &SessionKey) -> bool {
-        let start = usize::from(spared.shard());
+        let start = self.index(spared);
         let mut shards = self.shards[start..].iter().chain(&self.shards[..start]);
         let Some(slot) = shards.find_map(|shard| self.evict_from(shard, spared)) else { return false };
         self.events.tell(Event::Deleted { key: slot.key });
@@ -68,10 +72,80 @@ impl Inner {
         freed
     }
 
+    /// Takes some expired records out of a shard that is about to be written, if no thread purges
+    /// the store.
+    pub(crate) fn purge_beside_a_write(&self, shard: &mut Shard) -> Vec<Slot> {
+        if self.purger.is_running() { Vec::new() } else { self.take_expired(shard, PURGED_PER_WRITE) }
+    }
+
     /// Takes up to `limit` expired records, and their weight, out of a shard. To be dropped when the lock is free.
     pub(crate) fn take_expired(&self, shard: &mut Shard, limit: usize) -> Vec<Slot> {
         let now = self.clock.now();
         let expired = iter::from_fn(|| shard.remove_expired(now)).take(limit);
         expired.inspect(|slot| self.limits.release(slot)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use session_core::{SessionId, Ttl, When};
+
+    use super::*;
+    use crate::MemoryStore;
+
+    fn write(len: usize, seconds: u64) -> Write {
+        Write::new(vec![b'x'; len], Ttl::new(Duration::from_secs(seconds)).expect("a ttl within the range"))
+    }
+
+    fn put(inner: &Inner, key: &SessionKey, write: Write) {
+        assert!(inner.write(key, write, When::Any).expect("there is room").is_written());
+    }
+
+    /// Keys of one shard.
+    fn neighbours<const N: usize>(inner: &Inner) -> [SessionKey; N] {
+        let first = SessionId::generate().key();
+        std::array::from_fn(|_| {
+            let mut keys = iter::repeat_with(|| SessionId::generate().key());
+            keys.find(|key| inner.index(key) == inner.index(&first)).expect("one of 256")
+        })
+    }
+
+    #[test]
+    fn where_eviction_is_allowed_the_first_to_expire_goes() {
+        let settings = MemoryStore::builder().max_sessions(3).when_full(WhenFull::EvictFirstToExpire);
+        let inner = Inner::new(&settings);
+        let [soon, sooner, late, new] = neighbours(&inner);
+        for (key, seconds) in [(&soon, 50), (&sooner, 40), (&late, 90)] {
+            put(&inner, key, write(1, seconds));
+        }
+        // A touch saves the one that would have been first.
+        assert!(inner.touch(&sooner, Ttl::new(Duration::from_secs(70)).expect("a ttl")));
+        put(&inner, &new, write(1, 60));
+        let left = [&soon, &sooner, &late, &new].map(|key| inner.read(key).is_some());
+        assert_eq!(left, [false, true, true, true]);
+    }
+
+    #[test]
+    fn a_save_does_not_evict_its_own_session_of_the_same_shard() {
+        let settings = MemoryStore::builder().max_bytes(100).when_full(WhenFull::EvictFirstToExpire);
+        let inner = Inner::new(&settings);
+        let [mine, theirs] = neighbours(&inner);
+        put(&inner, &mine, write(50, 10));
+        put(&inner, &theirs, write(50, 3600));
+        put(&inner, &mine, write(60, 10));
+        assert!(inner.read(&theirs).is_none(), "mine expires first, but it is being saved");
+        assert_eq!(inner.read(&mine).expect("it was just saved").data.len(), 60);
+    }
+
+    #[test]
+    fn no_byte_of_a_key_chooses_its_lock() {
+        let inner = Inner::new(&MemoryStore::builder());
+        let id = SessionId::generate();
+        // All ids of one session begin with the same byte, as a client could have its own begin.
+        let locks: std::collections::HashSet<usize> =
+            (0..1_000).map(|_| inner.index(&id.rotate().key())).collect();
+        assert!(locks.len() > 128, "{} locks for 1,000 keys", locks.len());
     }
 }

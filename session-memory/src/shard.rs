@@ -6,7 +6,7 @@ use session_core::{Bytes, Owner, OwnerChange, SessionKey, When, Write, WriteOutc
 use crate::{clock::Moment, expiry_queue::ExpiryQueue, owner_keys::OwnerKeys, slot::Slot};
 
 /// What a change has replaced or removed, to be dropped when the lock is free: giving memory back takes longer than the change.
-#[derive(Debug, Default)]
+#[derive(Default)]
 #[allow(dead_code, reason = "it is only dropped")]
 pub(crate) struct Garbage {
     data: Option<Bytes>,
@@ -21,7 +21,7 @@ impl From<Option<Slot>> for Garbage {
 }
 
 /// A part of the store under one lock: records, their expiry and their owners, which therefore always agree.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Shard {
     slots: HashTable<Slot>,
     queue: ExpiryQueue,

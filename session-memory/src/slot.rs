@@ -3,7 +3,6 @@ use session_core::{Bytes, Owner, Record, SessionKey, Version};
 use crate::clock::Moment;
 
 /// One record as a shard keeps it.
-#[derive(Debug)]
 pub(crate) struct Slot {
     pub(crate) key: SessionKey,
     pub(crate) data: Bytes,

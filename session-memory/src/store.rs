@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use session_core::{
     DeleteItem, DeleteOutcome, Error, ErrorKind, EventStream, Expected, Maintenance, Operation, OwnerIndex,
@@ -15,9 +15,12 @@ use crate::{MemoryStoreBuilder, inner::Inner};
 /// index, maintenance and watch.
 ///
 /// # Cost
-/// No operation waits for anything but a lock, so all futures are ready at their first poll, on any runtime or none. There are 256 locks, one
-/// for each value of a key's shard byte, and reads, writes, touches, deletes and renames hold one for well under a microsecond (two for a rename across
-/// shards; `rename` is atomic). Finding, counting and ending the sessions of an owner takes each lock once, one such call at a time; a
+/// No operation waits for anything but a lock, so all futures are ready at their first poll, on any
+/// runtime or none. There are 256 locks, and a hash that is keyed anew for each store chooses one
+/// for each key, so that a flood of ids of a client's choice does not meet at one. Reads, writes,
+/// touches, deletes and renames hold one for well under a microsecond (two for a rename; `rename`
+/// is atomic). Finding, counting and ending the sessions of an owner takes each lock once, one such
+/// call at a time; a
 /// page of a listing looks at a whole shard under its lock.
 ///
 /// ```
@@ -34,7 +37,7 @@ use crate::{MemoryStoreBuilder, inner::Inner};
 /// assert_eq!(store.read(&key).await?.expect("it is live").data, "theme=dark");
 /// # Ok(()) }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MemoryStore {
     pub(crate) inner: Arc<Inner>,
 }
@@ -48,6 +51,13 @@ impl MemoryStore {
     /// Settings for a store: limits, and what happens when they are reached.
     pub fn builder() -> MemoryStoreBuilder {
         MemoryStoreBuilder::default()
+    }
+}
+
+// By hand, because what is stored is session data, which belongs into no log.
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
     }
 }
 
@@ -105,7 +115,8 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    /// Ends the streams of events and the purging thread. Sessions can still be used.
+    /// Ends the streams of events and the purging thread. Sessions can still be used; writes then
+    /// free what has expired.
     async fn close(&self) -> Result<()> {
         self.inner.events.close();
         self.inner.purger.end();

@@ -1,35 +1,36 @@
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mongodb::{
     Client,
-    bson::RawDocumentBuf,
-    options::{
-        Acknowledgment, ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria,
-        Tls, TlsOptions, WriteConcern,
-    },
+    options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
+use session_backend::{Credentials, CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
 use session_batch::{BatchSettings, Batched};
-use session_core::{Error, Operation, Result};
+use session_core::{ErrorKind, Operation, Result};
 use tokio::{
-    sync::{RwLock, Semaphore, watch},
+    sync::{Mutex, RwLock, Semaphore, watch},
     time::timeout,
 };
 
 use crate::{
+    connection::{Connection, Connections, Renewal, Use, client},
     core::Core,
     direct::Direct,
     errors::{config, late},
-    numbered::NumberedSessions,
     opening::{self, Opened},
     server::Kind,
-    settings::{CONNECT_TIMEOUT, HEARTBEAT, MAX_MAX_DATA_LEN, POOL, Secret, Settings},
+    settings::{CONNECT_TIMEOUT, HEARTBEAT, MAX_MAX_DATA_LEN, NEVER, POOL, Settings},
     store::MongoStore,
+    tls::Encryption,
+    url::Url,
     watching::Watching,
 };
 
 /// The settings of a [`MongoStore`], made by [`MongoStore::builder`].
 ///
-/// What is set here overrules what the URL says. With a client that is there already, the settings of connections are that client's, and those
+/// What is set here overrules what the URL says. Zero turns a bound or an interval off; how that is
+/// meant stands at each. With a client that is there already, the settings of connections are that
+/// client's, and those
 /// marked *(URL only)* are refused.
 #[derive(Clone, Debug, Default)]
 #[must_use = "settings do nothing until the store is opened"]
@@ -52,7 +53,21 @@ impl MongoStoreBuilder {
 
     /// The user and the password. *(URL only)*
     pub fn credentials(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
-        self.settings.credentials = Some((user.into(), Secret(password.into())));
+        self.settings.credentials = Some(Credentials::new(user, password));
+        self
+    }
+
+    /// Where the user and the password come from, if they change while the program runs. *(URL
+    /// only)*
+    ///
+    /// The provider is asked when the store is opened, and again when the server refuses the login,
+    /// or the user a permission. The driver keeps the login of a client for ever, so the store then
+    /// makes another client with the new credentials, and the operation goes on with that. Until
+    /// the provider has credentials that the server takes, operations fail as
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). What else the URL says of the login,
+    /// such as `authSource`, stays.
+    pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
+        self.settings.provider = Some(SharedProvider::new(provider));
         self
     }
 
@@ -62,16 +77,38 @@ impl MongoStoreBuilder {
         self
     }
 
-    /// Encrypts the connections, and trusts the authorities whose certificates are in this file, in PEM, instead of the well-known ones. The second
-    /// file, if any, holds the certificate to show to the server and its key. *(URL only)*
-    pub fn tls(mut self, roots: Option<PathBuf>, client: Option<PathBuf>) -> Self {
-        self.settings.tls = Some((roots, client));
+    /// How connections are encrypted: [`Disable`](TlsMode::Disable), [`Require`](TlsMode::Require)
+    /// or [`VerifyFull`](TlsMode::VerifyFull); the driver has no other mode. *(URL only)*
+    ///
+    /// Default: `VerifyFull` with `mongodb+srv://` and where a certificate is set, and plain text
+    /// with `mongodb://`, as the form of these URLs lays down for all drivers. A store whose
+    /// connections leave this machine without protection logs one warning.
+    pub fn tls(mut self, mode: TlsMode) -> Self {
+        self.settings.tls.mode = Some(mode);
         self
     }
 
-    /// How many connections there are to each server at most. 64 unless set here or in the URL; a store with batching uses about ten. *(URL only)*
+    /// The authorities to trust in place of the well-known ones. *(URL only)*
+    pub fn tls_roots(mut self, roots: Pem) -> Self {
+        self.settings.tls.roots = Some(roots);
+        self
+    }
+
+    /// The certificate to show to the server, with its chain, and its key. *(URL only)*
+    ///
+    /// The driver takes both from one file. If they are not the same file, the store writes them
+    /// into one that this user alone can read, in the directory for temporary files, and removes it
+    /// with the last handle on the store.
+    pub fn tls_client(mut self, certificate: Pem, key: Pem) -> Self {
+        self.settings.tls.certificate = Some(certificate);
+        self.settings.tls.key = Some(key);
+        self
+    }
+
+    /// How many connections there are to each server at most. Default: 64; a store with batching
+    /// uses about ten; zero: no limit. *(URL only)*
     pub fn pool(mut self, connections: u32) -> Self {
-        self.settings.pool = Some(connections.max(1));
+        self.settings.pool = Some(if connections == 0 { u32::MAX } else { connections });
         self
     }
 
@@ -97,27 +134,31 @@ impl MongoStoreBuilder {
     }
 
     /// How long an operation may take, waiting and retries included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least.
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: five seconds; 10
+    /// milliseconds is the least, and there is no operation without a deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline.max(Duration::from_millis(10));
         self
     }
 
-    /// How long an attempt to connect may take. Two seconds unless set here or in the URL. *(URL only)*
+    /// How long an attempt to connect may take. Default: two seconds; zero: until the deadline.
+    /// *(URL only)*
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.connect_timeout = Some(timeout.max(Duration::from_millis(10)));
+        self.settings.connect_timeout = Some(timeout);
         self
     }
 
     /// How often each server is asked for a sign of life. One that is silent for this and the timeout of connecting together is taken for
-    /// dead, and its connections are closed. Two seconds unless set here or in the URL; half a second is the least. *(URL only)*
+    /// dead, and its connections are closed. Default: two seconds; half a second is the least;
+    /// zero: never, so that a dead server is noticed by the operating system alone. *(URL only)*
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.settings.heartbeat = Some(interval.max(Duration::from_millis(500)));
+        let least = Duration::from_millis(500);
+        self.settings.heartbeat = Some(if interval.is_zero() { NEVER } else { interval.max(least) });
         self
     }
 
     /// How often a command without an answer may be sent again within the deadline: questions, and those changes that are recognised if they were carried
-    /// out already. Ten times unless set. No other change is ever sent again.
+    /// out already. Default: ten times; zero: never. No other change is ever sent again.
     pub fn resends(mut self, times: u32) -> Self {
         self.settings.resends = times;
         self
@@ -129,9 +170,10 @@ impl MongoStoreBuilder {
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; a document of 16 MiB is the most that MongoDB takes.
+    /// The longest data of one session, in bytes. Default: 1 MiB; a document of 16 MiB is the most
+    /// that MongoDB takes, and what zero stands for.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
-        self.settings.max_data_len = bytes.min(MAX_MAX_DATA_LEN);
+        self.settings.max_data_len = if bytes == 0 { MAX_MAX_DATA_LEN } else { bytes.min(MAX_MAX_DATA_LEN) };
         self
     }
 
@@ -155,23 +197,49 @@ impl MongoStoreBuilder {
     pub async fn connect(self, url: &str) -> Result<MongoStore> {
         let deadline = self.settings.deadline;
         let opening = async {
-            let options = self.options(url).await?;
-            let database = options.default_database.clone();
-            let pool = options.max_pool_size;
-            let replica_set = options.clone();
-            let client = Client::with_options(options).map_err(|error| {
-                config(format!("the settings cannot be used: {}", error.kind)).with_source(error)
-            })?;
-            let opened = opening::open(&client, &self.settings, database, Some(&replica_set)).await;
-            if opened.is_err() {
-                client.clone().shutdown().immediate(true).await;
+            let url = Url::parse(url)?;
+            let encryption = self.encryption(&url)?;
+            let mut login = self.login().await?;
+            let (mut options, mut own, mut opened) = self.open(&url, &encryption, login.as_ref()).await?;
+            // What a provider knows by heart can be older than the last change.
+            if let (Err(error), Some(_)) = (&opened, &self.settings.provider)
+                && error.kind() == ErrorKind::Config
+            {
+                let newer = self.login().await?;
+                if newer != login {
+                    (options, own, opened) = self.open(&url, &encryption, newer.as_ref()).await?;
+                    login = newer;
+                }
             }
-            self.finish(client, &opened?, pool.unwrap_or(POOL), true)
+            let opened = opened?;
+            let usage = Use {
+                database: opened.database.clone(),
+                collection: self.settings.collection.clone(),
+                read_preference: self.settings.read_preference.clone(),
+                read_concern: self.settings.read_concern.clone(),
+                one_member: options.direct_connection == Some(true) && opened.kind == Kind::ReplicaSet,
+                numbered: opened.kind != Kind::Standalone,
+            };
+            let pool = options.max_pool_size.unwrap_or(POOL);
+            let connection = Connection::new(own, &usage, login);
+            let one_member = usage.one_member;
+            let renewal = self.settings.provider.clone().map(|provider| Renewal {
+                provider,
+                options,
+                usage,
+                turn: Mutex::default(),
+            });
+            let connections = Connections::new(connection, renewal, Some(encryption));
+            self.finish(connections, &opened, pool, true, one_member)
         };
         timeout(deadline, Box::pin(opening)).await.unwrap_or_else(|_| Err(late(Operation::Connect, false)))
     }
 
     /// Uses a client that is there already. [`close`](session_core::SessionStore::close) leaves it open.
+    ///
+    /// The client must not have `directConnection` set for a member of a replica set of several:
+    /// the driver then reads from it also when it is no longer the primary, and does not tell a
+    /// store that did not make the client.
     ///
     /// # Errors
     /// Those of [`MongoStore::connect`].
@@ -180,7 +248,8 @@ impl MongoStoreBuilder {
         let of_the_url = [
             ("credentials", settings.credentials.is_some()),
             ("app_name", settings.app_name.is_some()),
-            ("tls", settings.tls.is_some()),
+            ("credentials_provider", settings.provider.is_some()),
+            ("tls", settings.tls != TlsSettings::default()),
             ("pool", settings.pool.is_some()),
             ("connect_timeout", settings.connect_timeout.is_some()),
             ("heartbeat", settings.heartbeat.is_some()),
@@ -194,127 +263,129 @@ impl MongoStoreBuilder {
         let opening = async move {
             let database = client.default_database().map(|database| database.name().to_owned());
             let opened = opening::open(&client, &settings, database, None).await?;
-            self.finish(client.clone(), &opened, POOL, false)
+            let usage = Use {
+                database: opened.database.clone(),
+                collection: settings.collection.clone(),
+                read_preference: settings.read_preference.clone(),
+                read_concern: settings.read_concern.clone(),
+                one_member: false,
+                numbered: false,
+            };
+            let connections = Connections::new(Connection::new(client, &usage, None), None, None);
+            self.finish(connections, &opened, POOL, false, false)
         };
         timeout(deadline, Box::pin(opening)).await.unwrap_or_else(|_| Err(late(Operation::Connect, false)))
     }
 
+    /// The user and the password that hold now, if they are not those of the URL.
+    async fn login(&self) -> Result<Option<Credentials>> {
+        match &self.settings.provider {
+            Some(provider) => provider.credentials().await.map(Some),
+            None => Ok(self.settings.credentials.clone()),
+        }
+    }
+
+    /// How connections are encrypted, by what is set here or else in the URL.
+    fn encryption(&self, url: &Url) -> Result<Encryption> {
+        let set = &self.settings.tls;
+        let tls = TlsSettings {
+            mode: set.mode,
+            roots: set.roots.clone().or_else(|| url.tls.roots.clone()),
+            certificate: set.certificate.clone().or_else(|| url.tls.certificate.clone()),
+            key: set.key.clone().or_else(|| url.tls.key.clone()),
+        };
+        let has_files = set.roots.is_some() || set.certificate.is_some();
+        let mode = set.mode.unwrap_or_else(|| match url.tls_mode() {
+            TlsMode::Disable if has_files && url.tls.mode.is_none() => TlsMode::VerifyFull,
+            mode => mode,
+        });
+        let encryption = Encryption::new(mode, &tls)?;
+        mode.warn("MongoStore", url.is_local());
+        Ok(encryption)
+    }
+
+    /// A client with this login, and what its server says.
+    async fn open(
+        &self,
+        url: &Url,
+        encryption: &Encryption,
+        login: Option<&Credentials>,
+    ) -> Result<(ClientOptions, Client, Result<Opened>)> {
+        let options = self.options(url, encryption, login).await?;
+        let database = options.default_database.clone();
+        let client = client(options.clone())?;
+        let opened = opening::open(&client, &self.settings, database, Some(&options)).await;
+        if opened.is_err() {
+            client.clone().shutdown().immediate(true).await;
+        }
+        Ok((options, client, opened))
+    }
+
     /// The options of the driver: those of the URL, those that are set, and our defaults.
-    async fn options(&self, url: &str) -> Result<ClientOptions> {
+    async fn options(
+        &self,
+        url: &Url,
+        encryption: &Encryption,
+        login: Option<&Credentials>,
+    ) -> Result<ClientOptions> {
         let settings = &self.settings;
-        // In the URL, the driver judges them together with the options that belong to them.
-        let with_login =
-            settings.credentials.as_ref().map(|(user, Secret(password))| with_login(url, user, password));
-        let url = with_login.as_deref().unwrap_or(url);
-        let mut options = ClientOptions::parse(url).await.map_err(|error| unusable(url, &error))?;
+        let mut options = url.options(login).await?;
+        options.tls = Some(encryption.options.clone());
         if let Some(name) = &settings.app_name {
             options.app_name = Some(name.clone());
         }
-        if let Some((roots, client)) = &settings.tls {
-            let mut tls = TlsOptions::default();
-            tls.ca_file_path.clone_from(roots);
-            tls.cert_key_file_path.clone_from(client);
-            options.tls = Some(Tls::Enabled(tls));
-        }
-        options.max_pool_size =
-            settings.pool.or(options.max_pool_size.filter(|size| *size > 0)).or(Some(POOL));
-        options.connect_timeout =
-            settings.connect_timeout.or(options.connect_timeout).or(Some(CONNECT_TIMEOUT));
+        options.max_pool_size = settings.pool.or(options.max_pool_size).or(Some(POOL));
+        let off = Some(Duration::ZERO).filter(|_| url.connects_until_the_deadline);
+        options.connect_timeout = settings
+            .connect_timeout
+            .or(off)
+            .or(options.connect_timeout)
+            .or(Some(CONNECT_TIMEOUT))
+            .map(|timeout| if timeout.is_zero() { settings.deadline } else { timeout });
         options.heartbeat_freq = settings.heartbeat.or(options.heartbeat_freq).or(Some(HEARTBEAT));
-        // Whoever waits for a server waits no longer than our deadline, and then is told why.
+        // The wait for a server ends before our deadline, so that the error can say why there was
+        // none.
         let selection = options.server_selection_timeout.unwrap_or(settings.deadline);
         options.server_selection_timeout = Some(selection.min(settings.deadline.mul_f64(0.8)));
         Ok(options)
     }
 
-    fn finish(self, client: Client, opened: &Opened, pool: u32, own_client: bool) -> Result<MongoStore> {
+    fn finish(
+        self,
+        connections: Connections,
+        opened: &Opened,
+        pool: u32,
+        own_client: bool,
+        one_member: bool,
+    ) -> Result<MongoStore> {
         let settings = self.settings;
-        let write_concern =
-            settings.write_concern.or_else(|| client.write_concern().cloned()).unwrap_or_default();
+        let connections = Arc::new(connections);
+        let of_client = || connections.current().client.write_concern().cloned();
+        let write_concern = settings.write_concern.or_else(of_client).unwrap_or_default();
         if matches!(write_concern.w, Some(Acknowledgment::Nodes(0))) {
             return Err(config(
-                "with the write concern w: 0, nobody would know what came of a change; use 1 or more",
+                "with the write concern w: 0, it would not be known what came of a change; use 1 or more",
             ));
         }
-        let database = client.database(&opened.database);
-        let name = &settings.collection;
-        let mut primary = CollectionOptions::default();
-        primary.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
-        primary.read_concern = Some(ReadConcern::local());
-        let mut reading = CollectionOptions::default();
-        reading.selection_criteria = settings.read_preference;
-        reading.read_concern = settings.read_concern;
-        let primary = database.collection_with_options::<RawDocumentBuf>(name, primary);
         let has_oplog = opened.kind != Kind::Standalone;
-        let watching = has_oplog.then(|| Watching::new(primary.clone(), settings.watch_capacity));
+        let watching =
+            has_oplog.then(|| Watching::new(Arc::clone(&connections), one_member, settings.watch_capacity));
+        let pool = usize::try_from(pool).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let core = Core {
-            numbered: (has_oplog && own_client).then(|| Arc::new(NumberedSessions::new(client.clone()))),
             own_client,
-            reading: database.collection_with_options(name, reading),
-            primary,
-            database,
+            connections,
+            collection: settings.collection,
             write_concern,
             // So that it is the store that says what came of an operation, and not the batcher.
             deadline: settings.deadline.mul_f64(0.95),
             max_data_len: settings.max_data_len,
             resends: settings.resends,
             watching,
-            permits: Arc::new(Semaphore::new(pool as usize)),
+            permits: Arc::new(Semaphore::new(pool)),
             closed: watch::Sender::new(false),
             under_way: RwLock::new(()),
-            client,
         };
         let store = Batched::new(Direct(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
         Ok(MongoStore { store })
-    }
-}
-
-/// The URL with this user and password in place of those that it may have.
-fn with_login(url: &str, user: &str, password: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
-    let authority = rest.find(['/', '?']).unwrap_or(rest.len());
-    let hosts = rest[..authority].rfind('@').map_or(rest, |at| &rest[at + 1..]);
-    let encoded = |text: &str| {
-        let encode = |byte: u8| match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(byte).to_string()
-            }
-            _ => format!("%{byte:02X}"),
-        };
-        text.bytes().map(encode).collect::<String>()
-    };
-    format!("{scheme}://{}:{}@{hosts}", encoded(user), encoded(password))
-}
-
-/// The error for a URL that the driver does not take. Its words can repeat parts of the URL, so they are not passed on with a password in them.
-fn unusable(url: &str, error: &mongodb::error::Error) -> Error {
-    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let login = authority.rsplit_once('@').map(|(login, _)| login);
-    let words = error.kind.to_string();
-    let secret = login.is_some_and(|login| {
-        let password = login.split_once(':').map_or(login, |(_, password)| password);
-        password.split(['/', '?', '@']).any(|part| !part.is_empty() && words.contains(part))
-    });
-    let words =
-        if secret { "a part of it that is not shown, because it may be the password" } else { &words };
-    config(format!(
-        "the URL cannot be used; one looks like `mongodb://user:password@localhost:27017/database`: {words}"
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::with_login;
-
-    #[test]
-    fn a_login_takes_the_place_of_another() {
-        for (url, with) in [
-            ("mongodb://localhost", "mongodb://us%40er:p%2Fw@localhost"),
-            ("mongodb://a:b@host1,host2/db?x=y@z", "mongodb://us%40er:p%2Fw@host1,host2/db?x=y@z"),
-            ("mongodb+srv://host/?authSource=a", "mongodb+srv://us%40er:p%2Fw@host/?authSource=a"),
-            ("nothing", "nothing"),
-        ] {
-            assert_eq!(with_login(url, "us@er", "p/w"), with);
-        }
     }
 }

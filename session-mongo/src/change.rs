@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use crate::{
     core::{Core, PAUSES, rest},
-    errors::{Failure, failed, failure, refusal_kind, unexpected},
+    errors::{Failure, failed, refusal_kind, unexpected},
     expressions::REFUSED,
     numbered::Numbered,
     update::Answer,
@@ -73,10 +73,18 @@ impl Core {
         // Kept for as long as a command has no answer: by its number, the server recognises it.
         let mut numbered: Option<Numbered> = None;
         while !pending.is_empty() {
+            let connection = self.connections.current();
+            if numbered.as_ref().is_some_and(|session| !session.is_of(connection.numbered.as_ref())) {
+                // With another login, the server does not recognise the number.
+                numbered = None;
+                for item in &mut pending {
+                    item.known = !item.doubt;
+                }
+            }
             let statements: Vec<(usize, &Change)> =
                 pending.iter().map(|item| (item.place, &changes[item.place])).collect();
             let again = numbered.is_some();
-            match self.update(operation, &statements, numbered.take(), until).await {
+            match self.update(operation, &connection, &statements, numbered.take(), until).await {
                 Ok((Ok(answer), _)) if answer.recognised && !again => {
                     // What was never carried out must not be called done, whatever has used the number before.
                     let error = Error::new(ErrorKind::Internal, operation)
@@ -85,8 +93,14 @@ impl Core {
                 }
                 Ok((Ok(answer), session)) => sending.answered(pending, answer, session.is_some()),
                 Ok((Err(error), session)) => {
-                    let failure = failure(&error, pending.len());
-                    sending.failed(pending, failure, &failed(operation, failure, true, error));
+                    match self.judge(operation, &connection, &error, pending.len(), until).await {
+                        Ok(failure) => {
+                            sending.failed(pending, failure, &failed(operation, failure, true, error));
+                        }
+                        Err(refused) => {
+                            sending.failed(pending, Failure::Refused(refused.kind()), &refused);
+                        }
+                    }
                     numbered = session;
                 }
                 Err(error) => {

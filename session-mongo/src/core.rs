@@ -1,8 +1,6 @@
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use mongodb::{
-    Client, Collection, Database, bson::RawDocumentBuf, error::Error as DriverError, options::WriteConcern,
-};
+use mongodb::{error::Error as DriverError, options::WriteConcern};
 use rand::RngExt;
 use session_core::{Error, ErrorKind, Operation, Result, SessionKey, Write};
 use tokio::{
@@ -11,8 +9,8 @@ use tokio::{
 };
 
 use crate::{
+    connection::{Connection, Connections},
     errors::{Failure, closed, failed, failure, late, unexpected},
-    numbered::NumberedSessions,
     watching::Watching,
 };
 
@@ -23,22 +21,15 @@ pub(crate) const MAX_ITEMS: usize = 512;
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 
 /// What all handles on one store share.
-#[derive(Debug)]
 pub(crate) struct Core {
-    pub(crate) client: Client,
+    pub(crate) connections: Arc<Connections>,
     /// Whether the client was made by the store, which then ends it.
     pub(crate) own_client: bool,
-    pub(crate) database: Database,
-    /// For reads by callers, from the server that they prefer.
-    pub(crate) reading: Collection<RawDocumentBuf>,
-    /// The same, from the primary.
-    pub(crate) primary: Collection<RawDocumentBuf>,
+    pub(crate) collection: String,
     pub(crate) write_concern: WriteConcern,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
     pub(crate) resends: u32,
-    /// Not there on a standalone server, which knows no numbered commands, and with a client that others use, too.
-    pub(crate) numbered: Option<Arc<NumberedSessions>>,
     /// Not there on a standalone server, which has no change streams.
     pub(crate) watching: Option<Watching>,
     /// As many commands may be under way, those included whose callers have given up.
@@ -84,11 +75,12 @@ impl Core {
 
     /// Gives back what the store holds of the driver, and waits for that no longer than `until`.
     pub(crate) async fn end(&self, until: Instant) {
-        if let Some(sessions) = &self.numbered {
+        let connection = self.connections.current();
+        if let Some(sessions) = &connection.numbered {
             sessions.clear();
         }
         if self.own_client {
-            let client = self.client.clone();
+            let client = connection.client.clone();
             // On a task of its own, like everything else. Waited for, because the driver panics if the runtime ends half-way; what is left then
             // goes on without anybody waiting: a server that does not answer must not keep the store from closing.
             let shutdown = tokio::spawn(async move { client.shutdown().immediate(true).await });
@@ -127,7 +119,7 @@ impl Core {
         &self,
         operation: Operation,
         until: Instant,
-        question: impl Fn() -> F + Send + Sync,
+        question: impl Fn(&Connection) -> F + Send + Sync,
     ) -> Result<T>
     where
         T: Send + 'static,
@@ -136,12 +128,13 @@ impl Core {
         let mut pause = PAUSES.0;
         let mut sent = 0;
         loop {
-            let error = match self.on_a_task(operation, false, until, question()).await? {
+            let connection = self.connections.current();
+            let error = match self.on_a_task(operation, false, until, question(&connection)).await? {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             sent += 1;
-            let failure = failure(&error, 1);
+            let failure = self.judge(operation, &connection, &error, 1, until).await?;
             let error = failed(operation, failure, false, error);
             if !error.is_transient() || sent > self.resends || failure == Failure::Refused(ErrorKind::Closed)
             {
@@ -151,6 +144,37 @@ impl Core {
                 return Err(error);
             }
         }
+    }
+}
+
+impl Core {
+    /// Judges a failed command of so many statements, and sees to another login if the server
+    /// refused the one of `connection`.
+    pub(crate) async fn judge(
+        &self,
+        operation: Operation,
+        connection: &Arc<Connection>,
+        error: &DriverError,
+        statements: usize,
+        until: Instant,
+    ) -> Result<Failure> {
+        match timeout_at(until, self.connections.renewed(connection, error)).await {
+            Ok(Ok(true)) => Ok(Failure::NotSent),
+            Ok(Ok(false)) => Ok(failure(error, statements)),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(late(operation, false)),
+        }
+    }
+}
+
+// By hand: the driver's types show all of its state.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MongoStore")
+            .field("database", &self.connections.current().database.name())
+            .field("collection", &self.collection)
+            .field("deadline", &self.deadline)
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use session_core::{
     DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerIndex, Record,
@@ -10,8 +10,14 @@ use tokio::time::timeout_at;
 use crate::{core::Core, errors::unexpected};
 
 /// The store without batching.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Direct(pub(crate) Arc<Core>);
+
+impl fmt::Debug for Direct {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// The outcome of a batch of one.
 fn only<T>(operation: Operation, mut outcomes: Vec<Result<T>>) -> Result<T> {

@@ -37,7 +37,10 @@ const NOT_PRIMARY: [i32; 2] = [10_107, 13_435];
 /// Judges a failed command of so many statements.
 pub(crate) fn failure(error: &DriverError, statements: usize) -> Failure {
     match &*error.kind {
-        DriverKind::ServerSelection { .. } | DriverKind::DnsResolve { .. } => Failure::NotSent,
+        // `Custom` is our own, for what was not sent.
+        DriverKind::ServerSelection { .. } | DriverKind::DnsResolve { .. } | DriverKind::Custom(_) => {
+            Failure::NotSent
+        }
         DriverKind::Authentication { .. }
         | DriverKind::InvalidTlsConfig { .. }
         | DriverKind::InvalidArgument { .. } => Failure::Refused(ErrorKind::Config),
@@ -63,9 +66,18 @@ pub(crate) fn refusal_kind(code: i32) -> Option<ErrorKind> {
         8_000 | 13 | 18 | 79 | 100 => Some(ErrorKind::Config),
         // OutOfDiskSpace, and the quota of a hosted database.
         14_031 | 8_001 => Some(ErrorKind::Full),
-        // MaxTimeMSExpired, ExceededTimeLimit, interruptions, and what a server says while it changes its role.
-        6 | 7 | 24 | 43 | 50 | 64 | 89 | 112 | 133 | 134 | 202 | 237 | 314 | 9_001 | 11_601 | 462
-        | 13_388 => None,
+        // The network behind a router (`HostUnreachable` and the like), locks, killed cursors and
+        // plans, times that ran out, conflicts.
+        6 | 7 | 24 | 43 | 46 | 50 | 64 | 89 | 107 | 112 | 145 | 175 | 202 | 237 | 279 | 290 | 314 | 407
+        | 9_001 | 11_601 => None,
+        // A member that does not serve yet or just now: no primary, no majority, a new
+        // configuration, initial synchronization, keys of the cluster that have not arrived,
+        // another storage, writes blocked for a migration.
+        94 | 109 | 117 | 133 | 134 | 149 | 187 | 203 | 211 | 216 | 303 | 355 | 371 | 384 => None,
+        // A router or shard whose view of the cluster is old, or that moves data.
+        63 | 70 | 150 | 215 | 239 | 246 | 249 | 250 | 272 | 319 | 342 | 343 | 363 | 13_388 => None,
+        // Overload.
+        264 | 365 | 402 | 433 | 449 | 450 | 462 => None,
         code if AWAY.contains(&code) => None,
         _ => Some(ErrorKind::Internal),
     }

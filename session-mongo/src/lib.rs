@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod connection;
 mod core;
 mod delete;
 mod direct;
@@ -17,12 +18,15 @@ mod read;
 mod server;
 mod settings;
 mod store;
+mod tls;
 mod touch;
 mod update;
+mod url;
 mod watching;
 mod write;
 
 pub use builder::MongoStoreBuilder;
+pub use session_backend::{Credentials, CredentialsProvider, Pem, TlsMode};
 pub use session_batch::BatchSettings;
 #[cfg(feature = "cache")]
 pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};

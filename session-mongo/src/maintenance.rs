@@ -1,5 +1,6 @@
 use futures_util::TryStreamExt;
 use mongodb::{
+    action::Action,
     bson::{Bson, doc},
     options::Hint,
 };
@@ -44,9 +45,10 @@ impl Core {
         let after = after.map_err(|_| {
             Error::new(ErrorKind::Config, operation).because("this cursor was not made by this store")
         })?;
+        let until = self.until();
         let (records, next) = self
-            .ask(operation, self.until(), || {
-                let collection = self.primary.clone();
+            .ask(operation, until, |connection| {
+                let (collection, time) = (connection.primary.clone(), connection.limit(until));
                 async move {
                     // Binaries of another length come before these or after them, and everything else does.
                     let bound = |byte| binary(&[byte; SessionKey::LEN]);
@@ -58,7 +60,7 @@ impl Core {
                     let most = i64::try_from(limit).unwrap_or(i64::MAX);
                     let find =
                         collection.find(filter).sort(doc! { "_id": 1 }).projection(projection()).limit(most);
-                    let mut cursor = find.await?;
+                    let mut cursor = find.optional(time, |find, time| find.max_time(time)).await?;
                     let (mut records, mut met, mut last) = (Vec::new(), 0, None);
                     while cursor.advance().await? {
                         met += 1;
@@ -78,12 +80,14 @@ impl Core {
     }
 
     async fn count(&self) -> Result<u64> {
-        self.ask(Operation::Count, self.until(), || {
-            let collection = self.primary.clone();
+        let until = self.until();
+        self.ask(Operation::Count, until, |connection| {
+            let (collection, time) = (connection.primary.clone(), connection.limit(until));
             async move {
                 let live =
                     doc! { "$match": { "$expr": { "$gt": ["$e", "$$NOW"] }, "d": { "$exists": true } } };
-                let mut counted = collection.aggregate([live, doc! { "$count": "live" }]).await?;
+                let count = collection.aggregate([live, doc! { "$count": "live" }]);
+                let mut counted = count.optional(time, |count, time| count.max_time(time)).await?;
                 let count = counted.try_next().await?.and_then(|count| count.get("live").cloned());
                 Ok(match count {
                     Some(Bson::Int32(count)) => u64::try_from(count).unwrap_or_default(),
@@ -105,13 +109,13 @@ impl Core {
                 return Ok(purged);
             }
             let removed = self
-                .ask(operation, until, || {
-                    let collection = self.primary.clone();
+                .ask(operation, until, |connection| {
+                    let (collection, time) = (connection.primary.clone(), connection.limit(until));
                     async move {
                         let most = i64::try_from(step).unwrap_or(i64::MAX);
                         let expired = doc! { "$expr": { "$lte": ["$e", "$$NOW"] }, "e": { "$type": "date" } };
                         let find = collection.find(expired.clone()).projection(doc! { "_id": 1 }).limit(most);
-                        let mut cursor = find.await?;
+                        let mut cursor = find.optional(time, |find, time| find.max_time(time)).await?;
                         let mut keys = Vec::new();
                         while cursor.advance().await? {
                             if let Ok(Some(key)) = cursor.current().get("_id") {

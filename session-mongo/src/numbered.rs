@@ -42,6 +42,11 @@ impl NumberedSessions {
 }
 
 impl Numbered {
+    /// Whether it is a session of these. To the server, a session belongs to the user that began it.
+    pub(crate) fn is_of(&self, sessions: Option<&Arc<NumberedSessions>>) -> bool {
+        sessions.is_some_and(|sessions| Arc::ptr_eq(&self.home, sessions))
+    }
+
     /// The session and the number for its command.
     pub(crate) fn parts(&mut self) -> Option<(&mut ClientSession, i64)> {
         self.session.as_mut().map(|session| (session, self.number))

@@ -9,6 +9,7 @@ use mongodb::{
 use session_core::{Error, ErrorKind, Operation, Result};
 
 use crate::{
+    connection::reads_the_primary,
     errors::{Failure, config, failed, failure},
     indexes::{self, State},
     server::{self, Kind},
@@ -47,6 +48,16 @@ pub(crate) async fn open(
         }
     };
     let kind = server::check(&hello)?;
+    let wants_the_primary = options.is_some_and(|options| {
+        let criteria = settings.read_preference.as_ref().or(options.selection_criteria.as_ref());
+        options.direct_connection == Some(true) && reads_the_primary(criteria)
+    });
+    if wants_the_primary && !server::is_primary(&hello) {
+        return Err(Error::unavailable(Operation::Connect, false).because(
+            "the server is not the primary of its replica set, and directConnection=true allows no other; \
+             leave it out, and name the replica set: replicaSet=..",
+        ));
+    }
     let collection = database.collection::<RawDocumentBuf>(&settings.collection);
     let create = settings.create_indexes;
     let found = on_a_task(async move {

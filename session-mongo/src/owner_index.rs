@@ -1,4 +1,4 @@
-use mongodb::bson::doc;
+use mongodb::{action::Action, bson::doc};
 use session_core::{
     DeleteItem, DeleteOutcome, Expected, Operation, Owner, OwnerIndex, Result, SessionKey, async_trait,
 };
@@ -27,13 +27,14 @@ impl OwnerIndex for Direct {
 
 impl Core {
     async fn owned(&self, operation: Operation, owner: &Owner, until: Instant) -> Result<Vec<SessionKey>> {
-        self.ask(operation, until, || {
-            let (collection, owner) = (self.primary.clone(), owner.clone());
+        self.ask(operation, until, |connection| {
+            let (collection, owner) = (connection.primary.clone(), owner.clone());
+            let time = connection.limit(until);
             async move {
                 let projection = doc! { "_id": 1, "e": 1, "n": "$$NOW" };
                 let find =
                     collection.find(doc! { "o": owner.as_str() }).projection(projection).batch_size(10_000);
-                let mut cursor = find.await?;
+                let mut cursor = find.optional(time, |find, time| find.max_time(time)).await?;
                 let mut keys = Vec::new();
                 while cursor.advance().await? {
                     let found = cursor.current();

@@ -2,15 +2,20 @@ use std::collections::HashMap;
 
 use mongodb::{
     Collection,
+    action::Action,
     bson::{Bson, RawDocumentBuf, doc},
 };
 use session_core::{Error, Operation, Record, Result, SessionKey};
 use tokio::time::Instant;
 
 use crate::{
+    connection::Connection,
     core::Core,
     document::{binary, key, projection, record},
 };
+
+/// Which of a connection's collections is asked.
+type Side = fn(&Connection) -> &Collection<RawDocumentBuf>;
 
 /// The most keys of one question.
 const MAX_KEYS: usize = 1_000;
@@ -19,7 +24,7 @@ impl Core {
     pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
         let operation = Operation::Read;
         let _open = self.begin(operation).await?;
-        self.read_from(operation, &self.reading, key, self.until()).await
+        self.read_from(operation, Connection::reading, key, self.until()).await
     }
 
     pub(crate) async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
@@ -28,7 +33,7 @@ impl Core {
             Ok(open) => open,
             Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
         };
-        self.read_many_from(operation, &self.reading, keys, self.until()).await
+        self.read_many_from(operation, Connection::reading, keys, self.until()).await
     }
 
     /// What is live under these keys now, by the primary.
@@ -38,22 +43,24 @@ impl Core {
         keys: &[SessionKey],
         until: Instant,
     ) -> Vec<Result<Option<Record>>> {
-        self.read_many_from(operation, &self.primary, keys, until).await
+        self.read_many_from(operation, Connection::primary, keys, until).await
     }
 
     async fn read_from(
         &self,
         operation: Operation,
-        collection: &Collection<RawDocumentBuf>,
+        side: Side,
         key: &SessionKey,
         until: Instant,
     ) -> Result<Option<Record>> {
         let found = self
-            .ask(operation, until, || {
-                let (collection, key) = (collection.clone(), *key);
+            .ask(operation, until, |connection| {
+                let (collection, key) = (side(connection).clone(), *key);
+                let limit = connection.limit(until);
                 async move {
                     let filter = doc! { "_id": binary(key.as_bytes()) };
-                    collection.find_one(filter).projection(projection()).await
+                    let find = collection.find_one(filter).projection(projection());
+                    find.optional(limit, |find, limit| find.max_time(limit)).await
                 }
             })
             .await?;
@@ -63,13 +70,13 @@ impl Core {
     async fn read_many_from(
         &self,
         operation: Operation,
-        collection: &Collection<RawDocumentBuf>,
+        side: Side,
         keys: &[SessionKey],
         until: Instant,
     ) -> Vec<Result<Option<Record>>> {
         match keys {
             [] => return Vec::new(),
-            [key] => return vec![self.read_from(operation, collection, key, until).await],
+            [key] => return vec![self.read_from(operation, side, key, until).await],
             _ => {}
         }
         let mut results = Vec::with_capacity(keys.len());
@@ -79,7 +86,7 @@ impl Core {
                 results.extend(keys.iter().map(|_| Err(error.clone())));
                 continue;
             }
-            match self.find(operation, collection, keys, until).await {
+            match self.find(operation, side, keys, until).await {
                 Ok(found) => {
                     // The server finds a key once, however often it was asked for.
                     results.extend(keys.iter().map(|key| found.get(key).cloned().unwrap_or(Ok(None))));
@@ -96,18 +103,20 @@ impl Core {
     async fn find(
         &self,
         operation: Operation,
-        collection: &Collection<RawDocumentBuf>,
+        side: Side,
         keys: &[SessionKey],
         until: Instant,
     ) -> Result<HashMap<SessionKey, Result<Option<Record>>>> {
-        self.ask(operation, until, || {
-            let collection = collection.clone();
+        self.ask(operation, until, |connection| {
+            let collection = side(connection).clone();
+            let limit = connection.limit(until);
             let keys: Vec<Bson> = keys.iter().map(|key| Bson::Binary(binary(key.as_bytes()))).collect();
             async move {
                 // All in one answer, unless they are too large for one.
                 let most = u32::try_from(keys.len() + 1).unwrap_or(u32::MAX);
                 let filter = doc! { "_id": { "$in": keys } };
-                let mut cursor = collection.find(filter).projection(projection()).batch_size(most).await?;
+                let find = collection.find(filter).projection(projection()).batch_size(most);
+                let mut cursor = find.optional(limit, |find, limit| find.max_time(limit)).await?;
                 let mut found = HashMap::with_capacity(most as usize);
                 while cursor.advance().await? {
                     let document = cursor.current();

@@ -20,6 +20,11 @@ pub(crate) async fn hello(database: Database) -> Result<Document, DriverError> {
     database.run_command(doc! { "hello": 1 }).await
 }
 
+/// Whether a server takes writes: the primary of a replica set, a standalone server, or a router.
+pub(crate) fn is_primary(hello: &Document) -> bool {
+    hello.get_bool("isWritablePrimary").unwrap_or_default()
+}
+
 /// The kind of a server that is new enough.
 pub(crate) fn check(hello: &Document) -> Result<Kind> {
     let speaks = hello.get_i32("maxWireVersion").unwrap_or_default();

@@ -1,6 +1,7 @@
-use std::{path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use mongodb::options::{ReadConcern, SelectionCriteria, WriteConcern};
+use session_backend::{Credentials, SharedProvider, TlsSettings};
 use session_batch::BatchSettings;
 use session_core::DEFAULT_MAX_DATA_LEN;
 
@@ -10,9 +11,9 @@ pub(crate) struct Settings {
     pub(crate) database: Option<String>,
     pub(crate) collection: String,
     pub(crate) app_name: Option<String>,
-    pub(crate) credentials: Option<(String, Secret)>,
-    /// The files of the authorities' certificates, and of our own with its key.
-    pub(crate) tls: Option<(Option<PathBuf>, Option<PathBuf>)>,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) provider: Option<SharedProvider>,
+    pub(crate) tls: TlsSettings,
     pub(crate) pool: Option<u32>,
     pub(crate) write_concern: Option<WriteConcern>,
     pub(crate) read_concern: Option<ReadConcern>,
@@ -27,16 +28,6 @@ pub(crate) struct Settings {
     pub(crate) watch_capacity: usize,
 }
 
-/// A password. Its `Debug` does not show it.
-#[derive(Clone)]
-pub(crate) struct Secret(pub(crate) String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("(hidden)")
-    }
-}
-
 /// The longest document is 16 MiB (`maxBsonObjectSize`), and the change that writes it must be one, too.
 pub(crate) const MAX_MAX_DATA_LEN: usize = (16 << 20) - (8 << 10);
 
@@ -46,6 +37,10 @@ pub(crate) const POOL: u32 = 64;
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
 
+/// The interval of a heartbeat that is off: the driver knows no such thing, and looks at a server
+/// anyway when an operation finds none.
+pub(crate) const NEVER: Duration = Duration::from_hours(24);
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -53,7 +48,8 @@ impl Default for Settings {
             collection: "sessions".to_owned(),
             app_name: None,
             credentials: None,
-            tls: None,
+            provider: None,
+            tls: TlsSettings::default(),
             pool: None,
             write_concern: None,
             read_concern: None,

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use mongodb::Client;
 use session_batch::Batched;
 use session_core::Result;
@@ -28,14 +30,17 @@ use crate::{builder::MongoStoreBuilder, direct::Direct};
 /// store.close().await
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MongoStore {
     pub(crate) store: Batched<Direct>,
 }
 
 impl MongoStore {
-    /// Connects to what `url` names, a [connection string](https://www.mongodb.com/docs/manual/reference/connection-string/) with any of the
-    /// driver's options, and uses the defaults for everything that it does not say. The database is the one in its path, or `session`.
+    /// Connects to what `url` names, a [connection
+    /// string](https://www.mongodb.com/docs/manual/reference/connection-string/) with the options
+    /// that it may have, and `tls`, `tls_roots`, `tls_cert` and `tls_key` as all stores have them,
+    /// and uses the defaults for everything that it does not say. The database is the one in its
+    /// path, or `session`.
     ///
     /// # Errors
     /// * [`Config`](session_core::ErrorKind::Config) for a URL or a setting that cannot be used, wrong credentials, a replica set of another
@@ -57,6 +62,12 @@ impl MongoStore {
     /// Settings for a store.
     pub fn builder() -> MongoStoreBuilder {
         MongoStoreBuilder::default()
+    }
+}
+
+impl fmt::Debug for MongoStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.store.get_ref().fmt(f)
     }
 }
 

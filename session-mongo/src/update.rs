@@ -8,7 +8,7 @@ use mongodb::{
 use session_core::{Operation, Result};
 use tokio::time::Instant;
 
-use crate::{change::Change, core::Core, document::binary, numbered::Numbered};
+use crate::{change::Change, connection::Connection, core::Core, document::binary, numbered::Numbered};
 
 /// What the server says of a command that it has carried out.
 #[derive(Debug, Default)]
@@ -28,12 +28,13 @@ impl Core {
     pub(crate) async fn update(
         &self,
         operation: Operation,
+        connection: &Connection,
         statements: &[(usize, &Change)],
         session: Option<Numbered>,
         until: Instant,
     ) -> Result<Sent> {
         let mut command = self.command(statements, until);
-        let (database, sessions) = (self.database.clone(), self.numbered.clone());
+        let (database, sessions) = (connection.database.clone(), connection.numbered.clone());
         let mut numbers = RawArrayBuf::new();
         for (place, _) in statements {
             numbers.push(i32::try_from(*place).unwrap_or(i32::MAX));
@@ -72,7 +73,7 @@ impl Core {
             });
         }
         let left = millis(until.saturating_duration_since(Instant::now()));
-        let mut command = rawdoc! { "update": self.primary.name() };
+        let mut command = rawdoc! { "update": self.collection.as_str() };
         command.append(cstr!("updates"), updates);
         command.append(cstr!("ordered"), false);
         command.append(cstr!("maxTimeMS"), left);

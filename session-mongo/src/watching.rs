@@ -6,7 +6,6 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use mongodb::{
-    Collection,
     bson::{Document, RawBsonRef, RawDocumentBuf, doc},
     change_stream::{ChangeStream, event::ResumeToken},
     error::{Error as DriverError, ErrorKind as DriverKind},
@@ -16,19 +15,23 @@ use parking_lot::Mutex;
 use session_core::{Error, Event, EventStream, Operation, Result, Version};
 use tokio::{
     sync::{broadcast, watch},
-    time::{sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 use crate::{
+    connection::{Connection, Connections},
     core::Core,
     document,
     errors::{closed, failed, failure, late},
+    server,
 };
 
 /// Hears of changes by a change stream, as long as anybody listens.
-#[derive(Debug)]
 pub(crate) struct Watching {
-    collection: Collection<RawDocumentBuf>,
+    connections: Arc<Connections>,
+    /// Whether the server that is asked can become a secondary without the driver turning to
+    /// another one.
+    one_member: bool,
     capacity: usize,
     ear: Mutex<Weak<Ear>>,
 }
@@ -56,8 +59,8 @@ const AWAIT: Duration = Duration::from_secs(1);
 const SILENCE: Duration = Duration::from_secs(3);
 
 impl Watching {
-    pub(crate) fn new(collection: Collection<RawDocumentBuf>, capacity: usize) -> Self {
-        Self { collection, capacity, ear: Mutex::default() }
+    pub(crate) fn new(connections: Arc<Connections>, one_member: bool, capacity: usize) -> Self {
+        Self { connections, one_member, capacity, ear: Mutex::default() }
     }
 
     fn ear(&self) -> Arc<Ear> {
@@ -69,7 +72,8 @@ impl Watching {
         let (whole, needed) = (watch::Sender::new(false), watch::Sender::new(()));
         let (whole_seen, trouble, ends) = (whole.subscribe(), Arc::default(), needed.subscribe());
         let hearing = Hearing {
-            collection: self.collection.clone(),
+            connections: Arc::clone(&self.connections),
+            one_member: self.one_member,
             events: events.clone(),
             whole,
             trouble: Arc::clone(&trouble),
@@ -126,7 +130,8 @@ impl Core {
 
 /// The task that listens.
 struct Hearing {
-    collection: Collection<RawDocumentBuf>,
+    connections: Arc<Connections>,
+    one_member: bool,
     events: broadcast::Sender<Event>,
     whole: watch::Sender<bool>,
     trouble: Arc<Mutex<Option<DriverError>>>,
@@ -185,10 +190,30 @@ impl Hearing {
     }
 
     async fn open(&self) -> Result<ChangeStream<RawDocumentBuf>, DriverError> {
-        let watch = self.collection.watch().pipeline([parts()]).max_await_time(AWAIT);
-        // What a failover can take back is not told.
-        let watch = watch.read_concern(ReadConcern::majority()).resume_after(self.token.clone());
-        Ok(watch.await?.with_type())
+        let connection = self.connections.current();
+        let opened = async {
+            self.check_role(&connection).await?;
+            let watch = connection.primary.watch().pipeline([parts()]).max_await_time(AWAIT);
+            // What a failover can take back is not told.
+            let watch = watch.read_concern(ReadConcern::majority()).resume_after(self.token.clone());
+            Ok(watch.await?.with_type())
+        };
+        let opened = opened.await;
+        if let Err(error) = &opened
+            && let Err(error) = self.connections.renewed(&connection, error).await
+        {
+            tracing::debug!(%error, "there are no credentials for the change stream");
+        }
+        opened
+    }
+
+    /// Fails if the only server that is asked is not the primary: a secondary tells of changes as
+    /// late as they reach it.
+    async fn check_role(&self, connection: &Connection) -> Result<(), DriverError> {
+        if !self.one_member || server::is_primary(&server::hello(connection.database.clone()).await?) {
+            return Ok(());
+        }
+        Err(DriverError::custom("the server is not the primary of its replica set"))
     }
 
     async fn hear(
@@ -196,10 +221,18 @@ impl Hearing {
         stream: &mut ChangeStream<RawDocumentBuf>,
         is_needed: &impl Fn() -> bool,
     ) -> End {
+        let mut checked = Instant::now();
         loop {
             let change = self.next(stream).await;
             if !is_needed() {
                 return End::NotNeeded;
+            }
+            if self.one_member && checked.elapsed() >= AWAIT {
+                if let Err(error) = self.check_role(&self.connections.current()).await {
+                    tracing::debug!(%error, "the change stream is given up");
+                    return End::Broken;
+                }
+                checked = Instant::now();
             }
             match change {
                 Ok(Some(change)) => {

@@ -4,15 +4,8 @@ mod support;
 
 use std::{
     error::Error as _,
-    ffi::OsString,
-    io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -25,14 +18,13 @@ use mongodb::{
 use session_core::{
     Error, ErrorKind, Expected, Owner, OwnerChange, SessionId, SessionStore, Ttl, When, Write,
 };
-use session_mongo::{MongoStore, MongoStoreBuilder};
-use session_servers::{
-    Engine, Program, Server,
-    mongo::{Mongo, MongoReplicaSet, MongoServer, command},
+use session_mongo::{Credentials, MongoStore, MongoStoreBuilder, Pem};
+use session_servers::mongo::{MongoReplicaSet, MongoServer};
+use support::{
+    guarded::{SECRET, guarded},
+    harness::{self, cases},
+    log::logged,
 };
-use support::harness::{self, cases};
-
-const SECRET: &str = "geheim-4711";
 
 const DEADLINE: Duration = Duration::from_secs(3);
 
@@ -83,8 +75,117 @@ async fn urls_and_settings_that_make_no_sense() {
     says(&refused_by(builder().database(""), url).await, ErrorKind::Config, &["database", "0 bytes"]);
     says(&refused_by(builder().collection("a$b"), url).await, ErrorKind::Config, &["collection", "'$'"]);
     says(&refused_by(builder().collection("system.x"), url).await, ErrorKind::Config, &["system."]);
-    let roots = Some(PathBuf::from("/nonexistent/roots.pem"));
-    says(&refused_by(builder().tls(roots, None), url).await, ErrorKind::Config, &["settings cannot be used"]);
+    let roots = Pem::File(PathBuf::from("/nonexistent/roots.pem"));
+    says(
+        &refused_by(builder().tls_roots(roots), url).await,
+        ErrorKind::Config,
+        &["tls_roots", "cannot be read"],
+    );
+}
+
+/// Wherever it stands, a part of the URL may belong to a password.
+async fn no_part_of_a_url_is_repeated() {
+    for url in [
+        "mongodb://:aB3/geheim-4711@h:6379",
+        "mongodb://default:p?geheim-4711@h",
+        "mongodb://default:p?appName=geheim-4711@h",
+        "mongodb://u:p#geheim-4711@h",
+        "mongodb://u:geheim-4711%zz@h",
+        "mongodb://u:geheim-4711",
+        "mongodb://u:pw@h:geheim-4711",
+        "mongodb://u:pw@h/geheim-4711$",
+        "mongodb://u:pw@[geheim-4711/",
+        "mongodb+srv://u:pw@geheim-4711:27017",
+        "mongodb+srv://u:geheim-4711@a,b",
+        "mongodb://h/?readPreference=geheim-4711",
+        "mongodb://h/?authMechanism=geheim-4711&w=1",
+        "mongodb://h/?authMechanismProperties=geheim-4711",
+        "mongodb://h/?serverMonitoringMode=geheim-4711",
+        "mongodb://h/?maxStalenessSeconds=geheim-4711&readPreference=nearest",
+        "mongodb://h/?readPreferenceTags=geheim-4711&readPreference=nearest",
+        "mongodb://h/?heartbeatFrequencyMS=geheim-4711",
+        "mongodb://h/?retryWrites=geheim-4711",
+        "mongodb://h/?tls=geheim-4711",
+        "mongodb://h/?tlsCAFile=geheim-4711",
+        "mongodb://h/?tlsCertificateKeyFile=/dev/null/geheim-4711",
+        "mongodb://h/?tlsCertificateKeyFilePassword=geheim-4711",
+        "mongodb://h/?w=1&appName=geheim-4711&directConnection=true&loadBalanced=true",
+        "mongodb://h,i/?appName=geheim-4711&directConnection=true",
+    ] {
+        says(&refused(url).await, ErrorKind::Config, &[]);
+    }
+    // What is shown of a builder is not the password either.
+    let builder = MongoStore::builder().credentials("u", SECRET);
+    let provided = MongoStore::builder().credentials_provider(|| async { Ok(Credentials::new("u", SECRET)) });
+    assert!(!format!("{builder:?} {provided:?}").contains(SECRET));
+}
+
+async fn an_option_that_is_wrong_is_named() {
+    for (option, name) in [
+        ("readPreference=any", "readpreference"),
+        ("authMechanism=NONE&w=1", "authmechanism"),
+        ("maxPoolSize=many", "maxPoolSize"),
+        ("retryWrites=perhaps", "retryWrites"),
+        ("noSuchOption=1", "noSuchOption"),
+        ("tlsCRLFile=/x", "tlsCRLFile"),
+        ("w=1&W=2", "W"),
+        ("tls=prefer", "prefer"),
+        ("tls=verify-ca", "verify-ca"),
+        ("tlsAllowInvalidHostnames=true", "tlsAllowInvalidHostnames"),
+        ("tls_cert=/x", "tls_key"),
+    ] {
+        says(&refused(&format!("mongodb://127.0.0.1:1/?{option}")).await, ErrorKind::Config, &[name]);
+    }
+}
+
+/// What the documentation of clouds and other drivers writes.
+async fn options_of_other_clients_are_accepted() {
+    let server = MongoServer::start().await.expect("a server");
+    let url = format!(
+        "mongodb://{}/shop?retryWrites=true&w=majority&appName=Cluster0&authSource=admin&readPreference=primary\
+         &socketTimeoutMS=1000&waitQueueTimeoutMS=1000&timeoutMS=1000&compressors=zlib&zlibCompressionLevel=6\
+         &uuidRepresentation=standard&useNewUrlParser=true&useUnifiedTopology=true&maxIdleTimeMS=120000&ssl=false\
+         &wtimeout=2500&j=true&maxPoolSize=off&maxConnecting=0&minPoolSize=0&heartbeatFrequencyMS=off\
+         &connectTimeoutMS=0&serverSelectionTimeoutMS=off&localThresholdMS=0&tlsDisableOCSPEndpointCheck=true",
+        server.addr()
+    );
+    let (outcome, log) = logged(async move { MongoStore::connect(&url).await?.close().await }).await;
+    outcome.expect("it connects");
+    let ignored =
+        ["socketTimeoutMS", "waitQueueTimeoutMS", "timeoutMS", "compressors", "zlibCompressionLevel"];
+    for name in ignored.into_iter().chain(["uuidRepresentation", "useNewUrlParser", "useUnifiedTopology"]) {
+        assert!(log.contains(&format!("\"{name}\"")), "{name} is not in: {log}");
+    }
+    assert_eq!(log.matches("has no meaning").count(), 9, "{log}");
+}
+
+/// Zero and `off` are no settings that break the store.
+async fn zero_turns_bounds_off() {
+    let server = MongoServer::start().await.expect("a server");
+    let settings = MongoStore::builder().pool(0).connect_timeout(Duration::ZERO).heartbeat(Duration::ZERO);
+    let store = settings.resends(0).max_data_len(0).connect(&server.url()).await.expect("it connects");
+    let key = SessionId::generate().key();
+    let large = Write::new(vec![b'x'; 2 << 20], Ttl::MAX);
+    assert!(store.write(&key, large, When::Absent).await.expect("written").is_written());
+    assert_eq!(store.read(&key).await.expect("a read").expect("it is live").data.len(), 2 << 20);
+}
+
+async fn plain_text_that_leaves_this_machine_is_warned_of() {
+    // Addresses that are for documentation: there is no answer.
+    for (url, warnings) in [
+        ("mongodb://192.0.2.1", 1),
+        ("mongodb://192.0.2.1/?tls=disable", 1),
+        ("mongodb://127.0.0.1:1,192.0.2.1", 1),
+        ("mongodb://192.0.2.1/?tls=require", 1),
+        ("mongodb://192.0.2.1/?tls=true", 0),
+        ("mongodb://127.0.0.1:1", 0),
+        ("mongodb://127.0.0.1:1/?tls=require", 0),
+    ] {
+        let connect = MongoStore::builder().deadline(Duration::from_millis(300)).connect(url);
+        let (outcome, log) = logged(connect).await;
+        outcome.expect_err(url);
+        assert_eq!(log.matches("WARN").count(), warnings, "{url}: {log}");
+    }
 }
 
 async fn nobody_there() {
@@ -136,66 +237,6 @@ async fn a_write_concern_that_nobody_can_keep() {
     assert!(error.may_have_applied(), "{error:?}");
     let error = store.delete(&key, Expected::Any).await.expect_err("it is not replicated");
     assert!(error.may_have_applied(), "{error:?}");
-}
-
-/// `mongod` that asks for a password once it is told to. Who it is, it then says in a file alone.
-#[derive(Debug, Default)]
-struct Guarded {
-    on: AtomicBool,
-    data: Mutex<PathBuf>,
-}
-
-impl Engine for Guarded {
-    fn program(&self) -> Program {
-        Mongo::new().program()
-    }
-
-    fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString> {
-        data.clone_into(&mut self.data.lock().expect("no panic"));
-        let mut args = MongoReplicaSet::member().command_line(data, addr);
-        args.extend(["--pidfilepath".into(), data.join("pid").into()]);
-        if self.on.load(Ordering::Relaxed) {
-            let key = data.join("key");
-            std::fs::write(&key, "c2Vzc2lvbg==").expect("a writable directory");
-            let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-            std::fs::set_permissions(&key, private).expect("our own file");
-            args.extend(["--auth".into(), "--keyFile".into(), key.into()]);
-        }
-        args
-    }
-
-    fn url(&self, addr: SocketAddr) -> String {
-        format!("mongodb://{addr}/?replicaSet=session")
-    }
-
-    async fn ping(&self, addr: SocketAddr) -> io::Result<()> {
-        Mongo::new().ping(addr).await
-    }
-
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
-        let hello = command(addr, &doc! { "hello": 1 }).await?;
-        if self.on.load(Ordering::Relaxed) && !hello.get_bool("isWritablePrimary").unwrap_or_default() {
-            return Err(io::Error::other("it is not the primary yet"));
-        }
-        let file = self.data.lock().expect("no panic").join("pid");
-        let pid = std::fs::read_to_string(file)?;
-        pid.trim().parse().map_err(io::Error::other)
-    }
-}
-
-/// A replica set of one member that asks for a password, with a user who may use the database `tests` alone.
-async fn guarded() -> Server<Guarded> {
-    let server = Server::launch(Guarded::default()).await.expect("a server");
-    let config = doc! { "_id": "session", "members": [{ "_id": 0, "host": server.addr().to_string() }] };
-    command(server.addr(), &doc! { "replSetInitiate": config }).await.expect("initiated");
-    let client = Client::with_uri_str(server.url()).await.expect("a client");
-    let role = doc! { "role": "readWrite", "db": "tests" };
-    let user = doc! { "createUser": "web", "pwd": SECRET, "roles": [role] };
-    client.database("admin").run_command(user).await.expect("created");
-    client.shutdown().immediate(true).await;
-    server.engine().on.store(true, Ordering::Relaxed);
-    server.restart().await.expect("restarted");
-    server
 }
 
 async fn credentials_and_permissions() {
@@ -263,6 +304,11 @@ async fn a_client_of_others() {
 fn main() -> ExitCode {
     harness::main(cases![
         urls_and_settings_that_make_no_sense,
+        no_part_of_a_url_is_repeated,
+        an_option_that_is_wrong_is_named,
+        options_of_other_clients_are_accepted,
+        zero_turns_bounds_off,
+        plain_text_that_leaves_this_machine_is_warned_of,
         nobody_there,
         a_frozen_server,
         plain_text_and_tls,

@@ -1,9 +1,15 @@
 //! A queue that is full makes callers wait, and never grows.
 
-use session_batch::BatchSettings;
-use session_core::Operation;
+use std::time::Duration;
 
-use crate::setup::{batched, begin_read, begin_write, data, key, written};
+use session_batch::{BatchSettings, Batched};
+use session_core::{Operation, WriteOutcome};
+use tokio::{task::JoinHandle, time::Instant};
+
+use crate::{
+    gate::Gate,
+    setup::{batched, begin_read, begin_write, data, key, written},
+};
 
 #[tokio::test]
 async fn who_finds_the_queue_full_waits_for_a_place_in_turn() {
@@ -60,4 +66,96 @@ async fn callers_that_go_away_take_what_they_left_with_them() {
         written(write).await;
     }
     assert_eq!(data(&store, 1).await, None);
+}
+
+/// Begins a write of this many bytes of data, 128 more with all that belongs to it.
+async fn begin_large(
+    store: &Batched<Gate>,
+    n: u16,
+    bytes: usize,
+) -> JoinHandle<session_core::Result<WriteOutcome>> {
+    begin_write(store, n, &"x".repeat(bytes)).await
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded_in_bytes_and_nothing_overtakes() {
+    let (store, gate) = batched(BatchSettings::default().in_flight(1).queue_bytes(10_000));
+    let mut writes = Vec::new();
+    // The first one leaves; two fit into the queue; the last one would fit beside them, but came
+    // after one that does not.
+    for (n, bytes) in [(0, 4_000), (1, 4_000), (2, 4_000), (3, 4_000), (4, 100)] {
+        writes.push(begin_large(&store, n, bytes).await);
+    }
+    gate.open();
+    for write in writes {
+        written(write).await;
+    }
+    let batches: Vec<_> = gate.calls().into_iter().map(|call| call.keys).collect();
+    assert_eq!(batches, [vec![key(0)], vec![key(1), key(2)], vec![key(3), key(4)]]);
+}
+
+#[tokio::test]
+async fn an_operation_larger_than_the_queue_waits_until_it_is_empty() {
+    let (store, gate) = batched(BatchSettings::default().in_flight(1).queue_bytes(10_000));
+    let mut writes = Vec::new();
+    for (n, bytes) in [(0, 1), (1, 1), (2, 50_000), (3, 1)] {
+        writes.push(begin_large(&store, n, bytes).await);
+    }
+    gate.open();
+    for write in writes {
+        written(write).await;
+    }
+    let batches: Vec<_> = gate.calls().into_iter().map(|call| call.keys).collect();
+    assert_eq!(batches, [0, 1, 2, 3].map(|n| vec![key(n)]));
+}
+
+#[tokio::test]
+async fn callers_that_go_away_give_their_bytes_back() {
+    let (store, gate) = batched(BatchSettings::default().in_flight(1).queue_bytes(10_000));
+    let first = begin_write(&store, 0, "first").await;
+    for n in 1..=100 {
+        // The second of each two waits for room that the first one has.
+        let given_up = (begin_large(&store, n, 9_000).await, begin_large(&store, n, 9_000).await);
+        for write in [given_up.1, given_up.0] {
+            write.abort();
+            assert!(write.await.expect_err("it was aborted").is_cancelled());
+        }
+    }
+    let last = (begin_large(&store, 101, 4_000).await, begin_large(&store, 102, 4_000).await);
+    gate.admit(1);
+    assert_eq!(gate.call(2).await.keys, [key(101), key(102)]);
+    gate.open();
+    for write in [first, last.0, last.1] {
+        written(write).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_for_bytes_ends_at_the_deadline() {
+    let settings = BatchSettings::default().in_flight(1).queue_bytes(10_000);
+    let (store, gate) = batched(settings.deadline(Duration::from_secs(1)));
+    let (begun, mut writes) = (Instant::now(), Vec::new());
+    for n in 0..3 {
+        writes.push(begin_large(&store, n, 9_000).await);
+    }
+    let outside = writes.pop().expect("the last one").await.expect("no panic").expect_err("there is no room");
+    assert!(!outside.may_have_applied(), "{outside:?}");
+    assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    gate.open();
+}
+
+#[tokio::test]
+async fn zero_turns_a_bound_off() {
+    let settings = BatchSettings::default().in_flight(1).batch_items(0).batch_bytes(0);
+    let (store, gate) = batched(settings.queue(0).queue_bytes(0));
+    let mut writes = Vec::new();
+    for n in 0..=200 {
+        writes.push(begin_large(&store, n, 50_000).await);
+    }
+    gate.open();
+    for write in writes {
+        written(write).await;
+    }
+    let batches: Vec<_> = gate.calls().into_iter().map(|call| call.keys.len()).collect();
+    assert_eq!(batches, [1, 200]);
 }

@@ -26,6 +26,7 @@ impl Model {
             .in_flight(in_flight)
             .batch_items(thread_rng().gen_range(1..3))
             .queue(queue)
+            .queue_bytes(thread_rng().gen_range(0..3) * 200)
             .deadline(deadline);
         let seen = Watchful::new(in_flight);
         Self { store: Batched::new(seen.clone(), settings).expect("the model's runtime"), seen }
@@ -76,7 +77,7 @@ impl Model {
 
 pub(crate) const NEVER: Duration = Duration::from_hours(1);
 /// In the model, this may pass at any point.
-pub(crate) const ANY_TIME: Duration = Duration::ZERO;
+pub(crate) const ANY_TIME: Duration = Duration::from_millis(1);
 
 pub(crate) fn key(n: u8) -> SessionKey {
     SessionKey::from_bytes([n; SessionKey::LEN])

@@ -2,6 +2,7 @@ use std::{fmt, time::Duration};
 
 use foldhash::fast::RandomState;
 use moka::{notification::RemovalCause, policy::EvictionPolicy, sync::Cache};
+use parking_lot::Mutex;
 use session_core::{Event, Record, SessionKey, Version};
 
 use super::{
@@ -33,6 +34,8 @@ pub(crate) struct L1 {
     unknown_for: Duration,
     /// Whether somebody tells of changes.
     pub(crate) is_watched: bool,
+    /// Why the cache is bypassed, for [`CacheStats`].
+    outage: Mutex<Option<String>>,
     #[cfg(test)]
     pub(crate) flaw: Option<Flaw>,
 }
@@ -86,6 +89,7 @@ impl L1 {
             max_staleness: settings.max_staleness,
             unknown_for: settings.unknown_for.min(settings.max_staleness),
             is_watched,
+            outage: Mutex::default(),
             #[cfg(test)]
             flaw: settings.flaw,
         }
@@ -276,10 +280,16 @@ impl L1 {
         }
     }
 
+    /// Says why the cache is bypassed, or that it is not.
+    pub(crate) fn set_outage(&self, reason: Option<&str>) {
+        *self.outage.lock() = reason.map(str::to_owned);
+    }
+
     pub(crate) fn stats(&self) -> CacheStats {
         let of = |count| self.counters.of(count);
         CacheStats {
             is_whole: self.gate.epoch().is_some(),
+            outage: self.outage.lock().clone(),
             entries: self.sessions.entry_count(),
             bytes: self.sessions.weighted_size(),
             hits: self.counters.hits(),

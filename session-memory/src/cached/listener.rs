@@ -6,7 +6,7 @@ use std::{
 use futures_util::StreamExt;
 use session_core::{ErrorKind, EventStream, SessionStore};
 
-use super::{l1::L1, runtime::Runtime};
+use super::{l1::L1, outage::Outage, runtime::Runtime};
 
 /// The pause before the first and before the fifth attempt to listen anew.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
@@ -16,7 +16,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// Holds the store only while it asks for a stream, so that a store that nobody uses can go.
 pub(crate) async fn listen<S: SessionStore>(store: Weak<S>, l1: Arc<L1>) {
     let _guard = CloseOnDrop(&l1);
-    let mut pause = PAUSES.0;
+    let (mut pause, mut outage) = (PAUSES.0, Outage::default());
     loop {
         let stream = {
             let Some(store) = store.upgrade() else { return };
@@ -26,29 +26,41 @@ pub(crate) async fn listen<S: SessionStore>(store: Weak<S>, l1: Arc<L1>) {
         match stream {
             Ok(mut events) => {
                 l1.open();
+                outage.is_over(&l1);
                 pause = PAUSES.0;
-                hear(&mut events, &l1).await;
+                let reason = hear(&mut events, &l1, &mut outage).await;
                 l1.close();
+                outage.goes_on(&l1, reason);
             }
             Err(error) if error.kind() == ErrorKind::Closed => return,
-            Err(_) => {}
+            Err(error) => outage.goes_on(&l1, &error.to_string()),
         }
         Runtime::sleep(pause).await;
         pause = (2 * pause).min(PAUSES.1);
     }
 }
 
-/// Acts upon the events until there are no more, or until something should have been heard and was not.
-async fn hear(events: &mut EventStream, l1: &L1) {
+/// Acts upon the events until there are no more, or until something should have been heard and was
+/// not. Returns which.
+async fn hear(events: &mut EventStream, l1: &L1, outage: &mut Outage) -> &'static str {
     let limit = l1.max_staleness / 2;
     loop {
         match Runtime::within(limit / 4, events.next()).await {
-            Some(Some(event)) => l1.hear(event),
-            Some(None) => return,
+            Some(Some(event)) => {
+                let was_whole = l1.gate.epoch().is_some();
+                l1.hear(event);
+                if !was_whole && l1.gate.epoch().is_some() {
+                    outage.is_over(l1);
+                }
+            }
+            Some(None) => return "the store's events have ended",
             None => {}
         }
+        if l1.gate.epoch().is_none() {
+            outage.goes_on(l1, "the store's watch is interrupted");
+        }
         if l1.lag.is_overdue(|| l1.clock.now(), limit) {
-            return;
+            return "a change that was made through this cache was not told of";
         }
     }
 }

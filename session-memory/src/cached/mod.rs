@@ -12,6 +12,7 @@ mod lag;
 mod listener;
 #[cfg(all(test, shuttle))]
 mod model;
+mod outage;
 mod owner_index;
 mod reading;
 #[cfg(not(shuttle))]

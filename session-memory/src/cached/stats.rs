@@ -8,6 +8,10 @@ use std::time::Duration;
 pub struct CacheStats {
     /// Whether the cache is in use. If not, nobody tells it of changes, and every read goes to the store.
     pub is_whole: bool,
+    /// Why the cache is not in use: what the store's watch said last, or that it ended. The log has
+    /// it, too, as one warning and then at most one a minute. `None` while all is well, before the
+    /// first attempt to listen, and once the store was closed.
+    pub outage: Option<String>,
     /// Sessions kept now. Settles a moment after the last change.
     pub entries: u64,
     /// What they take, in bytes. Settles a moment after the last change.

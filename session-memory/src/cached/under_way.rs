@@ -1,6 +1,7 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::BuildHasher};
 
 use crossbeam_utils::CachePadded;
+use foldhash::fast::RandomState;
 use session_core::{Record, Result, SessionKey, Version};
 use tokio::sync::watch;
 
@@ -10,8 +11,10 @@ use super::runtime::Mutex;
 pub(crate) type Answer = watch::Receiver<Option<Result<Option<Record>>>>;
 
 /// What is under way for each key: readings of the store and changes. Holds nothing else, so it is as small as the load.
-#[derive(Debug)]
-pub(crate) struct UnderWay(Box<[CachePadded<Mutex<Shard>>]>);
+pub(crate) struct UnderWay {
+    shards: Box<[CachePadded<Mutex<Shard>>]>,
+    choice: RandomState,
+}
 
 type Shard = HashMap<SessionKey, Busy>;
 
@@ -20,7 +23,7 @@ type Shard = HashMap<SessionKey, Busy>;
 /// What a *reading* found is kept only if no change ended, and none was heard of, while it ran: a change that is still under way will drop it at its end.
 /// What a *change* made is kept only if, besides, no other change was under way at any moment of it, and no reading was kept: of changes that overlap,
 /// nobody knows which one was last.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Busy {
     pub(crate) operations: u32,
     pub(crate) changes: u32,
@@ -34,30 +37,57 @@ pub(crate) struct Busy {
     pub(crate) reading: Option<Reading>,
 }
 
-#[derive(Debug)]
 pub(crate) struct Reading {
     pub(crate) epoch: u64,
     pub(crate) answer: Answer,
 }
 
-/// Enough that two threads seldom meet.
+/// Enough that two threads seldom meet: one for each value of a byte.
 const SHARDS: usize = 256;
 
 impl UnderWay {
     pub(crate) fn new() -> Self {
-        Self((0..SHARDS).map(|_| CachePadded::new(Mutex::new(Shard::new()))).collect())
+        let shards = (0..SHARDS).map(|_| CachePadded::new(Mutex::new(Shard::new()))).collect();
+        Self { shards, choice: RandomState::default() }
     }
 
     /// Looks at one key, with everything that concerns it kept from happening meanwhile.
     pub(crate) fn at<T>(&self, key: &SessionKey, look: impl FnOnce(&mut Shard) -> T) -> T {
-        // Bytes that the hash of the cache's map does not depend on alone, and not the shard byte, which clients choose.
-        let [.., last] = key.as_bytes();
-        look(&mut self.0[usize::from(*last) % SHARDS].lock())
+        look(&mut self.shards[self.index(key)].lock())
+    }
+
+    /// By a hash that is keyed anew for each cache: a client chooses its id, and by trying, any
+    /// byte of the key.
+    fn index(&self, key: &SessionKey) -> usize {
+        let [byte, ..] = self.choice.hash_one(key.hash64()).to_be_bytes();
+        usize::from(byte)
     }
 
     /// How many keys something is under way for.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.0.iter().map(|shard| shard.lock().len()).sum()
+        self.shards.iter().map(|shard| shard.lock().len()).sum()
+    }
+}
+
+#[cfg(all(test, not(shuttle)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_byte_of_a_key_chooses_its_lock() {
+        let under_way = UnderWay::new();
+        for place in [0, 1, SessionKey::LEN - 1] {
+            let key = |n: u16| {
+                let mut bytes = [0x5a; SessionKey::LEN];
+                bytes[9..11].copy_from_slice(&n.to_be_bytes());
+                bytes[5..7].copy_from_slice(&n.to_be_bytes());
+                bytes[place] = 7;
+                SessionKey::from_bytes(bytes)
+            };
+            let locks: std::collections::HashSet<usize> =
+                (0..1_000).map(|n| under_way.index(&key(n))).collect();
+            assert!(locks.len() > 128, "{} locks for 1,000 keys", locks.len());
+        }
     }
 }

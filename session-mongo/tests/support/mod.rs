@@ -2,7 +2,9 @@
 
 #![allow(dead_code)]
 
+pub(crate) mod guarded;
 pub(crate) mod harness;
+pub(crate) mod log;
 pub(crate) mod raw;
 
 use tokio::runtime::{Builder, Runtime};

@@ -11,8 +11,9 @@ use std::{
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use session_core::{
-    DeleteOutcome, Error, Event, EventStream, Expected, Operation, Owner, OwnerIndex, Record, RenameOutcome,
-    Result, SessionId, SessionKey, SessionStore, Ttl, Version, Watch, When, Write, WriteOutcome, async_trait,
+    DeleteOutcome, Error, ErrorKind, Event, EventStream, Expected, Operation, Owner, OwnerIndex, Record,
+    RenameOutcome, Result, SessionId, SessionKey, SessionStore, Ttl, Version, Watch, When, Write,
+    WriteOutcome, async_trait,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -43,6 +44,8 @@ pub(super) struct State {
     /// Reads fail.
     pub(super) fails: AtomicBool,
     pub(super) panics: AtomicBool,
+    /// The watch is refused.
+    pub(super) refuses: AtomicBool,
     ears: Mutex<Vec<mpsc::UnboundedSender<Said>>>,
 }
 
@@ -79,6 +82,7 @@ pub(super) async fn lab(settings: CacheSettings) -> (Cached<Lab>, Lab) {
             loses_replies: AtomicBool::new(false),
             fails: AtomicBool::new(false),
             panics: AtomicBool::new(false),
+            refuses: AtomicBool::new(false),
             ears: Mutex::default(),
         }),
     };
@@ -258,6 +262,9 @@ impl Ear {
 #[async_trait]
 impl Watch for Lab {
     async fn subscribe(&self) -> Result<EventStream> {
+        if self.state.refuses.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Config, Operation::Watch).because("the watch is not permitted"));
+        }
         let events = self.elsewhere.subscribe().await?;
         let (ear, said) = mpsc::unbounded_channel();
         self.state.ears.lock().push(ear);

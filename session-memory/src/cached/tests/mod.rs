@@ -3,6 +3,7 @@
 mod basics;
 mod changes;
 mod lab;
+mod outages;
 mod readings;
 mod room;
 mod watching;

@@ -1,0 +1,187 @@
+use std::{sync::Arc, time::Duration};
+
+use mongodb::{
+    Client, Collection, Database,
+    bson::RawDocumentBuf,
+    error::{Error as DriverError, ErrorKind as DriverKind},
+    options::{ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria},
+};
+use parking_lot::RwLock;
+use session_backend::{Credentials, SharedProvider};
+use session_core::Result;
+use tokio::{sync::Mutex, time::Instant};
+
+use crate::{errors::config, numbered::NumberedSessions, tls::Encryption};
+
+/// A client of the driver, and what the store uses of it.
+pub(crate) struct Connection {
+    pub(crate) client: Client,
+    pub(crate) database: Database,
+    /// For reads by callers, from the server that they prefer.
+    pub(crate) reading: Collection<RawDocumentBuf>,
+    /// The same, from the primary.
+    pub(crate) primary: Collection<RawDocumentBuf>,
+    /// Not there on a standalone server, which knows no numbered commands, and with a client that
+    /// others use, too.
+    pub(crate) numbered: Option<Arc<NumberedSessions>>,
+    /// Whether reads wait for a majority, and therefore need a limit.
+    waits: bool,
+    login: Option<Credentials>,
+}
+
+/// How the store uses a client.
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    pub(crate) database: String,
+    pub(crate) collection: String,
+    pub(crate) read_preference: Option<SelectionCriteria>,
+    pub(crate) read_concern: Option<ReadConcern>,
+    /// Whether the store talks to one member of a replica set, whatever its role.
+    pub(crate) one_member: bool,
+    pub(crate) numbered: bool,
+}
+
+impl Connection {
+    pub(crate) fn new(client: Client, usage: &Use, login: Option<Credentials>) -> Self {
+        let database = client.database(&usage.database);
+        let mut primary = CollectionOptions::default();
+        primary.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        primary.read_concern = Some(ReadConcern::local());
+        let mut reading = CollectionOptions::default();
+        reading.selection_criteria.clone_from(&usage.read_preference);
+        reading.read_concern.clone_from(&usage.read_concern);
+        // To a server that it was told to use, and no other, the driver says that an answer of a
+        // secondary will do. The server itself refuses what is linearizable when it is not the
+        // primary.
+        if usage.one_member {
+            primary.read_concern = Some(ReadConcern::linearizable());
+            if reads_the_primary(usage.read_preference.as_ref().or(client.selection_criteria())) {
+                reading.read_concern = Some(ReadConcern::linearizable());
+            }
+        }
+        Self {
+            reading: database.collection_with_options(&usage.collection, reading),
+            primary: database.collection_with_options(&usage.collection, primary),
+            numbered: usage.numbered.then(|| Arc::new(NumberedSessions::new(client.clone()))),
+            waits: usage.one_member,
+            database,
+            client,
+            login,
+        }
+    }
+
+    /// The collection that callers read.
+    pub(crate) fn reading(&self) -> &Collection<RawDocumentBuf> {
+        &self.reading
+    }
+
+    /// The collection by which conditions are judged.
+    pub(crate) fn primary(&self) -> &Collection<RawDocumentBuf> {
+        &self.primary
+    }
+
+    /// How long the server may take for a read.
+    pub(crate) fn limit(&self, until: Instant) -> Option<Duration> {
+        let least = Duration::from_millis(1);
+        self.waits.then(|| until.saturating_duration_since(Instant::now()).max(least))
+    }
+}
+
+/// Whether reads are for the primary.
+pub(crate) fn reads_the_primary(criteria: Option<&SelectionCriteria>) -> bool {
+    matches!(criteria, None | Some(SelectionCriteria::ReadPreference(ReadPreference::Primary)))
+}
+
+/// The client that is in use. The driver keeps the login of a client for ever, so another login
+/// needs another client.
+pub(crate) struct Connections {
+    current: RwLock<Arc<Connection>>,
+    renewal: Option<Renewal>,
+    /// For the certificates that clients read.
+    _encryption: Option<Encryption>,
+}
+
+/// How a client with another login is made.
+pub(crate) struct Renewal {
+    pub(crate) provider: SharedProvider,
+    pub(crate) options: ClientOptions,
+    pub(crate) usage: Use,
+    /// One operation at a time asks the provider.
+    pub(crate) turn: Mutex<()>,
+}
+
+impl Connections {
+    pub(crate) fn new(
+        connection: Connection,
+        renewal: Option<Renewal>,
+        encryption: Option<Encryption>,
+    ) -> Self {
+        Self { current: RwLock::new(Arc::new(connection)), renewal, _encryption: encryption }
+    }
+
+    pub(crate) fn current(&self) -> Arc<Connection> {
+        Arc::clone(&self.current.read())
+    }
+
+    /// Whether the server may take the login at a later attempt, after it refused that of `used` as
+    /// `error` says: then the command was not carried out. Takes a client with other credentials
+    /// into use if the provider has others by now.
+    ///
+    /// # Errors
+    /// Those of the provider.
+    pub(crate) async fn renewed(&self, used: &Arc<Connection>, error: &DriverError) -> Result<bool> {
+        let Some(renewal) = &self.renewal else { return Ok(false) };
+        let is_login = match &*error.kind {
+            DriverKind::Authentication { .. } => true,
+            DriverKind::Command(refusal) => match refusal.code {
+                18 | 391 => true,
+                // A user that was removed may nothing, and neither may one without the role.
+                13 | 8_000 => false,
+                _ => return Ok(false),
+            },
+            _ => return Ok(false),
+        };
+        let _turn = renewal.turn.lock().await;
+        if !Arc::ptr_eq(&self.current(), used) {
+            return Ok(true);
+        }
+        let login = renewal.provider.credentials().await?;
+        if used.login.as_ref() == Some(&login) {
+            // The provider may hear of a change later than the server. A role that is missing stays
+            // missing.
+            return Ok(is_login);
+        }
+        let client = client(with_login(renewal.options.clone(), &login))?;
+        // Commands under way keep the client before it until they are answered. Then the driver
+        // ends it.
+        *self.current.write() = Arc::new(Connection::new(client, &renewal.usage, Some(login)));
+        tracing::info!(
+            "the server refused the login, and the store has logged in anew with other credentials"
+        );
+        Ok(true)
+    }
+}
+
+/// A client with these options.
+pub(crate) fn client(options: ClientOptions) -> Result<Client> {
+    // In words of our own: the driver's can repeat a part of the URL, such as the name of a file.
+    Client::with_options(options).map_err(|error| match &*error.kind {
+        DriverKind::InvalidTlsConfig { .. } | DriverKind::Io(_) => {
+            config("the settings cannot be used: the certificates or the key are not valid")
+        }
+        _ => config(
+            "the settings cannot be used: the pool, the heartbeat and the read preference do not go together",
+        ),
+    })
+}
+
+/// The options with this login in place of the one that they have. The user stays if the login
+/// names none.
+fn with_login(mut options: ClientOptions, login: &Credentials) -> ClientOptions {
+    let credential = options.credential.get_or_insert_default();
+    if login.user.is_some() {
+        credential.username.clone_from(&login.user);
+    }
+    credential.password = Some(login.password.expose().to_owned());
+    options
+}

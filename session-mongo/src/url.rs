@@ -1,0 +1,325 @@
+use std::{path::PathBuf, time::Duration};
+
+use mongodb::{
+    error::{Error as DriverError, ErrorKind as DriverKind},
+    options::ClientOptions,
+};
+use session_backend::{Credentials, Host, Pem, ServerUrl, TlsMode, TlsSettings, UrlOption, is_this_machine};
+use session_core::{Error, Operation, Result};
+
+use crate::{errors::config, settings::NEVER};
+
+const EXAMPLE: &str = "mongodb://user:password@localhost:27017/database";
+
+const SRV: &str = "mongodb+srv";
+
+/// For the error about an option that is not known.
+const KNOWN: &str = "those of MongoDB's connection strings, and tls, tls_roots, tls_cert, tls_key";
+
+/// A URL, checked before the driver sees it: the driver's errors repeat parts of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Url {
+    parts: ServerUrl,
+    /// What the driver is told, under its own names.
+    options: Vec<(String, String)>,
+    pub(crate) tls: TlsSettings,
+    /// Whether any certificate of the server will do.
+    insecure: bool,
+    /// Where the URL turns the timeout of connecting off.
+    pub(crate) connects_until_the_deadline: bool,
+}
+
+impl Url {
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        let parts = ServerUrl::parse(&with_app_name_encoded(url), EXAMPLE)?;
+        if !["mongodb", SRV].contains(&&*parts.scheme) {
+            return Err(config(format!(
+                "the URL begins with neither `mongodb://` nor `{SRV}://`; one looks like `{EXAMPLE}`"
+            )));
+        }
+        if parts.hosts.is_empty() {
+            return Err(config(format!("the URL names no server; one looks like `{EXAMPLE}`")));
+        }
+        let mut url = Self {
+            parts: parts.clone(),
+            options: Vec::new(),
+            tls: TlsSettings::default(),
+            insecure: false,
+            connects_until_the_deadline: false,
+        };
+        let mut met = Vec::new();
+        for option in &parts.options {
+            let name = option.name().to_ascii_lowercase();
+            if name != "readpreferencetags" && met.contains(&name) {
+                return Err(option.refused("one value, and stands there twice"));
+            }
+            url.set(&name, option)?;
+            met.push(name);
+        }
+        if url.insecure && !matches!(url.tls.mode, None | Some(TlsMode::Require)) {
+            return Err(config("the options tls and tlsInsecure of the URL contradict each other"));
+        }
+        Ok(url)
+    }
+
+    fn set(&mut self, name: &str, option: &UrlOption) -> Result<()> {
+        let file = || Some(Pem::File(PathBuf::from(option.value())));
+        let number = |bound: Option<u64>, off: u64| bound.unwrap_or(off).to_string();
+        let value = match name {
+            "tls" | "ssl" => {
+                match &*option.value().to_ascii_lowercase() {
+                    "false" => self.tls.mode = Some(TlsMode::Disable),
+                    // Whether it is verified, the options beside it say.
+                    "true" => self.tls.mode = self.tls.mode.or(Some(TlsMode::VerifyFull)),
+                    _ => {
+                        let named = TlsMode::NAMES.into_iter();
+                        let all = named.chain([("true", TlsMode::VerifyFull), ("false", TlsMode::Disable)]);
+                        self.tls.mode = Some(option.one_of(&all.collect::<Vec<_>>())?);
+                    }
+                }
+                return Ok(());
+            }
+            "tls_roots" | "tls_cert" | "tls_key" => return self.tls.set(option).map(drop),
+            "tlscafile" => {
+                self.tls.roots = file();
+                return Ok(());
+            }
+            "tlscertificatekeyfile" => {
+                (self.tls.certificate, self.tls.key) = (file(), file());
+                return Ok(());
+            }
+            "tlsinsecure" | "tlsallowinvalidcertificates" => {
+                self.insecure |= option.switch()?;
+                return Ok(());
+            }
+            "tlsallowinvalidhostnames" => {
+                if option.switch()? {
+                    return Err(option.refused("false alone: the driver cannot verify a certificate without its host; set tls=verify-full, or tls=require to verify nothing"));
+                }
+                return Ok(());
+            }
+            "tlscertificatekeyfilepassword" => {
+                return Err(option.refused("no value here: decrypt the key, and protect its file"));
+            }
+            // Bounds and intervals, all of which can be turned off.
+            "maxpoolsize" | "maxconnecting" => number(option.limit()?, u32::MAX.into()),
+            "minpoolsize" | "maxidletimems" | "localthresholdms" | "wtimeoutms" | "wtimeout" => {
+                number(option.limit()?, 0)
+            }
+            "heartbeatfrequencyms" => {
+                let least = Duration::from_millis(500);
+                let interval = option.interval_millis()?.map_or(NEVER, |interval| interval.max(least));
+                interval.as_millis().to_string()
+            }
+            "connecttimeoutms" => match option.interval_millis()? {
+                Some(timeout) => timeout.as_millis().to_string(),
+                None => {
+                    self.connects_until_the_deadline = true;
+                    return Ok(());
+                }
+            },
+            // Off, it is the store's deadline that ends the wait.
+            "serverselectiontimeoutms" => match option.interval_millis()? {
+                Some(timeout) => timeout.as_millis().to_string(),
+                None => return Ok(()),
+            },
+            "directconnection"
+            | "journal"
+            | "j"
+            | "loadbalanced"
+            | "retryreads"
+            | "retrywrites"
+            | "enableoverloadretargeting" => option.switch()?.to_string(),
+            "appname"
+            | "authmechanism"
+            | "authmechanismproperties"
+            | "authsource"
+            | "maxadaptiveretries"
+            | "maxstalenessseconds"
+            | "readconcernlevel"
+            | "readpreference"
+            | "readpreferencetags"
+            | "replicaset"
+            | "servermonitoringmode"
+            | "srvmaxhosts"
+            | "srvservicename"
+            | "w" => option.value().to_owned(),
+            // Of other drivers: the store has a deadline for each operation, compresses nothing and
+            // stores no UUIDs.
+            "sockettimeoutms"
+            | "timeoutms"
+            | "waitqueuetimeoutms"
+            | "waitqueuemultiple"
+            | "compressors"
+            | "zlibcompressionlevel"
+            | "uuidrepresentation"
+            | "usenewurlparser"
+            | "useunifiedtopology"
+            | "slaveok"
+            | "tlsdisableocspendpointcheck"
+            | "tlsdisablecertificaterevocationcheck" => {
+                option.ignore();
+                return Ok(());
+            }
+            _ => return Err(option.unknown(KNOWN)),
+        };
+        let driver_name = match name {
+            "j" => "journal",
+            "wtimeout" => "wtimeoutms",
+            name => name,
+        };
+        self.options.push((driver_name.to_owned(), value));
+        Ok(())
+    }
+
+    /// What the URL says of TLS, for want of a setting. `mongodb://` without any option of TLS is
+    /// plain text in every driver.
+    pub(crate) fn tls_mode(&self) -> TlsMode {
+        let TlsSettings { roots, certificate, .. } = &self.tls;
+        match self.tls.mode {
+            _ if self.insecure => TlsMode::Require,
+            Some(mode) => mode,
+            None if self.parts.scheme == SRV || roots.is_some() || certificate.is_some() => {
+                TlsMode::VerifyFull
+            }
+            None => TlsMode::Disable,
+        }
+    }
+
+    /// Whether all servers are on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        self.parts.scheme != SRV && self.parts.hosts.iter().all(|host| is_this_machine(&host.name))
+    }
+
+    /// The options of the driver, with this login in place of the URL's.
+    pub(crate) async fn options(&self, login: Option<&Credentials>) -> Result<ClientOptions> {
+        match ClientOptions::parse(self.text(login, None)).await {
+            Ok(options) => Ok(options),
+            Err(error) => Err(self.refused(login, &error).await),
+        }
+    }
+
+    /// Says in words of our own what the driver does not take: its words can repeat any part of the
+    /// URL.
+    async fn refused(&self, login: Option<&Credentials>, error: &DriverError) -> Error {
+        if self.parts.scheme == SRV {
+            return match &*error.kind {
+                DriverKind::InvalidArgument { .. } => config(format!(
+                    "the `{SRV}` URL cannot be used: its server has no port, and its options must fit it"
+                )),
+                _ => Error::unavailable(Operation::Connect, false).because(format!(
+                    "the servers behind the `{SRV}` URL were not found: there is no answer of the name service, or no valid SRV record in it"
+                )),
+            };
+        }
+        for (at, (name, _)) in self.options.iter().enumerate() {
+            if ClientOptions::parse(self.text(login, Some(at))).await.is_ok() {
+                return config(format!(
+                    "the option {name} of the URL cannot be used: its value is none that the driver takes, or does not go with the rest of the URL"
+                ));
+            }
+        }
+        config(format!(
+            "the URL cannot be used: its user, its servers, its database and its options do not go together; one looks like `{EXAMPLE}`"
+        ))
+    }
+
+    /// The URL for the driver, without one of its options.
+    fn text(&self, login: Option<&Credentials>, without: Option<usize>) -> String {
+        let ServerUrl { scheme, user, password, hosts, path, .. } = &self.parts;
+        let user = login.and_then(|login| login.user.as_ref()).or(user.as_ref());
+        let password = login.map(|login| &login.password).or(password.as_ref());
+        let password =
+            password.map_or_else(String::new, |password| format!(":{}", encoded(password.expose())));
+        let login = user.map_or_else(String::new, |user| format!("{}{password}@", encoded(user)));
+        let hosts: Vec<String> = hosts.iter().map(host).collect();
+        let options = self.options.iter().enumerate().filter(|(at, _)| Some(*at) != without);
+        let options: Vec<String> =
+            options.map(|(_, (name, value))| format!("{name}={}", encoded(value))).collect();
+        format!("{scheme}://{login}{}/{}?{}", hosts.join(","), encoded(path), options.join("&"))
+    }
+}
+
+fn host(Host { name, port }: &Host) -> String {
+    let name = match name {
+        socket if socket.starts_with('/') => encoded(socket),
+        address if address.contains(':') => format!("[{address}]"),
+        name => name.clone(),
+    };
+    port.map_or_else(|| name.clone(), |port| format!("{name}:{port}"))
+}
+
+fn encoded(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    text.bytes().map(encode).collect()
+}
+
+/// The URL with each `@` of the option `appName` encoded: Azure's URLs end with
+/// `appName=@account@`, where any other `@` behind the servers is a sign of a password that is not
+/// encoded.
+fn with_app_name_encoded(url: &str) -> String {
+    let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
+    let is_app_name =
+        |pair: &str| pair.split('=').next().is_some_and(|name| name.eq_ignore_ascii_case("appName"));
+    let pairs = query.split('&').map(|pair| {
+        if front.contains('@') && is_app_name(pair) { pair.replace('@', "%40") } else { pair.to_owned() }
+    });
+    format!("{front}?{}", pairs.collect::<Vec<_>>().join("&"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(url: &str) -> Url {
+        Url::parse(url).expect(url)
+    }
+
+    #[test]
+    fn a_login_takes_the_place_of_another() {
+        let login = Credentials::new("us@er", "p/w");
+        for (url, with) in [
+            ("mongodb://localhost", "mongodb://us%40er:p%2Fw@localhost/?"),
+            ("mongodb://a:b@host1:1,[::1]:2/db?w=1", "mongodb://us%40er:p%2Fw@host1:1,[::1]:2/db?w=1"),
+            ("mongodb+srv://host/?authSource=a", "mongodb+srv://us%40er:p%2Fw@host/?authsource=a"),
+            ("mongodb://%2Frun%2Fm.sock", "mongodb://us%40er:p%2Fw@%2Frun%2Fm.sock/?"),
+        ] {
+            assert_eq!(parsed(url).text(Some(&login), None), with);
+        }
+        let password = Credentials::password("new");
+        assert_eq!(parsed("mongodb://a:b@h").text(Some(&password), None), "mongodb://a:new@h/?");
+    }
+
+    #[test]
+    fn tls_of_all_forms() {
+        for (url, mode) in [
+            ("mongodb://h", TlsMode::Disable),
+            ("mongodb://h/?tls=false", TlsMode::Disable),
+            ("mongodb+srv://h", TlsMode::VerifyFull),
+            ("mongodb+srv://h/?tls=disable", TlsMode::Disable),
+            ("mongodb://h/?ssl=true", TlsMode::VerifyFull),
+            ("mongodb://h/?tls=verify-full", TlsMode::VerifyFull),
+            ("mongodb://h/?tls=require", TlsMode::Require),
+            ("mongodb://h/?tlsInsecure=true", TlsMode::Require),
+            ("mongodb://h/?tlsCAFile=/x", TlsMode::VerifyFull),
+            ("mongodb://h/?tls_roots=/x", TlsMode::VerifyFull),
+            ("mongodb://h/?tlsAllowInvalidCertificates=true&tls=require", TlsMode::Require),
+        ] {
+            assert_eq!(parsed(url).tls_mode(), mode, "{url}");
+        }
+        Url::parse("mongodb://h/?tlsInsecure=true&tls=false").expect_err("a contradiction");
+        assert!(parsed("mongodb://localhost:1,127.0.0.1:2").is_local());
+        assert!(!parsed("mongodb://localhost:1,db:2").is_local());
+        assert!(!parsed("mongodb+srv://localhost").is_local());
+    }
+
+    #[test]
+    fn an_app_name_of_azure() {
+        let url = parsed("mongodb://acct:k%3D@acct.example:10255/?ssl=true&retrywrites=false&appName=@acct@");
+        assert!(url.text(None, None).ends_with("?retrywrites=false&appname=%40acct%40"), "{url:?}");
+        Url::parse("mongodb://u:p?appName=x@h").expect_err("a password that is not encoded");
+    }
+}
