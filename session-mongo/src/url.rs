@@ -25,6 +25,8 @@ pub(crate) struct Url {
     pub(crate) tls: TlsSettings,
     /// Whether any certificate of the server will do.
     insecure: bool,
+    /// Whether the mode was given as `true`, which says nothing of the certificate.
+    is_plain_true: bool,
     /// Where the URL turns the timeout of connecting off.
     pub(crate) connects_until_the_deadline: bool,
 }
@@ -45,6 +47,7 @@ impl Url {
             options: Vec::new(),
             tls: TlsSettings::default(),
             insecure: false,
+            is_plain_true: false,
             connects_until_the_deadline: false,
         };
         let mut met = Vec::new();
@@ -56,51 +59,48 @@ impl Url {
             url.set(&name, option)?;
             met.push(name);
         }
-        if url.insecure && !matches!(url.tls.mode, None | Some(TlsMode::Require)) {
+        let goes_with_any = matches!(url.tls.mode, None | Some(TlsMode::Require)) || url.is_plain_true;
+        if url.insecure && !goes_with_any {
             return Err(config("the options tls and tlsInsecure of the URL contradict each other"));
         }
         Ok(url)
     }
 
-    fn set(&mut self, name: &str, option: &UrlOption) -> Result<()> {
+    /// Takes an option about TLS over, in our form or in MongoDB's; `false` if it is none.
+    fn set_tls(&mut self, name: &str, option: &UrlOption) -> Result<bool> {
         let file = || Some(Pem::File(PathBuf::from(option.value())));
-        let number = |bound: Option<u64>, off: u64| bound.unwrap_or(off).to_string();
-        let value = match name {
+        match name {
             "tls" | "ssl" => {
-                match &*option.value().to_ascii_lowercase() {
-                    "false" => self.tls.mode = Some(TlsMode::Disable),
-                    // Whether it is verified, the options beside it say.
-                    "true" => self.tls.mode = self.tls.mode.or(Some(TlsMode::VerifyFull)),
-                    _ => {
-                        let named = TlsMode::NAMES.into_iter();
-                        let all = named.chain([("true", TlsMode::VerifyFull), ("false", TlsMode::Disable)]);
-                        self.tls.mode = Some(option.one_of(&all.collect::<Vec<_>>())?);
-                    }
-                }
-                return Ok(());
+                let named = TlsMode::NAMES.into_iter();
+                // With `true`, the options beside it say whether the certificate is verified.
+                let all = named.chain([("true", TlsMode::VerifyFull), ("false", TlsMode::Disable)]);
+                let mode = option.one_of(&all.collect::<Vec<_>>())?;
+                self.tls.mode = Some(mode);
+                self.is_plain_true = option.value().eq_ignore_ascii_case("true");
             }
-            "tls_roots" | "tls_cert" | "tls_key" => return self.tls.set(option).map(drop),
-            "tlscafile" => {
-                self.tls.roots = file();
-                return Ok(());
-            }
-            "tlscertificatekeyfile" => {
-                (self.tls.certificate, self.tls.key) = (file(), file());
-                return Ok(());
-            }
-            "tlsinsecure" | "tlsallowinvalidcertificates" => {
-                self.insecure |= option.switch()?;
-                return Ok(());
-            }
+            "tls_roots" | "tls_cert" | "tls_key" => return self.tls.set(option),
+            "tlscafile" => self.tls.roots = file(),
+            "tlscertificatekeyfile" => (self.tls.certificate, self.tls.key) = (file(), file()),
+            "tlsinsecure" | "tlsallowinvalidcertificates" => self.insecure |= option.switch()?,
             "tlsallowinvalidhostnames" => {
                 if option.switch()? {
                     return Err(option.refused("false alone: the driver cannot verify a certificate without its host; set tls=verify-full, or tls=require to verify nothing"));
                 }
-                return Ok(());
             }
             "tlscertificatekeyfilepassword" => {
                 return Err(option.refused("no value here: decrypt the key, and protect its file"));
             }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn set(&mut self, name: &str, option: &UrlOption) -> Result<()> {
+        if self.set_tls(name, option)? {
+            return Ok(());
+        }
+        let number = |bound: Option<u64>, off: u64| bound.unwrap_or(off).to_string();
+        let value = match name {
             // Bounds and intervals, all of which can be turned off.
             "maxpoolsize" | "maxconnecting" => number(option.limit()?, u32::MAX.into()),
             "minpoolsize" | "maxidletimems" | "localthresholdms" | "wtimeoutms" | "wtimeout" => {
@@ -304,13 +304,16 @@ mod tests {
             ("mongodb://h/?tls=verify-full", TlsMode::VerifyFull),
             ("mongodb://h/?tls=require", TlsMode::Require),
             ("mongodb://h/?tlsInsecure=true", TlsMode::Require),
+            ("mongodb://h/?tls=true&tlsInsecure=true", TlsMode::Require),
             ("mongodb://h/?tlsCAFile=/x", TlsMode::VerifyFull),
             ("mongodb://h/?tls_roots=/x", TlsMode::VerifyFull),
             ("mongodb://h/?tlsAllowInvalidCertificates=true&tls=require", TlsMode::Require),
         ] {
             assert_eq!(parsed(url).tls_mode(), mode, "{url}");
         }
-        Url::parse("mongodb://h/?tlsInsecure=true&tls=false").expect_err("a contradiction");
+        for mode in ["false", "disable", "verify-full"] {
+            Url::parse(&format!("mongodb://h/?tlsInsecure=true&tls={mode}")).expect_err("a contradiction");
+        }
         assert!(parsed("mongodb://localhost:1,127.0.0.1:2").is_local());
         assert!(!parsed("mongodb://localhost:1,db:2").is_local());
         assert!(!parsed("mongodb+srv://localhost").is_local());

@@ -17,16 +17,22 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(deadline: Duration) -> Self {
-        Self::with_queue(thread_rng().gen_range(1..4), deadline)
+        // No bound in bytes, one operation, or three.
+        let bytes = thread_rng().gen_range(0..3) * 200;
+        Self::with_bounds(thread_rng().gen_range(1..4), bytes, deadline)
     }
 
     pub(crate) fn with_queue(queue: usize, deadline: Duration) -> Self {
+        Self::with_bounds(queue, 0, deadline)
+    }
+
+    fn with_bounds(queue: usize, queue_bytes: usize, deadline: Duration) -> Self {
         let in_flight = thread_rng().gen_range(1..3);
         let settings = BatchSettings::default()
             .in_flight(in_flight)
             .batch_items(thread_rng().gen_range(1..3))
             .queue(queue)
-            .queue_bytes(thread_rng().gen_range(0..3) * 200)
+            .queue_bytes(queue_bytes)
             .deadline(deadline);
         let seen = Watchful::new(in_flight);
         Self { store: Batched::new(seen.clone(), settings).expect("the model's runtime"), seen }
