@@ -24,7 +24,7 @@ impl Namespace {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
         if name.is_empty() || name.len() > Self::MAX_LEN || !name.bytes().all(plain) {
             return Err(config(format!(
-                "the namespace {name:?} must be 1 to {} letters, digits, or any of `_-.:/`",
+                "the namespace must be 1 to {} letters, digits, or any of `_-.:/`",
                 Self::MAX_LEN
             )));
         }
