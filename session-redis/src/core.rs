@@ -13,6 +13,7 @@ use crate::{
     errors::{Refusal, closed, refusal, refused, unexpected},
     namespace::Namespace,
     node::{Node, jittered},
+    owners_seen::OwnersSeen,
     pending::{Fate, Pending, all, pipeline},
     request::{Again, Answer, Moving, Request, To},
     role::guard_refuses,
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) max_data_len: usize,
     pub(crate) resends: u32,
     pub(crate) watching: Watching,
+    pub(crate) owners_seen: OwnersSeen,
     pub(crate) closed: watch::Sender<bool>,
     /// Held for reading by what is under way.
     pub(crate) under_way: RwLock<()>,
@@ -228,6 +230,9 @@ impl Core {
                 Refusal::Moved(target) => self.moved(pending, operation, heard.address, &target),
                 Refusal::Ask(target) => self.asked(pending, heard.address, &target),
                 Refusal::Name(owner) if pending.moving != Moving::Owner(owner.clone()) => {
+                    if let Some(key) = &pending.request.about {
+                        self.owners_seen.note_named(key, &owner);
+                    }
                     pending.moving = Moving::Owner(owner);
                     pending.rebuild();
                     Fate::Again(pending)

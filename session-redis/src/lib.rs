@@ -24,6 +24,7 @@ mod node;
 mod opening;
 mod own_writes;
 mod owner_index;
+mod owners_seen;
 mod pending;
 mod read;
 mod rename;

@@ -17,6 +17,7 @@ use crate::{
     errors::config,
     link::Link,
     namespace::Namespace,
+    owners_seen::OwnersSeen,
     node::{Keeping, Node, Whereabouts},
     sentinels::Sentinels,
     server_info,
@@ -74,6 +75,7 @@ pub(crate) async fn open(settings: Settings, place: Place) -> Result<RedisStore>
         max_data_len: settings.max_data_len,
         resends: settings.resends,
         watching: Watching::new(connector, source, settings.silence, settings.watch_capacity),
+        owners_seen: OwnersSeen::default(),
         closed: watch::Sender::new(false),
         under_way: RwLock::new(()),
     };
