@@ -44,14 +44,13 @@ pub(crate) enum Refusal {
 
 /// What a node says that serves none now, and will serve again, or another one in its place. Servers before 7.0 put the code of what
 /// stopped a script behind words of their own.
-const LATER: [&str; 12] = [
+const LATER: [&str; 11] = [
     "TRYAGAIN",
     "CLUSTERDOWN",
     "LOADING",
     "BUSY",
     "UNKILLABLE",
     "NOREPLICAS",
-    "MISCONF",
     "FENCED",
     "NOQUORUM",
     "NOGOODSLAVE",
@@ -107,6 +106,11 @@ pub(crate) fn refused(operation: Operation, error: &ServerError) -> Error {
             "the user lacks a permission, which an ACL such as `~<namespace>:* &* +@all` gives: {said}"
         )),
         "WRONGTYPE" => Error::new(ErrorKind::Corrupt, operation).because("there is a value of another type"),
+        // Until a person makes room on the disk, so that waiting for it would only hold up others.
+        "MISCONF" => Error::unavailable(operation, false).because(format!("the server refuses: {said}")),
+        "ERR" | "EXECABORT" if names(details, &["MISCONF"]) => {
+            Error::unavailable(operation, false).because(format!("the server refuses: {said}"))
+        }
         _ if details.contains("non local key") => {
             Error::unavailable(operation, false).because("the slot of this session is being moved")
         }
@@ -146,7 +150,8 @@ mod tests {
             ("TRYAGAIN Multiple keys request during rehashing of slot", Refusal::Later),
             ("CLUSTERDOWN The cluster is down", Refusal::Later),
             ("NOREPLICAS Not enough good replicas to write.", Refusal::Later),
-            ("MISCONF Redis is configured to save RDB snapshots, but ..", Refusal::Later),
+            ("MISCONF Redis is configured to save RDB snapshots, but ..", Refusal::Final),
+            ("ERR Error running script: @user_script:3: -MISCONF Errors writing", Refusal::Final),
             ("UNBLOCKED force unblock from blocking operation", Refusal::Later),
             ("ERR Error running script: @user_script:3: -NOREPLICAS Not enough", Refusal::Later),
             ("MASTERDOWN Link with MASTER is down", Refusal::Elsewhere),

@@ -207,6 +207,7 @@ async fn plain_text_that_leaves_this_machine_is_warned_of_once() {
         .start()
         .await
         .expect("a cluster");
+    until_known(&cluster, ",node.invalid").await;
     let (connected, log) = log::on_connect(cluster.url(), far().deadline(Duration::from_secs(3))).await;
     says(&connected.expect_err("they cannot be reached"), ErrorKind::Config, &["node.invalid"]);
     assert_eq!(log.matches("plain text").count(), 1, "{log}");
@@ -280,11 +281,26 @@ async fn a_provider_that_fails_says_why() {
     says(&error, UNAVAILABLE, &["the vault is sealed"]);
 }
 
+/// Waits until every node knows this of all nodes.
+async fn until_known(cluster: &RedisCluster, words: &str) {
+    for node in cluster.nodes() {
+        let mut connection = command::connect(&node.url()).await;
+        loop {
+            let nodes = command::run(&mut connection, &["CLUSTER", "NODES"]).await;
+            let nodes: String = redis::from_redis_value(nodes).expect("a text");
+            if nodes.matches(words).count() == cluster.nodes().len() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 /// Nodes that announce addresses of another network, as in Docker: 127.77.0.1, where nothing listens.
 async fn a_cluster_that_announces_other_addresses() {
     let elsewhere = ["--cluster-announce-ip", "127.77.0.1"];
     // The nodes speak to each other at the announced address, too, so that only clients are kept out.
-    let bind = ["--bind", "127.0.0.1 127.77.0.1"];
+    let bind = ["--bind", "127.0.0.1", "127.77.0.1"];
     let cluster = RedisCluster::builder().without_replicas().args(bind).start().await.expect("a cluster");
     let mut proxies = Vec::new();
     for node in cluster.nodes() {
@@ -294,6 +310,7 @@ async fn a_cluster_that_announces_other_addresses() {
     }
     let ports: Vec<u16> = proxies.iter().map(|proxy| proxy.addr().port()).collect();
     cluster.announce(&ports).await.expect("announced");
+    until_known(&cluster, " 127.77.0.1:").await;
     let error = refused(builder(), &cluster.url()).await;
     says(&error, ErrorKind::Config, &["127.77.0.1", &ports[0].to_string(), "cluster-announce-ip", "address_map"]);
 
