@@ -38,8 +38,13 @@ impl Verifier {
             return Ok(());
         }
         let parsed = ParsedCertificate::try_from(shown)?;
-        let chain =
-            verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, intermediates, now, self.algorithms.all);
+        let chain = verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots,
+            intermediates,
+            now,
+            self.algorithms.all,
+        );
         if let Err(error) = chain
             && !self.is_trusted_by_itself(shown, now)
         {

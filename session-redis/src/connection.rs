@@ -35,7 +35,8 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let info = RedisConnectionInfo::default().set_db(database.into()).set_protocol(ProtocolVersion::RESP3);
+        let info =
+            RedisConnectionInfo::default().set_db(database.into()).set_protocol(ProtocolVersion::RESP3);
         let config = AsyncConnectionConfig::new().set_response_timeout(None).set_push_sender(move |info| {
             unasked(info);
             Ok::<(), ()>(())

@@ -60,7 +60,11 @@ impl Warnings {
 }
 
 impl Connector {
-    pub(crate) async fn connect(&self, address: &Address, unasked: Unasked) -> Result<Connection, NoConnection> {
+    pub(crate) async fn connect(
+        &self,
+        address: &Address,
+        unasked: Unasked,
+    ) -> Result<Connection, NoConnection> {
         self.warn(address);
         // Outside of the timeout: a token may come from far away.
         let credentials = self.login.credentials().await.map_err(NoConnection::Credentials)?;
@@ -75,7 +79,9 @@ impl Connector {
                     let stream = stream.and_then(without_delay).map_err(NoConnection::Unreachable)?;
                     match &self.tls {
                         None => self.log_in(stream, credentials, unasked).await,
-                        Some(tls) => self.log_in(self.secured(tls, host, stream).await?, credentials, unasked).await,
+                        Some(tls) => {
+                            self.log_in(self.secured(tls, host, stream).await?, credentials, unasked).await
+                        }
                     }
                 }
             }

@@ -267,8 +267,10 @@ impl Core {
         self.look_again();
         pending.settle();
         let error = |may_have_applied| {
-            Error::unavailable(operation, may_have_applied)
-                .because(format!("{} is a replica now, and sessions are read from primaries alone", node.name))
+            Error::unavailable(operation, may_have_applied).because(format!(
+                "{} is a replica now, and sessions are read from primaries alone",
+                node.name
+            ))
         };
         // A replica that is configured to be writable has carried it out, and forgets it at its next synchronization.
         if pending.request.again != Again::Question && !matches!(reply, Some(Value::ServerError(_))) {
@@ -372,7 +374,8 @@ impl Patience {
             sleep(jittered(self.pause).min(left)).await;
             self.pause = (2 * self.pause).min(PAUSES.1);
         }
-        true
+        // What is sent when it is too late may be carried out, and nothing hears of it.
+        Instant::now() < self.until
     }
 }
 

@@ -83,7 +83,8 @@ fn deleting(
     shard: Option<u8>,
     moving: &Moving,
 ) -> Cmd {
-    let named: Vec<_> = items.iter().filter_map(|(_, seen)| Some(namespace.owner(shard, seen.as_ref()?))).collect();
+    let named: Vec<_> =
+        items.iter().filter_map(|(_, seen)| Some(namespace.owner(shard, seen.as_ref()?))).collect();
     let mut command = evalsha(&DELETE, items.len() + named.len());
     for (item, _) in items {
         command.arg(namespace.session(&item.key));

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerChange, OwnerIndex, Record,
-    RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem,
-    WriteOutcome, async_trait,
+    DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerChange, OwnerIndex,
+    Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write,
+    WriteItem, WriteOutcome, async_trait,
 };
 use tokio::time::timeout;
 

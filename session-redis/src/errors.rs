@@ -90,9 +90,15 @@ fn names(details: &str, codes: &[&str]) -> bool {
 
 fn is_of_proxy(error: &ServerError) -> bool {
     let said = sentence(error).to_ascii_lowercase();
-    ["no upstream host", "upstream failure", "upstream protocol error", "connection refused", "connection timed out"]
-        .iter()
-        .any(|words| said.contains(words))
+    [
+        "no upstream host",
+        "upstream failure",
+        "upstream protocol error",
+        "connection refused",
+        "connection timed out",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 /// The error for a request that the server refused and that was not carried out.

@@ -84,7 +84,11 @@ impl ForeignOptions {
             "ssl" => match (option.switch()?, self.scheme) {
                 (true, _) => self.mode = self.mode.or(Some(TlsMode::VerifyFull)),
                 (false, TlsMode::Disable) => {}
-                (false, _) => return Err(option.refused("true in a URL whose scheme asks for TLS; tls=disable turns it off")),
+                (false, _) => {
+                    return Err(
+                        option.refused("true in a URL whose scheme asks for TLS; tls=disable turns it off")
+                    );
+                }
             },
             "ssl_cert_reqs" | "verifyPeer" => {
                 self.mode = Some(option.one_of(&[
@@ -123,7 +127,11 @@ impl ForeignOptions {
             mode => mode,
         };
         let tls = &mut builder.settings.tls;
-        if mode.is_some() && tls.mode.is_none() && self.scheme == TlsMode::Disable && mode != Some(TlsMode::VerifyFull) {
+        if mode.is_some()
+            && tls.mode.is_none()
+            && self.scheme == TlsMode::Disable
+            && mode != Some(TlsMode::VerifyFull)
+        {
             return Err(config(
                 "the URL says what the server's certificate need not prove, and its scheme asks for no TLS; use rediss://, or tls=",
             ));
@@ -208,7 +216,8 @@ mod tests {
         ] {
             assert_eq!(read(options, "rediss").expect(options).settings.tls.mode, mode, "{options}");
         }
-        for wrong in ["ssl_cert_reqs=maybe", "ssl=false", "ssl_min_version=TLSv1.3", "ssl_validate_ocsp=true"] {
+        for wrong in ["ssl_cert_reqs=maybe", "ssl=false", "ssl_min_version=TLSv1.3", "ssl_validate_ocsp=true"]
+        {
             read(wrong, "rediss").expect_err(wrong);
         }
         for wrong in ["ssl_cert_reqs=none", "ssl_check_hostname=false"] {
@@ -220,7 +229,8 @@ mod tests {
     #[test]
     fn zero_and_off_turn_off() {
         for off in ["0", "off"] {
-            let options = format!("silence_ms={off}&resends={off}&in_flight={off}&max_data_len={off}&batching={off}");
+            let options =
+                format!("silence_ms={off}&resends={off}&in_flight={off}&max_data_len={off}&batching={off}");
             let settings = read(&options, "redis").expect("all can be off").settings;
             assert_eq!((settings.silence, settings.resends), (None, 0), "{off}");
             assert_eq!(settings.max_data_len, crate::settings::MAX_MAX_DATA_LEN);

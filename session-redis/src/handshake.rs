@@ -1,3 +1,5 @@
+use std::io;
+
 use redis::{Value, parse_redis_value};
 use session_backend::Credentials;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -28,18 +30,19 @@ where
         hello.arg("SETNAME").arg(name);
     }
     // A server that has closed already may have said why.
-    let sent = async {
-        stream.write_all(&hello.get_packed_command()).await?;
-        stream.flush().await
-    };
-    let sent = sent.await;
+    if stream.write_all(&hello.get_packed_command()).await.is_ok() {
+        let _ = stream.flush().await;
+    }
     let mut answer = Vec::new();
     loop {
         match stream.read_buf(&mut answer).await {
-            Ok(0) => return Err(if answer.is_empty() { NoConnection::Closed } else { NoConnection::NotRedis }),
+            Ok(0) => {
+                return Err(if answer.is_empty() { NoConnection::Closed } else { NoConnection::NotRedis });
+            }
             Ok(_) => {}
-            Err(_) if sent.is_err() || answer.is_empty() => return Err(NoConnection::Closed),
-            Err(error) => return Err(NoConnection::Unreachable(error)),
+            // The server did not like the certificate that it was shown, and says so after the handshake.
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(NoConnection::Tls(error)),
+            Err(_) => return Err(NoConnection::Closed),
         }
         match parse_redis_value(&answer) {
             Ok(Value::ServerError(error)) => {
@@ -87,7 +90,9 @@ mod tests {
     async fn what_is_not_redis_is_told_from_what_closes() {
         let closed = told(b"").await;
         assert!(closed.contains("closes the connection"), "{closed}");
-        for other in [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x03\x00\x02\x02\x32", b"%1\r\n+pro"] {
+        for other in
+            [&b"HTTP/1.1 400 Bad Request\r\n\r\n"[..], b"\x15\x03\x03\x00\x02\x02\x32", b"%1\r\n+pro"]
+        {
             let told = told(other).await;
             assert!(told.contains("does not speak the protocol of Redis"), "{told}");
         }

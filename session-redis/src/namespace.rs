@@ -129,15 +129,25 @@ mod tests {
         let digits = Namespace::member(&SessionId::generate().key());
         let member = String::from_utf8(digits).expect("digits");
         let names = ["a", "a:o", "a:s", "a:o:s", "a:s:o", "a:", "a:o:", "a::o", "b"];
-        let mut owners = vec!["alice".to_owned(), "{00}alice".to_owned(), "@alice".to_owned(), member.clone()];
+        let mut owners =
+            vec!["alice".to_owned(), "{00}alice".to_owned(), "@alice".to_owned(), member.clone()];
         for before in ["o:", ":o:", "s:", ":s:", "@", ":@", "o:@", ":o:@"] {
-            owners.extend([format!("{before}alice"), format!("{before}{member}"), format!("{before}{{00}}alice")]);
+            owners.extend([
+                format!("{before}alice"),
+                format!("{before}{member}"),
+                format!("{before}{{00}}alice"),
+            ]);
         }
+        owners.sort();
+        owners.dedup();
         let mut keys = std::collections::HashMap::new();
         for name in names {
             let namespace = Namespace::new(name).expect("a good name");
             let session = parse_member(member.as_bytes()).expect("a key");
-            let mut all = vec![(String::from_utf8(namespace.session(&session)).expect("a key"), "a session".to_owned())];
+            let mut all = vec![(
+                String::from_utf8(namespace.session(&session)).expect("a key"),
+                "a session".to_owned(),
+            )];
             for owner in &owners {
                 let owner = Owner::new(owner.as_str()).expect("an owner");
                 all.push((namespace.owner(None, &owner), owner.to_string()));

@@ -69,7 +69,7 @@ impl NoConnection {
         match self {
             Self::Closed | Self::NotRedis if !tls => "; if it expects TLS, use rediss://",
             Self::Tls(error) if is_network(error) => "; if it does not use TLS, use redis://",
-            Self::Tls(error) if error.to_string().contains("certificate") => {
+            Self::Tls(error) if error.to_string().to_ascii_lowercase().contains("certificate") => {
                 "; if its certificate is not signed by a well-known authority, set `tls_roots`, and if it asks for one of the client, \
                  `tls_client`"
             }
@@ -104,7 +104,10 @@ impl fmt::Display for NoConnection {
                 "WRONGPASS" => write!(f, "it refuses the user or the password: {said}"),
                 "NOAUTH" => write!(f, "it asks for a password: {said}"),
                 _ if said.contains("DB index") => {
-                    write!(f, "it has no database of this number, and `databases` sets how many there are: {said}")
+                    write!(
+                        f,
+                        "it has no database of this number, and `databases` sets how many there are: {said}"
+                    )
                 }
                 _ if said.contains("SELECT is not allowed") => {
                     write!(f, "it is a cluster, which has database 0 alone: {said}")

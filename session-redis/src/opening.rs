@@ -17,8 +17,8 @@ use crate::{
     errors::config,
     link::Link,
     namespace::Namespace,
-    owners_seen::OwnersSeen,
     node::{Keeping, Node, Whereabouts},
+    owners_seen::OwnersSeen,
     sentinels::Sentinels,
     server_info,
     settings::{Login, Place, Settings},
@@ -88,7 +88,12 @@ fn inner(deadline: Duration) -> Duration {
     deadline.mul_f64(0.95)
 }
 
-fn connector(settings: &Settings, login: &Login, database: u32, warnings: &Arc<Warnings>) -> Result<Connector> {
+fn connector(
+    settings: &Settings,
+    login: &Login,
+    database: u32,
+    warnings: &Arc<Warnings>,
+) -> Result<Connector> {
     // The scheme always says something, so that it does not matter where the servers are.
     let mode = settings.tls.resolve(settings.scheme, true)?;
     Ok(Connector {
@@ -118,7 +123,9 @@ async fn try_out(connector: &Connector, address: &Address, in_cluster: bool) -> 
 /// The same, for a server that must be a primary.
 async fn try_primary(connector: &Connector, address: &Address) -> Result<()> {
     let link = try_out(connector, address, false).await?;
-    link.must_be_primary(connector).await.map_err(|error| error.opening(&address.to_string(), connector.tls.is_some()))
+    link.must_be_primary(connector)
+        .await
+        .map_err(|error| error.opening(&address.to_string(), connector.tls.is_some()))
 }
 
 /// Connects to one of these nodes.
@@ -142,11 +149,13 @@ async fn try_announced(cluster: &Cluster, seeds: &[Address], patience: Duration)
     let announced = cluster.map().addresses();
     let nodes = cluster.map().primaries();
     let reached = nodes.iter().map(|node| timeout(patience, node.link()));
-    let lost: Vec<_> = join_all(reached).await.into_iter().zip(&nodes).filter(|(link, _)| link.is_err()).collect();
+    let lost: Vec<_> =
+        join_all(reached).await.into_iter().zip(&nodes).filter(|(link, _)| link.is_err()).collect();
     if lost.is_empty() {
         return Ok(());
     }
-    let why = |(_, node): &(_, &Arc<Node>)| node.trouble().map_or_else(|| node.name.clone(), |why| why.to_string());
+    let why =
+        |(_, node): &(_, &Arc<Node>)| node.trouble().map_or_else(|| node.name.clone(), |why| why.to_string());
     let troubles: Vec<String> = lost.iter().map(why).collect();
     let troubles = troubles.join("; ");
     if lost.len() < nodes.len() {

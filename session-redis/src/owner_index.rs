@@ -67,10 +67,14 @@ impl Core {
             let answers = self.many(operation, requests.collect(), false, until).await;
             let mut left = Vec::new();
             for ((shard, _), answer) in shards.into_iter().zip(answers) {
-                let Value::Array(members) = answer?.value else { return Err(unexpected(operation, "a list")) };
+                let Value::Array(members) = answer?.value else {
+                    return Err(unexpected(operation, "a list"));
+                };
                 match &members[..] {
                     // Members have come that were not named.
-                    [Value::Nil, members @ ..] => left.push((shard, members.iter().filter_map(key).collect())),
+                    [Value::Nil, members @ ..] => {
+                        left.push((shard, members.iter().filter_map(key).collect()))
+                    }
                     members => keys.extend(members.iter().filter_map(key)),
                 }
             }
@@ -161,7 +165,9 @@ impl Core {
         let index = self.namespace.owner(shard, owner);
         let mut draw = cmd("SRANDMEMBER");
         draw.arg(&index).arg(SWEPT);
-        let Value::Array(members) = self.one(operation, Request::question(to(shard), draw), false).await?.value else {
+        let Value::Array(members) =
+            self.one(operation, Request::question(to(shard), draw), false).await?.value
+        else {
             return Err(unexpected(operation, "a list"));
         };
         let mut sweep = evalsha(&SWEEP, 1 + members.len());

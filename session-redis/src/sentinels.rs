@@ -79,9 +79,10 @@ impl Sentinels {
             [Value::Nil] => {
                 Err((format!("the sentinel {place} does not know a service {:?}", self.service), true))
             }
-            [Value::ServerError(error)] => {
-                Err((format!("the sentinel {place} refuses: {}", sentence(error)), refusal(error) == Refusal::Final))
-            }
+            [Value::ServerError(error)] => Err((
+                format!("the sentinel {place} refuses: {}", sentence(error)),
+                refusal(error) == Refusal::Final,
+            )),
             _ => Err((format!("{place} is not a sentinel"), true)),
         }
     }

@@ -1,7 +1,10 @@
 use redis::Value;
 use session_core::{Error, ErrorKind, Operation, Result};
 
-use crate::{address::Address, errors::{config, sentence}};
+use crate::{
+    address::Address,
+    errors::{config, sentence},
+};
 
 /// Looks at what a server says of itself, as far as it does: whether it can be used, and whether it might forget sessions.
 pub(crate) fn check(address: &Address, replies: &[Value], in_cluster: bool) -> Result<()> {

@@ -35,7 +35,8 @@ mod on {
                 None => (of_the_system()?, Vec::new()),
             };
             let verifier = Verifier { mode, roots, exact, algorithms };
-            let unusable = |error: rustls::Error| config("the certificates cannot be used").with_source(error);
+            let unusable =
+                |error: rustls::Error| config("the certificates cannot be used").with_source(error);
             let builder = ClientConfig::builder_with_provider(provider)
                 .with_safe_default_protocol_versions()
                 .map_err(unusable)?
@@ -97,7 +98,9 @@ mod on {
         let found = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(found.certs);
         if roots.is_empty() {
-            return Err(config("this system trusts no authorities; install `ca-certificates`, or set `tls_roots`"));
+            return Err(config(
+                "this system trusts no authorities; install `ca-certificates`, or set `tls_roots`",
+            ));
         }
         Ok(roots)
     }

@@ -51,7 +51,8 @@ impl Core {
         // Those whose index was not named: each by itself, which is made anew for as long as their owners change.
         let requests = left.iter().map(|place| self.touching_alone(items[*place])).collect();
         for (place, answer) in left.iter().zip(self.many(Operation::Touch, requests, false, until).await) {
-            let code = crate::touch::codes(Operation::Touch, 1, [answer.map(|answer| answer.value)].into_iter());
+            let code =
+                crate::touch::codes(Operation::Touch, 1, [answer.map(|answer| answer.value)].into_iter());
             results[*place] = code.into_iter().next().unwrap_or(Ok(0)).map(|code| code == 1);
         }
         results

@@ -45,7 +45,9 @@ pub(crate) fn parse(text: &str, mut builder: RedisStoreBuilder) -> Result<(Place
         "" => match <[Host; 1]>::try_from(url.hosts) {
             Ok([host]) => Place::Server(Address::of(host, PORT)),
             Err(hosts) if hosts.is_empty() => return Err(no_host()),
-            Err(_) => return Err(config(format!("the URL names several servers; the schemes are {SCHEMES}"))),
+            Err(_) => {
+                return Err(config(format!("the URL names several servers; the schemes are {SCHEMES}")));
+            }
         },
         "sentinel" => {
             let (service, behind) = url.path.split_once('/').unwrap_or((&url.path, ""));

@@ -73,7 +73,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BATCH: usize = 128;
 
 impl Watching {
-    pub(crate) fn new(connector: Arc<Connector>, source: Source, silence: Option<Duration>, capacity: usize) -> Self {
+    pub(crate) fn new(
+        connector: Arc<Connector>,
+        source: Source,
+        silence: Option<Duration>,
+        capacity: usize,
+    ) -> Self {
         Self { connector, source, silence, capacity, own: Arc::default(), ear: Mutex::default() }
     }
 
@@ -97,7 +102,8 @@ impl Watching {
         self.own.want(true);
         let (source, heard) = (self.source.clone(), whole.subscribe());
         let task = tokio::spawn(async move { hearing.listen(source, whole).await }).abort_handle();
-        let ear = Arc::new(Ear { events, whole: heard, refused: hears_refusal, own: Arc::clone(&self.own), task });
+        let ear =
+            Arc::new(Ear { events, whole: heard, refused: hears_refusal, own: Arc::clone(&self.own), task });
         *place = Arc::downgrade(&ear);
         ear
     }

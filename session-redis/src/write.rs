@@ -98,8 +98,10 @@ impl Core {
                 if let [place] = places[..] {
                     return (places, self.writing_alone(&items[place], again));
                 }
-                let items: Vec<(&WriteItem, Option<Owner>)> =
-                    places.iter().map(|place| (&items[*place], self.owners_seen.of(&items[*place].key))).collect();
+                let items: Vec<(&WriteItem, Option<Owner>)> = places
+                    .iter()
+                    .map(|place| (&items[*place], self.owners_seen.of(&items[*place].key)))
+                    .collect();
                 let command = writing(&self.namespace, &items, None, &Moving::No, ABSENT);
                 (places, Request::call(To::Shard(0), &WRITE, again, command))
             };

@@ -213,7 +213,11 @@ async fn a_server_that_evicts_sessions_is_warned_of() {
     }
     for harmless in [&["--maxmemory", "64mb"][..], &["--maxmemory-policy", "allkeys-lru"]] {
         let server = Redis::new().args(harmless).start().await.expect("it starts");
-        assert_eq!(log::on_connect(server.url(), RedisStore::builder()).await.1, "", "{harmless:?} evicts nothing");
+        assert_eq!(
+            log::on_connect(server.url(), RedisStore::builder()).await.1,
+            "",
+            "{harmless:?} evicts nothing"
+        );
     }
 }
 

@@ -98,7 +98,8 @@ async fn everything(one: &RedisStore, other: &RedisStore) {
         let ttl = Ttl::new(ttl).expect("a ttl");
         let touches: Vec<_> = keys.iter().map(|key| TouchItem { key: *key, ttl }).collect();
         assert!(third.touch_many(&touches).await.into_iter().all(|done| done.expect("a touch")));
-        let writes = keys.iter().map(|key| WriteItem { key: *key, write: Write::new("z", ttl), when: When::Any });
+        let writes =
+            keys.iter().map(|key| WriteItem { key: *key, write: Write::new("z", ttl), when: When::Any });
         for outcome in third.write_many(&writes.collect::<Vec<_>>()).await {
             assert!(outcome.expect("a write").is_written());
         }
@@ -106,7 +107,8 @@ async fn everything(one: &RedisStore, other: &RedisStore) {
     assert_eq!(owners(one).await, 12);
     // To another owner and to none; renamed, within a shard and across.
     for (at, key) in keys.iter().take(4).enumerate() {
-        let write = if at % 2 == 0 { owned("bob") } else { Write { owner: OwnerChange::Clear, ..owned("bob") } };
+        let write =
+            if at % 2 == 0 { owned("bob") } else { Write { owner: OwnerChange::Clear, ..owned("bob") } };
         assert!(one.write(key, write, When::Any).await.expect("a write").is_written());
     }
     assert_eq!(owners(other).await, 8);
@@ -126,7 +128,8 @@ async fn everything(one: &RedisStore, other: &RedisStore) {
             assert_eq!(done.expect("a delete"), session_core::DeleteOutcome::Deleted);
         }
     }
-    let ended = one.owners().expect("it has them").delete_all(&alice, Some(&keys[0])).await.expect("a deletion");
+    let ended =
+        one.owners().expect("it has them").delete_all(&alice, Some(&keys[0])).await.expect("a deletion");
     assert_eq!((ended.len(), owners(other).await), (4, 0));
 }
 
@@ -177,7 +180,13 @@ async fn indexes_do_not_grow_with_sessions_that_expired() {
     assert!(store.write(&long, owned("alice"), When::Absent).await.expect("a write").is_written());
     for _ in 0..400 {
         let write = Write { ttl: brief, ..owned("alice") };
-        assert!(store.write(&SessionId::generate().key(), write, When::Absent).await.expect("a write").is_written());
+        assert!(
+            store
+                .write(&SessionId::generate().key(), write, When::Absent)
+                .await
+                .expect("a write")
+                .is_written()
+        );
     }
     let begun = std::time::Instant::now();
     loop {
@@ -188,7 +197,13 @@ async fn indexes_do_not_grow_with_sessions_that_expired() {
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "there are {size} members");
         let write = Write { ttl: brief, ..owned("alice") };
-        assert!(store.write(&SessionId::generate().key(), write, When::Absent).await.expect("a write").is_written());
+        assert!(
+            store
+                .write(&SessionId::generate().key(), write, When::Absent)
+                .await
+                .expect("a write")
+                .is_written()
+        );
     }
 }
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use session_core::{Error, ErrorKind, Expected, SessionId, SessionStore, Ttl, When, Write};
+use session_core::{DeleteOutcome, Error, ErrorKind, Expected, SessionId, SessionStore, Ttl, When, Write};
 use session_redis::{Credentials, RedisStore, RedisStoreBuilder, TlsMode};
 use session_servers::{
     Proxy, Server,
@@ -60,7 +60,11 @@ async fn valkey_is_redis_by_another_name() {
 async fn nothing_shows_a_password() {
     let server = RedisServer::start().await.expect("a server");
     let rule = format!(">{SECRET}");
-    command::run(&mut command::connect(&server.url()).await, &["ACL", "SETUSER", "web", "on", &rule, "~*", "&*", "+@all"]).await;
+    command::run(
+        &mut command::connect(&server.url()).await,
+        &["ACL", "SETUSER", "web", "on", &rule, "~*", "&*", "+@all"],
+    )
+    .await;
     let builder = builder()
         .user("web")
         .password(SECRET)
@@ -117,10 +121,12 @@ async fn a_replica_is_no_place_for_sessions() {
 
 async fn a_certificate_that_is_its_own_authority() {
     let (certificate, key) = tls::self_signed("localhost");
-    let server = Server::launch(tls::RedisWithTls::showing(certificate.clone(), key)).await.expect("it starts");
+    let server =
+        Server::launch(tls::RedisWithTls::showing(certificate.clone(), key)).await.expect("it starts");
     let port = server.engine().tls_port();
     let at = |host: &str| format!("rediss://{host}:{port}");
-    let store = builder().tls_roots(certificate.clone()).connect(&at("localhost")).await.expect("it is trusted");
+    let store =
+        builder().tls_roots(certificate.clone()).connect(&at("localhost")).await.expect("it is trusted");
     store.ping().await.expect("it answers");
 
     // One among several, and given as a file.
@@ -152,7 +158,8 @@ async fn a_certificate_that_is_its_own_authority() {
 /// To be trusted by itself does not make a certificate valid for ever, nor does it make the holder of another key the server.
 async fn a_certificate_that_has_expired_or_is_of_another_key() {
     let (certificate, key) = tls::expired("localhost");
-    let server = Server::launch(tls::RedisWithTls::showing(certificate.clone(), key)).await.expect("it starts");
+    let server =
+        Server::launch(tls::RedisWithTls::showing(certificate.clone(), key)).await.expect("it starts");
     let url = format!("rediss://localhost:{}", server.engine().tls_port());
     says(&refused(builder().tls_roots(certificate), &url).await, ErrorKind::Config, &["TLS"]);
 
@@ -167,12 +174,16 @@ async fn a_certificate_that_has_expired_or_is_of_another_key() {
 /// Nothing is installed for the process, so that the application can do so, before and after.
 async fn the_applications_own_provider_can_be_installed() {
     let (certificate, key) = tls::self_signed("localhost");
-    let server = Server::launch(tls::RedisWithTls::showing(certificate.clone(), key)).await.expect("it starts");
+    let server =
+        Server::launch(tls::RedisWithTls::showing(certificate.clone(), key)).await.expect("it starts");
     let url = format!("rediss://localhost:{}", server.engine().tls_port());
     let connect = async || builder().tls_roots(certificate.clone()).connect(&url).await.expect("a store");
     let store = connect().await;
     store.ping().await.expect("it answers");
-    assert!(rustls::crypto::CryptoProvider::get_default().is_none(), "the process has a provider that it did not choose");
+    assert!(
+        rustls::crypto::CryptoProvider::get_default().is_none(),
+        "the process has a provider that it did not choose"
+    );
     rustls::crypto::ring::default_provider().install_default().expect("the application is the first");
     store.ping().await.expect("it answers");
     connect().await.ping().await.expect("it answers");
@@ -186,7 +197,11 @@ async fn plain_text_that_leaves_this_machine_is_warned_of_once() {
 
     // A name that leads nowhere: nothing is sent.
     let far = || builder().deadline(Duration::from_secs(1));
-    for url in ["redis://redis.invalid", "redis+cluster://a.invalid,b.invalid", "redis+sentinel://a.invalid,b.invalid/x"] {
+    for url in [
+        "redis://redis.invalid",
+        "redis+cluster://a.invalid,b.invalid",
+        "redis+sentinel://a.invalid,b.invalid/x",
+    ] {
         let (connected, log) = log::on_connect(url.to_owned(), far()).await;
         connected.expect_err("there is no such server");
         assert_eq!(log.matches("WARN").count(), 1, "{url}: {log}");
@@ -203,7 +218,12 @@ async fn plain_text_that_leaves_this_machine_is_warned_of_once() {
     // The seeds are here, and the cluster says that its nodes are not.
     let cluster = RedisCluster::builder()
         .without_replicas()
-        .args(["--cluster-announce-hostname", "node.invalid", "--cluster-preferred-endpoint-type", "hostname"])
+        .args([
+            "--cluster-announce-hostname",
+            "node.invalid",
+            "--cluster-preferred-endpoint-type",
+            "hostname",
+        ])
         .start()
         .await
         .expect("a cluster");
@@ -217,14 +237,15 @@ async fn works(store: &RedisStore) {
     let key = SessionId::generate().key();
     assert!(store.write(&key, Write::new("x", Ttl::MAX), When::Absent).await.expect("a write").is_written());
     assert!(store.read(&key).await.expect("a read").is_some());
-    store.delete(&key, Expected::Any).await.expect("a delete");
+    assert_eq!(store.delete(&key, Expected::Any).await.expect("a delete"), DeleteOutcome::Deleted);
 }
 
 /// Sets the password of the user `web`, and ends the connections that use the old one.
 async fn change_password(server: &RedisServer, password: &str) {
     let mut connection = command::connect(&server.url()).await;
     let rule = format!(">{password}");
-    command::run(&mut connection, &["ACL", "SETUSER", "web", "resetpass", "on", &rule, "~*", "&*", "+@all"]).await;
+    command::run(&mut connection, &["ACL", "SETUSER", "web", "resetpass", "on", &rule, "~*", "&*", "+@all"])
+        .await;
     command::run(&mut connection, &["CLIENT", "KILL", "USER", "web"]).await;
 }
 
@@ -312,7 +333,11 @@ async fn a_cluster_that_announces_other_addresses() {
     cluster.announce(&ports).await.expect("announced");
     until_known(&cluster, " 127.77.0.1:").await;
     let error = refused(builder(), &cluster.url()).await;
-    says(&error, ErrorKind::Config, &["127.77.0.1", &ports[0].to_string(), "cluster-announce-ip", "address_map"]);
+    says(
+        &error,
+        ErrorKind::Config,
+        &["127.77.0.1", &ports[0].to_string(), "cluster-announce-ip", "address_map"],
+    );
 
     let store = builder()
         .address_map(|host, port| {
@@ -331,8 +356,7 @@ async fn a_cluster_that_announces_other_addresses() {
 async fn a_sentinel_that_announces_another_address() {
     let server = RedisServer::start().await.expect("a server");
     let port = server.port();
-    let sentinels =
-        RedisSentinels::for_one(server, port, Duration::from_mins(2)).await.expect("sentinels");
+    let sentinels = RedisSentinels::for_one(server, port, Duration::from_mins(2)).await.expect("sentinels");
     let proxy = Proxy::start(sentinels.servers()[0].addr()).await.expect("a proxy");
     let reachable = proxy.addr().port();
     let store = builder()
@@ -356,10 +380,13 @@ async fn a_watch_that_is_refused_says_which_right_is_missing() {
     let store = builder().deadline(Duration::from_mins(1));
     let store = store.connect(&format!("redis://web:{SECRET}@{}", server.addr())).await.expect("a store");
     let begun = Instant::now();
-    let Err(error) = store.watch().expect("it has one").subscribe().await else { panic!("it is not permitted") };
+    let Err(error) = store.watch().expect("it has one").subscribe().await else {
+        panic!("it is not permitted")
+    };
     says(&error, ErrorKind::Config, &["+client|tracking", "NOPERM"]);
     assert!(begun.elapsed() < Duration::from_secs(30), "it waited for the deadline");
-    command::run(&mut command::connect(&server.url()).await, &["ACL", "SETUSER", "web", "+client|tracking"]).await;
+    command::run(&mut command::connect(&server.url()).await, &["ACL", "SETUSER", "web", "+client|tracking"])
+        .await;
     while store.watch().expect("it has one").subscribe().await.is_err() {
         assert!(begun.elapsed() < Duration::from_secs(30), "it is permitted now");
     }
