@@ -103,8 +103,9 @@ impl Core {
             let requests = shards.iter().map(|(shard, members)| {
                 let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
                 let (spared, members) = (spared.clone(), members.clone());
-                // Carried out late, it could end what was created since.
-                Request::movable(to(shard), &DELETE_OWNER, Again::Never, move |moving| {
+                // Carried out late, it could end what was created since. Without members to end, it changes nothing but the fence.
+                let again = if members.is_empty() { Again::Question } else { Again::Never };
+                Request::movable(to(shard), &DELETE_OWNER, again, move |moving| {
                     let index = namespace.owner(shard, &owner).into_bytes();
                     let mut command = evalsha(&DELETE_OWNER, 2 + members.len());
                     command.arg(&index).arg(Namespace::fence(&index));
