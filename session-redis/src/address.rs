@@ -16,7 +16,8 @@ impl Address {
     }
 }
 
-/// Where to reach the servers that a cluster or a sentinel announces: there, unless a function says otherwise.
+/// Where to reach the servers that a cluster or a sentinel announces: there, unless a function says
+/// otherwise.
 #[derive(Clone, Default)]
 pub(crate) struct AddressMap(Option<Arc<Reach>>);
 

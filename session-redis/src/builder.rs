@@ -41,12 +41,15 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Where the user and the password come from, when they change while the program runs. Overrules those that are set here or in the
-    /// URL, but for the user if the provider names none.
+    /// Where the user and the password come from, when they change while the program runs.
+    /// Overrules those that are set here or in the URL, but for the user if the provider names
+    /// none.
     ///
-    /// The provider is asked before each connection, and again at the next attempt when the server refused the login; how long it takes
-    /// counts against the deadline of what waits for the connection, and not against [`connect_timeout`](Self::connect_timeout). A connection
-    /// that the server ends, or on which it asks for a login again, is made anew. The sentinels have a login of their own.
+    /// The provider is asked before each connection, and again at the next attempt when the server
+    /// refused the login; how long it takes counts against the deadline of what waits for the
+    /// connection, and not against [`connect_timeout`](Self::connect_timeout). A connection that
+    /// the server ends, or on which it asks for a login again, is made anew. The sentinels have a
+    /// login of their own.
     pub fn credentials(mut self, provider: impl CredentialsProvider) -> Self {
         self.settings.login.provider = Some(SharedProvider::new(provider));
         self
@@ -71,9 +74,11 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How connections are encrypted, and what the servers must prove. Unless set, the scheme of the URL decides: `rediss` is
-    /// [`VerifyFull`](TlsMode::VerifyFull), and `redis` is [`Disable`](TlsMode::Disable), about which the store warns once when a server is not on
-    /// this machine. [`Prefer`](TlsMode::Prefer) is refused, because a port of Redis speaks TLS or does not.
+    /// How connections are encrypted, and what the servers must prove. Unless set, the scheme of
+    /// the URL decides: `rediss` is [`VerifyFull`](TlsMode::VerifyFull), and `redis` is
+    /// [`Disable`](TlsMode::Disable), about which the store warns once when a server is not on this
+    /// machine. [`Prefer`](TlsMode::Prefer) is refused, because a port of Redis speaks TLS or does
+    /// not.
     pub fn tls(mut self, mode: TlsMode) -> Self {
         self.settings.tls.mode = Some(mode);
         self
@@ -81,23 +86,26 @@ impl RedisStoreBuilder {
 
     /// The certificates of the authorities to trust instead of the system's, in PEM. Only with TLS.
     ///
-    /// A certificate that a server made for itself can be given, too, such as `openssl req -x509` makes: then the server is trusted that
-    /// shows exactly this one, has its key, and is named in it.
+    /// A certificate that a server made for itself can be given, too, such as `openssl req -x509`
+    /// makes: then the server is trusted that shows exactly this one, has its key, and is named in
+    /// it.
     pub fn tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.roots = Some(Pem::Content(pem.into()));
         self
     }
 
-    /// The certificate to show to the server, with its chain, and its key, both in PEM. Only with TLS.
+    /// The certificate to show to the server, with its chain, and its key, both in PEM. Only with
+    /// TLS.
     pub fn tls_client(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.certificate = Some(Pem::Content(certificate.into()));
         self.settings.tls.key = Some(Pem::Content(key.into()));
         self
     }
 
-    /// Where to reach the servers that a cluster or the sentinels announce, when that is not where they say: behind NAT, in Docker, or
-    /// through a tunnel. The function is given each announced host and port, and returns those to connect to; with TLS, the
-    /// certificate must name that host. The addresses in the URL are taken as they are. Unless set, all are.
+    /// Where to reach the servers that a cluster or the sentinels announce, when that is not where
+    /// they say: behind NAT, in Docker, or through a tunnel. The function is given each announced
+    /// host and port, and returns those to connect to; with TLS, the certificate must name that
+    /// host. The addresses in the URL are taken as they are. Unless set, all are.
     ///
     /// ```
     /// # use session_redis::RedisStore;
@@ -129,15 +137,17 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How often a server is asked whether it is still there and still a primary, and again how long the answer may take. When none comes,
-    /// or another one, its connections are made anew. Default: 500 milliseconds.
+    /// How often a server is asked whether it is still there and still a primary, and again how
+    /// long the answer may take. When none comes, or another one, its connections are made anew.
+    /// Default: 500 milliseconds.
     pub fn silence(mut self, silence: Duration) -> Self {
         self.settings.silence = Some(silence.max(Duration::from_millis(10)));
         self
     }
 
-    /// Never asks by itself: a server that is frozen is noticed by the system alone, after half a minute, and a server that was made a
-    /// replica at the next request, but by the watch not before the connection breaks.
+    /// Never asks by itself: a server that is frozen is noticed by the system alone, after half a
+    /// minute, and a server that was made a replica at the next request, but by the watch not
+    /// before the connection breaks.
     pub fn without_silence(mut self) -> Self {
         self.settings.silence = None;
         self

@@ -13,10 +13,11 @@ use webpki::{EndEntityCert, KeyUsage};
 
 /// What the server's certificate must prove.
 ///
-/// rustls refuses a certificate that may sign others (`CA:TRUE`) as a server's own, which is what `openssl req -x509` makes. If exactly
-/// this certificate was given as one to trust, there is no chain that could be forged: the server proves in each handshake that it has
-/// the certificate's key, and the name and the validity are checked as always. A certificate that such a one has *signed* is
-/// verified as one of any other authority.
+/// rustls refuses a certificate that may sign others (`CA:TRUE`) as a server's own, which is what
+/// `openssl req -x509` makes. If exactly this certificate was given as one to trust, there is no
+/// chain that could be forged: the server proves in each handshake that it has the certificate's
+/// key, and the name and the validity are checked as always. A certificate that such a one has
+/// *signed* is verified as one of any other authority.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) mode: TlsMode,
@@ -53,7 +54,8 @@ impl Verifier {
         if self.mode == TlsMode::VerifyCa { Ok(()) } else { verify_server_name(&parsed, name) }
     }
 
-    /// Whether this is one of the certificates that were given, is valid now, and is refused for nothing but that it may sign others.
+    /// Whether this is one of the certificates that were given, is valid now, and is refused for
+    /// nothing but that it may sign others.
     fn is_trusted_by_itself(&self, shown: &CertificateDer<'_>, now: UnixTime) -> bool {
         if !self.exact.iter().any(|known| known.as_ref() == shown.as_ref()) {
             return false;

@@ -127,7 +127,7 @@ impl Cluster {
         Err(trouble)
     }
 
-    /// Who has which shard, as this node sees it.
+    /// Which node has which shard, as this node sees it.
     async fn ask(&self, link: &Link) -> Result<View, String> {
         let place = &link.address;
         let mut question = pipe();
@@ -174,7 +174,8 @@ impl Cluster {
         Some(self.announced(asked, host, port.parse().ok()?))
     }
 
-    /// Where the node is that was announced by the one that was asked. A node that does not know its own name is where we asked.
+    /// Where the node is that was announced by the one that was asked. A node that does not know
+    /// its own name is where we asked.
     fn announced(&self, asked: &Address, host: &str, port: u16) -> Address {
         match asked {
             Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => {

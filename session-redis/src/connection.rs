@@ -11,7 +11,8 @@ use tokio::{
 
 use crate::no_connection::NoConnection;
 
-/// A connection that is logged in, and the task that moves its bytes. The task ends with the last clone.
+/// A connection that is logged in, and the task that moves its bytes. The task ends with the last
+/// clone.
 #[derive(Clone)]
 pub(crate) struct Connection {
     connection: MultiplexedConnection,
@@ -26,7 +27,8 @@ impl Drop for Driver {
     }
 }
 
-/// What is told when the server says something unasked, or when the driver finds the connection broken.
+/// What is told when the server says something unasked, or when the driver finds the connection
+/// broken.
 pub(crate) type Unasked = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
 impl Connection {

@@ -89,7 +89,8 @@ impl Connector {
         timeout(self.timeout, opened).await.unwrap_or(Err(NoConnection::TimedOut))
     }
 
-    /// Agrees on encryption, in half of the time, so that a server that does not know of any is told from one that is silent.
+    /// Agrees on encryption, in half of the time, so that a server that does not know of any is
+    /// told from one that is silent.
     async fn secured(
         &self,
         tls: &Tls,
@@ -114,7 +115,8 @@ impl Connector {
         Connection::over(stream, self.database, unasked).await
     }
 
-    /// Warns once if what goes to this server leaves this machine unprotected, wherever its address came from.
+    /// Warns once if what goes to this server leaves this machine unprotected, wherever its address
+    /// came from.
     fn warn(&self, address: &Address) {
         let leaves = match address {
             Address::Unix(_) => false,

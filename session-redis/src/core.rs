@@ -272,7 +272,8 @@ impl Core {
                 node.name
             ))
         };
-        // A replica that is configured to be writable has carried it out, and forgets it at its next synchronization.
+        // A replica that is configured to be writable has carried it out, and forgets it at its
+        // next synchronization.
         if pending.request.again != Again::Question && !matches!(reply, Some(Value::ServerError(_))) {
             pending.doubt = true;
             if pending.request.again == Again::Never {
@@ -337,7 +338,8 @@ struct Heard<'a> {
 }
 
 impl<'a> Heard<'a> {
-    /// Takes the replies apart that a [`pipeline`] gets: what they have in common, and those of the requests.
+    /// Takes the replies apart that a [`pipeline`] gets: what they have in common, and those of the
+    /// requests.
     fn from(
         node: &'a Node,
         address: &'a Address,

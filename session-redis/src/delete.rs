@@ -62,7 +62,8 @@ impl Core {
         let namespace = self.namespace.clone();
         let (shard, seen) = (item.key.shard(), self.owners_seen.of(&item.key));
         Request::movable(To::Shard(shard), &DELETE, again(&item), move |moving| {
-            // The index may be elsewhere while the slot moves, and then the member stays for a while.
+            // The index may be elsewhere while the slot moves, and then the member stays for a
+            // while.
             let seen = if *moving == Moving::No { seen.clone() } else { None };
             deleting(&namespace, &[(item, seen)], Some(shard), moving)
         })

@@ -14,7 +14,8 @@ pub(crate) fn unexpected(operation: Operation, what: &str) -> Error {
     Error::new(ErrorKind::Internal, operation).because(format!("the server's reply is not {what}"))
 }
 
-/// The server's own words, without the arguments that some servers repeat: they hold passwords and sessions.
+/// The server's own words, without the arguments that some servers repeat: they hold passwords and
+/// sessions.
 pub(crate) fn sentence(error: &ServerError) -> String {
     let details = error.details().unwrap_or_default();
     let said = ["with args beginning with", "command arguments"]
@@ -34,7 +35,8 @@ pub(crate) enum Refusal {
     Ask(String),
     /// Half of the keys are elsewhere, or the node starts, or the cluster elects: soon.
     Later,
-    /// This connection is of no more use: the node is no longer a primary, or has no place for it, or wants a login.
+    /// This connection is of no more use: the node is no longer a primary, or has no place for it,
+    /// or wants a login.
     Elsewhere,
     /// The indexes of this owner, or of nobody, must be named, because the slot moves.
     Name(Vec<u8>),
@@ -42,8 +44,8 @@ pub(crate) enum Refusal {
     Final,
 }
 
-/// What a node says that serves none now, and will serve again, or another one in its place. Servers before 7.0 put the code of what
-/// stopped a script behind words of their own.
+/// What a node says that serves none now, and will serve again, or another one in its place.
+/// Servers before 7.0 put the code of what stopped a script behind words of their own.
 const LATER: [&str; 11] = [
     "TRYAGAIN",
     "CLUSTERDOWN",

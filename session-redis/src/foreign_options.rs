@@ -5,9 +5,9 @@ use session_core::Result;
 
 use crate::{builder::RedisStoreBuilder, errors::config};
 
-/// Options that other clients of Redis write into their URLs, and that clouds show to their customers: redis-py and Celery, go-redis,
-/// Lettuce, redis-rs. They are taken by their meaning, or ignored with a warning if they have none here; none is ignored that
-/// protects anything.
+/// Options that other clients of Redis write into their URLs, and that clouds show to their
+/// customers: redis-py and Celery, go-redis, Lettuce, redis-rs. They are taken by their meaning, or
+/// ignored with a warning if they have none here; none is ignored that protects anything.
 #[derive(Debug)]
 pub(crate) struct ForeignOptions {
     scheme: TlsMode,
@@ -141,8 +141,8 @@ impl ForeignOptions {
     }
 }
 
-/// A span of time: a number of seconds, or with a unit, such as `500ms` or `5s`. `None` for zero and less, which is the default of
-/// those clients or never ends, and which is ignored.
+/// A span of time: a number of seconds, or with a unit, such as `500ms` or `5s`. `None` for zero
+/// and less, which is the default of those clients or never ends, and which is ignored.
 fn span(option: &UrlOption) -> Result<Option<Duration>> {
     let text = option.value().trim();
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());

@@ -11,8 +11,8 @@ const LONGEST: usize = 64 * 1024;
 
 /// Logs in and switches to RESP3, before the driver takes the stream over.
 ///
-/// The driver could do both, but it forgets what a server says that answers once and closes: that there are too many clients, or
-/// that the protected mode is on.
+/// The driver could do both, but it forgets what a server says that answers once and closes: that
+/// there are too many clients, or that the protected mode is on.
 pub(crate) async fn hello<S>(
     stream: &mut S,
     credentials: Option<&Credentials>,
@@ -40,7 +40,8 @@ where
                 return Err(if answer.is_empty() { NoConnection::Closed } else { NoConnection::NotRedis });
             }
             Ok(_) => {}
-            // The server did not like the certificate that it was shown, and says so after the handshake.
+            // The server did not like the certificate that it was shown, and says so after the
+            // handshake.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(NoConnection::Tls(error)),
             Err(_) => return Err(NoConnection::Closed),
         }

@@ -23,9 +23,10 @@ use crate::{
 
 /// One connection, shared by all requests that are under way on it.
 ///
-/// The driver notices neither a frozen server nor a network that swallows everything, and no server ends the connections of its clients when
-/// it is made a replica, so [`watch_over`](Self::watch_over) asks. A link that is given up takes no more requests; those under way on it can
-/// still be answered.
+/// The driver notices neither a frozen server nor a network that swallows everything, and no server
+/// ends the connections of its clients when it is made a replica, so
+/// [`watch_over`](Self::watch_over) asks. A link that is given up takes no more requests; those
+/// under way on it can still be answered.
 pub(crate) struct Link {
     connection: Connection,
     pub(crate) address: Address,
@@ -90,7 +91,8 @@ impl Link {
         let _ = self.usable.subscribe().wait_for(|usable| !usable).await;
     }
 
-    /// Returns when the link is broken, when nothing was heard for about `silence` twice, or when the server says that it is not a primary.
+    /// Returns when the link is broken, when nothing was heard for about `silence` twice, or when
+    /// the server says that it is not a primary.
     pub(crate) async fn watch_over(&self, silence: Option<Duration>) {
         let Some(silence) = silence else { return self.given_up().await };
         let heard = || self.answered.load(Ordering::Relaxed);

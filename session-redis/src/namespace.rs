@@ -7,11 +7,13 @@ use crate::errors::config;
 
 /// What all keys of a store begin with, and how they go on.
 ///
-/// A session is `<namespace>:s:{<shard>}<digest>`, in hexadecimal digits. The braces make Redis Cluster put all of a shard into one slot.
-/// An index is `<namespace>:@<owner>`, or in Cluster one for each shard, `<namespace>:@{<shard>}<owner>`.
+/// A session is `<namespace>:s:{<shard>}<digest>`, in hexadecimal digits. The braces make Redis
+/// Cluster put all of a shard into one slot. An index is `<namespace>:@<owner>`, or in Cluster one
+/// for each shard, `<namespace>:@{<shard>}<owner>`.
 ///
-/// No two namespaces have a key in common, also if one begins with the other: no namespace has a `{` or `@`, so that the first of these in a
-/// key ends what belongs to the namespace, and tells a session from an index.
+/// No two namespaces have a key in common, also if one begins with the other: no namespace has a
+/// `{` or `@`, so that the first of these in a key ends what belongs to the namespace, and tells a
+/// session from an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespace {
     name: String,

@@ -83,7 +83,8 @@ pub(crate) async fn open(settings: Settings, place: Place) -> Result<RedisStore>
     Ok(RedisStore { store })
 }
 
-/// What an operation may take within the batcher, so that it is the store that says what came of it.
+/// What an operation may take within the batcher, so that it is the store that says what came of
+/// it.
 fn inner(deadline: Duration) -> Duration {
     deadline.mul_f64(0.95)
 }
@@ -144,7 +145,8 @@ async fn try_any(connector: &Connector, addresses: &[Address]) -> Result<()> {
     Err(trouble)
 }
 
-/// A cluster whose nodes announce addresses that lead nowhere from here would open, and then serve nothing.
+/// A cluster whose nodes announce addresses that lead nowhere from here would open, and then serve
+/// nothing.
 async fn try_announced(cluster: &Cluster, seeds: &[Address], patience: Duration) -> Result<()> {
     let announced = cluster.map().addresses();
     let nodes = cluster.map().primaries();

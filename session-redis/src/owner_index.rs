@@ -17,8 +17,8 @@ use crate::{
 /// How many sessions one call of a script ends, so that none keeps the server from others for long.
 const MOST: usize = 1_000;
 
-/// Sessions that expired stay in an index until it is looked at. After one in so many logins, some members are looked at, so that the
-/// dead stay few.
+/// Sessions that expired stay in an index until it is looked at. After one in so many logins, some
+/// members are looked at, so that the dead stay few.
 const SWEEP_EVERY: u32 = 4;
 
 /// How many members a sweep looks at.
@@ -47,7 +47,8 @@ impl Core {
         if self.topology.is_cluster() { (0..=u8::MAX).map(Some).collect() } else { vec![None] }
     }
 
-    /// Two round trips, one if there are none: the first asks for the members, which the second must name.
+    /// Two round trips, one if there are none: the first asks for the members, which the second
+    /// must name.
     async fn list_owner(&self, operation: Operation, owner: &Owner) -> Result<Vec<SessionKey>> {
         let until = self.until();
         let mut shards: Vec<(Option<u8>, Vec<SessionKey>)> =
@@ -103,7 +104,8 @@ impl Core {
             let requests = shards.iter().map(|(shard, members)| {
                 let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
                 let (spared, members) = (spared.clone(), members.clone());
-                // Carried out late, it could end what was created since. Without members to end, it changes nothing but the fence.
+                // Carried out late, it could end what was created since. Without members to end, it
+                // changes nothing but the fence.
                 let again = if members.is_empty() { Again::Question } else { Again::Never };
                 Request::movable(to(shard), &DELETE_OWNER, again, move |moving| {
                     let index = namespace.owner(shard, &owner).into_bytes();

@@ -6,9 +6,11 @@ use session_core::{Owner, SessionKey};
 
 use crate::errors::{Refusal, refusal};
 
-/// The owners that sessions had when they were last seen, so that the index which a script will need can be named beforehand.
+/// The owners that sessions had when they were last seen, so that the index which a script will
+/// need can be named beforehand.
 ///
-/// A script that misses one changes nothing and says so, which costs a second round trip. One that is named in vain costs nothing.
+/// A script that misses one changes nothing and says so, which costs a second round trip. One that
+/// is named in vain costs nothing.
 #[derive(Default)]
 pub(crate) struct OwnersSeen(Mutex<HashMap<SessionKey, Owner>>);
 
@@ -37,7 +39,8 @@ impl OwnersSeen {
         }
     }
 
-    /// Which of these sessions a script has left alone because their index was not named. It is now noted.
+    /// Which of these sessions a script has left alone because their index was not named. It is now
+    /// noted.
     pub(crate) fn left_alone<'a>(
         &self,
         keys: impl Iterator<Item = &'a SessionKey>,

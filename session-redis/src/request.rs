@@ -17,7 +17,8 @@ pub(crate) struct Request {
     pub(crate) about: Option<SessionKey>,
 }
 
-/// Makes the command anew, for a key that is at another node already while its slot moves, or with the index that it turned out to need.
+/// Makes the command anew, for a key that is at another node already while its slot moves, or with
+/// the index that it turned out to need.
 pub(crate) type Rebuild = Arc<dyn Fn(&Moving) -> Cmd + Send + Sync>;
 
 /// How far the move of a slot is known, and the index that a session needs.
@@ -27,7 +28,8 @@ pub(crate) enum Moving {
     No,
     /// The key has moved.
     Key,
-    /// The record has this owner, or none if it is empty, whose index must be named; the key may have moved.
+    /// The record has this owner, or none if it is empty, whose index must be named; the key may
+    /// have moved.
     Owner(Vec<u8>),
 }
 

@@ -30,7 +30,8 @@ pub(crate) fn role(reply: Option<&Value>) -> Role {
     }
 }
 
-/// Whether the answer to a guard (see [`pipeline`](crate::pending::pipeline)) says that the server is a replica.
+/// Whether the answer to a guard (see [`pipeline`](crate::pending::pipeline)) says that the server
+/// is a replica.
 pub(crate) fn guard_refuses(reply: Option<&Value>) -> bool {
     matches!(reply, Some(Value::ServerError(error)) if is_of_replica(error))
 }

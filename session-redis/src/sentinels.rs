@@ -29,7 +29,8 @@ impl Sentinels {
         Self { addresses, service, connector, link: Mutex::default() }
     }
 
-    /// Where the primary is, by the first sentinel that answers; or why none says so, and whether that will last.
+    /// Where the primary is, by the first sentinel that answers; or why none says so, and whether
+    /// that will last.
     pub(crate) async fn primary(&self) -> Result<Address, (String, bool)> {
         let known = self.link.lock().clone().filter(|link| link.is_usable());
         let mut trouble = (String::new(), false);

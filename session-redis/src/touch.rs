@@ -48,7 +48,8 @@ impl Core {
         }
         let codes = codes(Operation::Touch, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
         let mut results: Vec<Result<bool>> = codes.into_iter().map(|code| Ok(code? == 1)).collect();
-        // Those whose index was not named: each by itself, which is made anew for as long as their owners change.
+        // Those whose index was not named: each by itself, which is made anew for as long as their
+        // owners change.
         let requests = left.iter().map(|place| self.touching_alone(items[*place])).collect();
         for (place, answer) in left.iter().zip(self.many(Operation::Touch, requests, false, until).await) {
             let code =

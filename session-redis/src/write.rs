@@ -15,7 +15,8 @@ use crate::{
     scripts::WRITE,
 };
 
-/// How often a batch is sent again for the items whose index was not named. Each time they are fewer, unless others change their owners.
+/// How often a batch is sent again for the items whose index was not named. Each time they are
+/// fewer, unless others change their owners.
 const ROUNDS: usize = 4;
 
 /// How the script is told that nothing may be there.
@@ -78,7 +79,8 @@ impl Core {
         items.iter().zip(results).map(result).collect()
     }
 
-    /// Writes the items at these places, and returns the places of those that turned out to need an index that was not named.
+    /// Writes the items at these places, and returns the places of those that turned out to need an
+    /// index that was not named.
     async fn write_round(
         &self,
         items: &[WriteItem],
@@ -162,7 +164,8 @@ impl Core {
     }
 }
 
-/// A call of the script that writes, for items with the owners that they were seen to have. While a slot moves, it is for one item.
+/// A call of the script that writes, for items with the owners that they were seen to have. While a
+/// slot moves, it is for one item.
 fn writing(
     namespace: &Namespace,
     items: &[(&WriteItem, Option<Owner>)],
@@ -211,7 +214,8 @@ pub(crate) fn told(moving: &Moving) -> &'static str {
     if *moving == Moving::No { "" } else { "1" }
 }
 
-/// The indexes that a script may need: of the owner before, as far as it is known, and of the one after.
+/// The indexes that a script may need: of the owner before, as far as it is known, and of the one
+/// after.
 pub(crate) fn indexes(
     namespace: &Namespace,
     shard: Option<u8>,

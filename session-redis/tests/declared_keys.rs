@@ -1,4 +1,5 @@
-//! Scripts touch no key that was not declared in their call: servers and proxies that place keys by themselves refuse it.
+//! Scripts touch no key that was not declared in their call: servers and proxies that place keys by
+//! themselves refuse it.
 
 mod support;
 
@@ -45,7 +46,8 @@ fn words(line: &str) -> Vec<&str> {
     line.split("] ").nth(1).unwrap_or_default().trim_matches('"').split("\" \"").collect()
 }
 
-/// Checks each script's commands against the keys of its call, and returns which commands they were.
+/// Checks each script's commands against the keys of its call, and returns which commands they
+/// were.
 fn check(heard: &[String]) -> HashSet<String> {
     let (mut declared, mut commands) = (HashSet::new(), HashSet::new());
     for line in heard {
@@ -67,7 +69,8 @@ fn owned(owner: &str) -> Write {
     Write::new("x", Ttl::MAX).owner(OwnerChange::Set(Owner::new(owner).expect("an owner")))
 }
 
-/// Everything there is a script for, by itself and in batches, of sessions whose owners this store has seen, and of others.
+/// Everything there is a script for, by itself and in batches, of sessions whose owners this store
+/// has seen, and of others.
 async fn everything(one: &RedisStore, other: &RedisStore) {
     let alice = Owner::new("alice").expect("an owner");
     let owners = |store: &RedisStore| {

@@ -58,8 +58,8 @@ async fn create(store: &RedisStore, owner: &Owner) -> SessionKey {
     key
 }
 
-/// Asks in every way there is for a session that was ended, for so long: each answer is an error or says that there is none. Returns how
-/// many answers there were.
+/// Asks in every way there is for a session that was ended, for so long: each answer is an error or
+/// says that there is none. Returns how many answers there were.
 async fn sees_nothing(store: &RedisStore, key: &SessionKey, owner: &Owner, span: Duration) -> usize {
     let begun = Instant::now();
     let mut answers = 0;
@@ -150,7 +150,8 @@ async fn and_also_one_that_takes_writes() {
     a_primary_that_is_made_a_replica(true).await;
 }
 
-/// A server without `WAIT`, such as a proxy: then the question about its role bounds how long it is read from.
+/// A server without `WAIT`, such as a proxy: then the question about its role bounds how long it is
+/// read from.
 async fn without_the_guard_reads_end_within_the_bound() {
     let server = RedisServer::start().await.expect("a server");
     let mut connection = command::connect(&server.url()).await;
@@ -187,7 +188,8 @@ async fn a_watch_of_a_server_that_is_made_a_replica_is_interrupted() {
     assert_eq!(next(&mut events).await, Event::Missed);
 }
 
-/// What a primary does whose disk is full or whose replicas are gone is no reason not to read from it.
+/// What a primary does whose disk is full or whose replicas are gone is no reason not to read from
+/// it.
 async fn a_primary_that_refuses_writes_is_read_from() {
     let server = Redis::new().start().await.expect("a server");
     let store = RedisStore::builder()

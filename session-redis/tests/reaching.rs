@@ -1,4 +1,5 @@
-//! How a store reaches its servers: names of schemes, TLS, logins that change, addresses that lead elsewhere, and what it says when it cannot.
+//! How a store reaches its servers: names of schemes, TLS, logins that change, addresses that lead
+//! elsewhere, and what it says when it cannot.
 
 mod support;
 
@@ -155,7 +156,8 @@ async fn a_certificate_that_is_its_own_authority() {
     }
 }
 
-/// To be trusted by itself does not make a certificate valid for ever, nor does it make the holder of another key the server.
+/// To be trusted by itself does not make a certificate valid for ever, nor does it make the holder
+/// of another key the server.
 async fn a_certificate_that_has_expired_or_is_of_another_key() {
     let (certificate, key) = tls::expired("localhost");
     let server =
@@ -317,10 +319,12 @@ async fn until_known(cluster: &RedisCluster, words: &str) {
     }
 }
 
-/// Nodes that announce addresses of another network, as in Docker: 127.77.0.1, where nothing listens.
+/// Nodes that announce addresses of another network, as in Docker: 127.77.0.1, where nothing
+/// listens.
 async fn a_cluster_that_announces_other_addresses() {
     let elsewhere = ["--cluster-announce-ip", "127.77.0.1"];
-    // The nodes speak to each other at the announced address, too, so that only clients are kept out.
+    // The nodes speak to each other at the announced address, too, so that only clients are kept
+    // out.
     let bind = ["--bind", "127.0.0.1", "127.77.0.1"];
     let cluster = RedisCluster::builder().without_replicas().args(bind).start().await.expect("a cluster");
     let mut proxies = Vec::new();

@@ -122,7 +122,8 @@ async fn a_deletion_by_owner_is_not() {
     assert!(setting.past.write(&old, owned(), When::Absent).await.expect("a write").is_written());
     let store = setting.through.clone();
     store.ping().await.expect("it is connected");
-    // The first trip only asks for the members. The reply of the second is on its way when the connection breaks.
+    // The first trip only asks for the members. The reply of the second is on its way when the
+    // connection breaks.
     setting.proxy.delay(Duration::from_millis(150));
     let operation =
         tokio::spawn(async move { store.owners().expect("it has them").delete_all(&alice, None).await });

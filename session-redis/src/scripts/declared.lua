@@ -1,5 +1,6 @@
--- Servers and proxies that place keys by themselves must know all that a script touches: it touches none that is not among KEYS. An
--- index that must be there is named by the error, and the call comes again with it.
+-- Servers and proxies that place keys by themselves must know all that a script touches: it touches
+-- none that is not among KEYS. An index that must be there is named by the error, and the call
+-- comes again with it.
 local declared
 local function undeclared(idx)
   if not declared then

@@ -11,7 +11,8 @@ local function delete(key, expected)
   if state < 0 and expected ~= '' then return state end
   -- What has expired may go as well, and a foreign value where any is meant.
   redis.call('UNLINK', key)
-  -- A member without a record is harmless, so that this one may stay where its index was not declared.
+  -- A member without a record is harmless, so that this one may stay where its index was not
+  -- declared.
   if owner and owner ~= '' and not undeclared(owners .. owner) then redis.pcall('SREM', owners .. owner, sub(key, #prefix + 1)) end
   return state == ABSENT and 0 or 1
 end

@@ -1,7 +1,8 @@
--- KEYS: an index, its fence, and the sessions of some of its members. ARGV: prefix of sessions, '1' while the slot moves, the owner, the
--- member to spare or '', how many at most to name, and in Cluster a token for the fence and how long it may stand in milliseconds.
--- Replies how many members may be left, those whose live records it ended, and some of those that are left, to be named the next
--- time. Nothing is changed before all was looked at.
+-- KEYS: an index, its fence, and the sessions of some of its members. ARGV: prefix of sessions, '1'
+-- while the slot moves, the owner, the member to spare or '', how many at most to name, and in
+-- Cluster a token for the fence and how long it may stand in milliseconds. Replies how many members
+-- may be left, those whose live records it ended, and some of those that are left, to be named the
+-- next time. Nothing is changed before all was looked at.
 local prefix, moving, owner, spared, most, token = ARGV[1], ARGV[2] == '1', ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local idx, now = KEYS[1], clock()
 local members, states = {}, {}

@@ -1,7 +1,6 @@
--- KEYS: an index, and the sessions of its members as far as they are known. ARGV: prefix of sessions, '1' while the slot moves, the
--- owner.
--- Replies the members whose records are live and this owner's, and frees the others; or false and all members, if one of them is
--- not among KEYS.
+-- KEYS: an index, and the sessions of its members as far as they are known. ARGV: prefix of
+-- sessions, '1' while the slot moves, the owner. Replies the members whose records are live and
+-- this owner's, and frees the others; or false and all members, if one of them is not among KEYS.
 local prefix, moving, owner = ARGV[1], ARGV[2] == '1', ARGV[3]
 local now = clock()
 local live, dead = {}, {}

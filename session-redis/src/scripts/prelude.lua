@@ -69,8 +69,9 @@ local function index(idx, member, fresh, expires, ttl)
   end
 end
 
--- While the sessions of an owner are being ended shard by shard, a session must not slip from one that is still to come into one
--- that was done: a rename across shards waits while this key is there. No owner holds a NUL, so it is no index.
+-- While the sessions of an owner are being ended shard by shard, a session must not slip from one
+-- that is still to come into one that was done: a rename across shards waits while this key is
+-- there. No owner holds a NUL, so it is no index.
 local function fence(idx)
   return idx .. '\0'
 end

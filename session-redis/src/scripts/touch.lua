@@ -1,6 +1,6 @@
--- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the ttl in milliseconds.
--- Of one item, an error is the whole reply.
--- Replies for each item: 1 touched, 0 nothing was live, -1 corrupt, -2 unsupported, or an error.
+-- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the ttl
+-- in milliseconds. Of one item, an error is the whole reply. Replies for each item: 1 touched, 0
+-- nothing was live, -1 corrupt, -2 unsupported, or an error.
 local prefix, owners, alone = ARGV[1], ARGV[2], #ARGV == 4
 local now = clock()
 local out = {}

@@ -1,7 +1,8 @@
--- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the condition ('' any, 'A'
--- absent, 'F' the same but not behind a fence, or a version), the ttl in milliseconds, the change of the owner, the version and the data.
--- Of one item, an error is the whole reply. Replies the time, and for each item: 1 written, false if nothing was live, the record in the way, -1 for a wrong type, an
--- error.
+-- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the
+-- condition ('' any, 'A' absent, 'F' the same but not behind a fence, or a version), the ttl in
+-- milliseconds, the change of the owner, the version and the data. Of one item, an error is the
+-- whole reply. Replies the time, and for each item: 1 written, false if nothing was live, the
+-- record in the way, -1 for a wrong type, an error.
 local KEYS, ARGV, call, sub, LIVE_HEAD = KEYS, ARGV, redis.call, string.sub, 96
 local prefix, owners = ARGV[1], ARGV[2]
 local time = call('TIME')

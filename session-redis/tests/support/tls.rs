@@ -36,7 +36,8 @@ impl Authority {
     }
 }
 
-/// A certificate that a server made for itself, and its key. As `openssl req -x509` makes it: it may sign others.
+/// A certificate that a server made for itself, and its key. As `openssl req -x509` makes it: it
+/// may sign others.
 pub(crate) fn self_signed(name: &str) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
