@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use rand::RngExt as _;
 use redis::{Value, cmd};
-use session_core::{Operation, Owner, OwnerIndex, Result, SessionKey, Version, async_trait};
+use session_core::{Error, Operation, Owner, OwnerIndex, Result, SessionKey, Version, async_trait};
 
 use crate::{
     core::{Core, late},
@@ -123,16 +123,27 @@ impl Core {
                 })
             });
             let answers = self.many(operation, requests.collect(), false, until).await;
-            let mut left = Vec::new();
+            let (mut left, mut failed) = (Vec::new(), None);
             for ((shard, _), answer) in shards.into_iter().zip(answers) {
-                let Value::Array(parts) = answer?.value else { return Err(unexpected(operation, "a list")) };
-                let [Value::Int(rest), Value::Array(members), Value::Array(next)] = &parts[..] else {
-                    return Err(unexpected(operation, "a number and two lists"));
-                };
-                ended.extend(members.iter().filter_map(key));
-                if *rest > 0 {
-                    left.push((shard, next.iter().filter_map(key).collect()));
+                match answer.and_then(|answer| parts_of(operation, &answer.value)) {
+                    Ok((rest, members, next)) => {
+                        ended.extend(members);
+                        if rest > 0 {
+                            left.push((shard, next));
+                        }
+                    }
+                    Err(error) => failed = Some(error),
                 }
+            }
+            if let Some(error) = failed {
+                let partly = error.is_transient() && !ended.is_empty();
+                return Err(if partly {
+                    Error::unavailable(operation, true)
+                        .because("some of the sessions were ended")
+                        .with_source(error)
+                } else {
+                    error
+                });
             }
             shards = left;
         }
@@ -181,6 +192,15 @@ impl Core {
         sweep.arg(&self.namespace.sessions);
         self.one(operation, Request::call(to(shard), &SWEEP, Again::Change, sweep), false).await.map(drop)
     }
+}
+
+/// How many members may be left, which were ended, and which come next.
+fn parts_of(operation: Operation, reply: &Value) -> Result<(i64, Vec<SessionKey>, Vec<SessionKey>)> {
+    let parts = if let Value::Array(parts) = reply { &parts[..] } else { &[] };
+    let [Value::Int(rest), Value::Array(ended), Value::Array(next)] = parts else {
+        return Err(unexpected(operation, "a number and two lists"));
+    };
+    Ok((*rest, ended.iter().filter_map(key).collect(), next.iter().filter_map(key).collect()))
 }
 
 fn to(shard: Option<u8>) -> To {
