@@ -59,7 +59,12 @@ impl Context {
 
     /// An empty store in a namespace of its own.
     pub(crate) async fn another_namespace(&self) -> Checked<Arc<dyn SessionStore>> {
-        opened((self.target.open)(Namespace::random()).await)
+        self.namespace_called(Namespace::random()).await
+    }
+
+    /// An empty store in this namespace.
+    pub(crate) async fn namespace_called(&self, name: Namespace) -> Checked<Arc<dyn SessionStore>> {
+        opened((self.target.open)(name).await)
     }
 
     /// A second handle on the records of this case.

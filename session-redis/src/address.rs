@@ -1,8 +1,6 @@
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, sync::Arc};
 
-use session_core::Result;
-
-use crate::errors::config;
+use session_backend::Host;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,23 +10,37 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// From `host:port`, `[::1]:port`, or a host alone, which then has the port `default`.
-    pub(crate) fn parse(text: &str, default: u16) -> Result<Self> {
-        let wrong = |reason: &str| Err(config(format!("the address {text:?} {reason}")));
-        let (host, port) = match text.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') && (!host.contains(':') || host.starts_with('[')) => {
-                let Ok(port) = port.parse() else {
-                    return wrong("has a port that is not a number up to 65535");
-                };
-                (host, port)
-            }
-            _ => (text, default),
+    /// A host of a URL, which has the port `default` unless it names one.
+    pub(crate) fn of(host: Host, default: u16) -> Self {
+        Self::Tcp { host: host.name, port: host.port.unwrap_or(default) }
+    }
+}
+
+/// Where to reach the servers that a cluster or a sentinel announces: there, unless a function says
+/// otherwise.
+#[derive(Clone, Default)]
+pub(crate) struct AddressMap(Option<Arc<Reach>>);
+
+type Reach = dyn Fn(&str, u16) -> (String, u16) + Send + Sync;
+
+impl AddressMap {
+    pub(crate) fn new(reach: impl Fn(&str, u16) -> (String, u16) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(reach)))
+    }
+
+    /// Where the server is that was announced to be here.
+    pub(crate) fn reachable(&self, host: String, port: u16) -> Address {
+        let (host, port) = match &self.0 {
+            Some(reach) => reach(&host, port),
+            None => (host, port),
         };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-        if host.is_empty() {
-            return wrong("has no host");
-        }
-        Ok(Self::Tcp { host: host.to_owned(), port })
+        Address::Tcp { host, port }
+    }
+}
+
+impl fmt::Debug for AddressMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AddressMap({})", if self.0.is_some() { ".." } else { "" })
     }
 }
 
@@ -38,28 +50,6 @@ impl fmt::Display for Address {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "{}", path.display()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Address;
-
-    #[test]
-    fn hosts_ports_and_brackets() {
-        for (text, shown) in [
-            ("localhost", "localhost:6379"),
-            ("db.example:7000", "db.example:7000"),
-            ("10.0.0.1:1", "10.0.0.1:1"),
-            ("[::1]:7000", "[::1]:7000"),
-            ("[::1]", "[::1]:6379"),
-            ("::1", "[::1]:6379"),
-        ] {
-            assert_eq!(Address::parse(text, 6379).expect(text).to_string(), shown);
-        }
-        for text in ["", ":1", "a:", "a:66000", "a:x", "[]:1"] {
-            Address::parse(text, 6379).expect_err(text);
         }
     }
 }

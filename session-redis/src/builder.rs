@@ -1,31 +1,16 @@
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use redis::RedisConnectionInfo;
-use session_batch::{BatchSettings, Batched};
-use session_core::{Error, ErrorKind, Operation, Result};
-use tokio::{
-    sync::{RwLock, watch},
-    time::timeout,
-};
+use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode};
+use session_batch::BatchSettings;
+use session_core::{Error, Operation, Result};
+use tokio::time::timeout;
 
 use crate::{
-    address::Address,
-    cluster::Cluster,
-    connector::Connector,
-    core::Core,
-    direct::Direct,
-    errors::{config, unreachable},
-    link::Link,
-    namespace::Namespace,
-    node::{Keeping, Node, Whereabouts},
-    sentinels::Sentinels,
-    server_info,
-    settings::{Login, MAX_MAX_DATA_LEN, Place, Settings},
+    address::AddressMap,
+    opening::open,
+    settings::{Login, MAX_MAX_DATA_LEN, Settings},
     store::RedisStore,
-    tls,
-    topology::Topology,
     url,
-    watching::{Source, Watching},
 };
 
 /// The settings of a [`RedisStore`], made by [`RedisStore::builder`].
@@ -51,13 +36,29 @@ impl RedisStoreBuilder {
 
     /// The password of the user.
     pub fn password(mut self, password: impl Into<String>) -> Self {
+        let password: String = password.into();
         self.settings.login.password = Some(password.into());
+        self
+    }
+
+    /// Where the user and the password come from, when they change while the program runs.
+    /// Overrules those that are set here or in the URL, but for the user if the provider names
+    /// none.
+    ///
+    /// The provider is asked before each connection, and again at the next attempt when the server
+    /// refused the login; how long it takes counts against the deadline of what waits for the
+    /// connection, and not against [`connect_timeout`](Self::connect_timeout). A connection that
+    /// the server ends, or on which it asks for a login again, is made anew. The sentinels have a
+    /// login of their own.
+    pub fn credentials(mut self, provider: impl CredentialsProvider) -> Self {
+        self.settings.login.provider = Some(SharedProvider::new(provider));
         self
     }
 
     /// The user and the password for the sentinels, if they ask for any. Those of the servers are not tried.
     pub fn sentinel_login(mut self, user: Option<String>, password: impl Into<String>) -> Self {
-        self.settings.sentinel_login = Login { user, password: Some(password.into()) };
+        let password: String = password.into();
+        self.settings.sentinel_login = Login { user, password: Some(password.into()), provider: None };
         self
     }
 
@@ -67,15 +68,52 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// The certificates of the authorities to trust instead of the system's, in PEM. Only for `rediss`.
-    pub fn tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.settings.tls.roots = Some(pem.into());
+    /// What the server calls the connections of this store, as in `CLIENT LIST`. None unless set.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.settings.client_name = Some(name.into());
         self
     }
 
-    /// The certificate to show to the server, with its chain, and its key, both in PEM. Only for `rediss`.
+    /// How connections are encrypted, and what the servers must prove. Unless set, the scheme of
+    /// the URL decides: `rediss` is [`VerifyFull`](TlsMode::VerifyFull), and `redis` is
+    /// [`Disable`](TlsMode::Disable), about which the store warns once when a server is not on this
+    /// machine. [`Prefer`](TlsMode::Prefer) is refused, because a port of Redis speaks TLS or does
+    /// not.
+    pub fn tls(mut self, mode: TlsMode) -> Self {
+        self.settings.tls.mode = Some(mode);
+        self
+    }
+
+    /// The certificates of the authorities to trust instead of the system's, in PEM. Only with TLS.
+    ///
+    /// A certificate that a server made for itself can be given, too, such as `openssl req -x509`
+    /// makes: then the server is trusted that shows exactly this one, has its key, and is named in
+    /// it.
+    pub fn tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.settings.tls.roots = Some(Pem::Content(pem.into()));
+        self
+    }
+
+    /// The certificate to show to the server, with its chain, and its key, both in PEM. Only with
+    /// TLS.
     pub fn tls_client(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
-        self.settings.tls.client = Some((certificate.into(), key.into()));
+        self.settings.tls.certificate = Some(Pem::Content(certificate.into()));
+        self.settings.tls.key = Some(Pem::Content(key.into()));
+        self
+    }
+
+    /// Where to reach the servers that a cluster or the sentinels announce, when that is not where
+    /// they say: behind NAT, in Docker, or through a tunnel. The function is given each announced
+    /// host and port, and returns those to connect to; with TLS, the certificate must name that
+    /// host. The addresses in the URL are taken as they are. Unless set, all are.
+    ///
+    /// ```
+    /// # use session_redis::RedisStore;
+    /// let builder = RedisStore::builder().address_map(|_announced, port| ("127.0.0.1".to_owned(), port));
+    /// # let _ = builder;
+    /// ```
+    pub fn address_map(mut self, reach: impl Fn(&str, u16) -> (String, u16) + Send + Sync + 'static) -> Self {
+        self.settings.addresses = AddressMap::new(reach);
         self
     }
 
@@ -99,10 +137,19 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// After which silence a server is asked for a sign of life, and again how long that may take. When nothing comes, its connections are made
-    /// anew. 500 milliseconds unless set.
+    /// How often a server is asked whether it is still there and still a primary, and again how
+    /// long the answer may take. When none comes, or another one, its connections are made anew.
+    /// Default: 500 milliseconds.
     pub fn silence(mut self, silence: Duration) -> Self {
-        self.settings.silence = silence.max(Duration::from_millis(10));
+        self.settings.silence = Some(silence.max(Duration::from_millis(10)));
+        self
+    }
+
+    /// Never asks by itself: a server that is frozen is noticed by the system alone, after half a
+    /// minute, and a server that was made a replica at the next request, but by the watch not
+    /// before the connection breaks.
+    pub fn without_silence(mut self) -> Self {
+        self.settings.silence = None;
         self
     }
 
@@ -138,112 +185,10 @@ impl RedisStoreBuilder {
     /// Those of [`RedisStore::connect`].
     pub async fn connect(self, url: &str) -> Result<RedisStore> {
         let (place, builder) = url::parse(url, self)?;
-        builder.open(place).await
-    }
-
-    async fn open(self, place: Place) -> Result<RedisStore> {
-        let settings = self.settings;
-        let deadline = settings.deadline;
-        timeout(deadline, start(settings, place)).await.unwrap_or_else(|_| {
+        let deadline = builder.settings.deadline;
+        timeout(deadline, open(builder.settings, place)).await.unwrap_or_else(|_| {
             Err(Error::unavailable(Operation::Connect, false)
                 .because("there was no answer within the deadline"))
         })
     }
-}
-
-/// What an operation may take within the batcher, so that it is the store that says what came of it.
-fn inner(deadline: Duration) -> Duration {
-    deadline.mul_f64(0.95)
-}
-
-async fn start(settings: Settings, place: Place) -> Result<RedisStore> {
-    let namespace = Namespace::new(&settings.namespace)?;
-    let connector = Arc::new(connector(&settings, &settings.login, settings.database)?);
-    let keeping = Keeping { connections: settings.connections, silence: settings.silence };
-    let node = |whereabouts: &Whereabouts| Arc::new(Node::new(whereabouts, &connector, keeping));
-    let (topology, source) = match place {
-        Place::Server(address) => {
-            try_out(&connector, &address, false).await?;
-            (Topology::One(node(&Whereabouts::Fixed(address.clone()))), Source::Server(address))
-        }
-        Place::Sentinel { sentinels, service } => {
-            let asking = self::connector(&settings, &settings.sentinel_login, 0)?;
-            let sentinels = Arc::new(Sentinels::new(sentinels, service, asking));
-            let primary = sentinels.primary().await.map_err(|trouble| no_primary(&trouble))?;
-            try_out(&connector, &primary, false).await?;
-            (Topology::One(node(&Whereabouts::Primary(Arc::clone(&sentinels)))), Source::Sentinels(sentinels))
-        }
-        Place::Cluster(seeds) => {
-            if settings.database != 0 {
-                return Err(config("a cluster has database 0 alone"));
-            }
-            let cluster = Arc::new(Cluster::new(seeds.clone(), Arc::clone(&connector), keeping));
-            try_any(&connector, &seeds).await?;
-            cluster
-                .look()
-                .await
-                .map_err(|trouble| Error::unavailable(Operation::Connect, false).because(trouble))?;
-            cluster.start();
-            (Topology::Cluster(Arc::clone(&cluster)), Source::Cluster(cluster))
-        }
-    };
-    let core = Core {
-        topology,
-        namespace,
-        deadline: inner(settings.deadline),
-        max_data_len: settings.max_data_len,
-        resends: settings.resends,
-        watching: Watching::new(connector, source, settings.silence, settings.watch_capacity),
-        closed: watch::Sender::new(false),
-        under_way: RwLock::new(()),
-    };
-    let store = Batched::new(Direct(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
-    Ok(RedisStore { store })
-}
-
-fn no_primary(trouble: &str) -> Error {
-    let lasting =
-        ["does not know a service", "is not a sentinel", "refuses", "NOAUTH", "WRONGPASS", "authentication"];
-    if lasting.iter().any(|words| trouble.contains(words)) {
-        return config(trouble);
-    }
-    Error::unavailable(Operation::Connect, false).because(trouble)
-}
-
-fn connector(settings: &Settings, login: &Login, database: u32) -> Result<Connector> {
-    let mut info = RedisConnectionInfo::default().set_db(database.into());
-    if let Some(user) = &login.user {
-        info = info.set_username(user);
-    }
-    if let Some(password) = &login.password {
-        info = info.set_password(password);
-    }
-    let tls = tls::template(&settings.tls)?;
-    Ok(Connector { login: info, tls, timeout: settings.connect_timeout })
-}
-
-/// Connects once, so that what is wrong is told at once and in full.
-async fn try_out(connector: &Connector, address: &Address, in_cluster: bool) -> Result<()> {
-    let failed = |error| unreachable(&address.to_string(), connector.tls.is_some(), error);
-    let link = Link::connect(connector, address).await.map_err(failed)?;
-    let mut questions = redis::pipe();
-    questions.cmd("INFO").arg("server").cmd("INFO").arg("memory").cmd("INFO").arg("cluster");
-    let replies = link.send(&questions).await.map_err(failed)?;
-    server_info::check(address, &replies, in_cluster)
-}
-
-/// Connects to one of these nodes.
-async fn try_any(connector: &Connector, addresses: &[Address]) -> Result<()> {
-    let mut trouble = config("no node of the cluster is named");
-    for address in addresses {
-        match try_out(connector, address, true).await {
-            Ok(()) => return Ok(()),
-            // What one node refuses, all do.
-            Err(error) if error.kind() == ErrorKind::Unsupported || error.kind() == ErrorKind::Config => {
-                return Err(error);
-            }
-            Err(error) => trouble = error,
-        }
-    }
-    Err(trouble)
 }

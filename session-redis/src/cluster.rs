@@ -16,6 +16,7 @@ use tokio::{
 use crate::{
     address::Address,
     connector::Connector,
+    errors::sentence,
     link::Link,
     node::{Keeping, Node, Whereabouts},
     slots::slot,
@@ -101,7 +102,7 @@ impl Cluster {
         nodes.shuffle(&mut rand::rng());
         let mut trouble = "no node of the cluster is known".to_owned();
         for link in nodes.iter().filter_map(|node| node.link_now()) {
-            match ask(&link).await {
+            match self.ask(&link).await {
                 Ok(view) => {
                     self.adopt(&view);
                     return Ok(());
@@ -113,7 +114,7 @@ impl Cluster {
         seeds.extend(self.map().nodes.keys().cloned());
         for address in seeds {
             match Link::connect(&self.connector, &address).await {
-                Ok(link) => match ask(&link).await {
+                Ok(link) => match self.ask(&link).await {
                     Ok(view) => {
                         self.adopt(&view);
                         return Ok(());
@@ -124,6 +125,64 @@ impl Cluster {
             }
         }
         Err(trouble)
+    }
+
+    /// Which node has which shard, as this node sees it.
+    async fn ask(&self, link: &Link) -> Result<View, String> {
+        let place = &link.address;
+        let mut question = pipe();
+        question.cmd("CLUSTER").arg("SLOTS");
+        let reply = timeout(ROUND, link.send(&question))
+            .await
+            .map_err(|_| format!("{place} does not answer"))?
+            .map_err(|error| format!("{place}: {error}"))?;
+        match reply.into_iter().next() {
+            Some(Value::Array(ranges)) => {
+                self.view(place, &ranges).ok_or_else(|| format!("{place} is not of a cluster"))
+            }
+            Some(Value::ServerError(error)) => Err(format!("{place} refuses: {}", sentence(&error))),
+            _ => Err(format!("{place} is not of a cluster")),
+        }
+    }
+
+    fn view(&self, asked: &Address, ranges: &[Value]) -> Option<View> {
+        let mut owners = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            let Value::Array(range) = range else { return None };
+            let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else {
+                return None;
+            };
+            let [host, Value::Int(port), ..] = &primary[..] else { return None };
+            let host = match host {
+                Value::BulkString(host) => String::from_utf8_lossy(host).into_owned(),
+                _ => String::new(),
+            };
+            owners.push((*first, *last, self.announced(asked, &host, u16::try_from(*port).ok()?)));
+        }
+        let primary_of = |shard: u8| {
+            let slot = i64::from(slot(shard));
+            let found = owners.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
+            found.map(|(_, _, address)| address.clone())
+        };
+        let view: View = (0..=u8::MAX).map(primary_of).collect();
+        view.iter().any(Option::is_some).then_some(view)
+    }
+
+    /// Where the node is that another one has pointed to, in the words of a redirection.
+    pub(crate) fn redirected(&self, asked: &Address, target: &str) -> Option<Address> {
+        let (host, port) = target.rsplit_once(':')?;
+        Some(self.announced(asked, host, port.parse().ok()?))
+    }
+
+    /// Where the node is that was announced by the one that was asked. A node that does not know
+    /// its own name is where we asked.
+    fn announced(&self, asked: &Address, host: &str, port: u16) -> Address {
+        match asked {
+            Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => {
+                Address::Tcp { host: here.clone(), port }
+            }
+            _ => self.connector.map.reachable(host.to_owned(), port),
+        }
     }
 
     fn adopt(&self, view: &View) {
@@ -221,58 +280,5 @@ fn same_node(one: Option<&Arc<Node>>, other: Option<&Arc<Node>>) -> bool {
         (Some(one), Some(other)) => Arc::ptr_eq(one, other),
         (None, None) => true,
         _ => false,
-    }
-}
-
-/// Who has which shard, as this node sees it.
-async fn ask(link: &Link) -> Result<View, String> {
-    let place = &link.address;
-    let mut question = pipe();
-    question.cmd("CLUSTER").arg("SLOTS");
-    let reply = timeout(ROUND, link.send(&question))
-        .await
-        .map_err(|_| format!("{place} does not answer"))?
-        .map_err(|error| format!("{place}: {error}"))?;
-    match reply.into_iter().next() {
-        Some(Value::Array(ranges)) => {
-            view(place, &ranges).ok_or_else(|| format!("{place} is not of a cluster"))
-        }
-        Some(Value::ServerError(error)) => {
-            Err(format!("{place} refuses: {} {}", error.code(), error.details().unwrap_or_default()))
-        }
-        _ => Err(format!("{place} is not of a cluster")),
-    }
-}
-
-fn view(asked: &Address, ranges: &[Value]) -> Option<View> {
-    let mut owners = Vec::with_capacity(ranges.len());
-    for range in ranges {
-        let Value::Array(range) = range else { return None };
-        let [Value::Int(first), Value::Int(last), Value::Array(primary), ..] = &range[..] else {
-            return None;
-        };
-        let [host, Value::Int(port), ..] = &primary[..] else { return None };
-        let host = match host {
-            Value::BulkString(host) => String::from_utf8_lossy(host).into_owned(),
-            _ => String::new(),
-        };
-        owners.push((*first, *last, address(asked, &host, u16::try_from(*port).ok()?)));
-    }
-    let primary_of = |shard: u8| {
-        let slot = i64::from(slot(shard));
-        let found = owners.iter().find(|(first, last, _)| (*first..=*last).contains(&slot));
-        found.map(|(_, _, address)| address.clone())
-    };
-    let view: View = (0..=u8::MAX).map(primary_of).collect();
-    view.iter().any(Option::is_some).then_some(view)
-}
-
-/// A node that does not know its own name is where we asked.
-pub(crate) fn address(asked: &Address, host: &str, port: u16) -> Address {
-    match asked {
-        Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => {
-            Address::Tcp { host: here.clone(), port }
-        }
-        _ => Address::Tcp { host: host.to_owned(), port },
     }
 }

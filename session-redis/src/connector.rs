@@ -1,74 +1,140 @@
-use std::{fmt, sync::Arc, time::Duration};
-
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    RedisConnectionInfo, RedisResult,
-    aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use crate::address::Address;
+use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
+use session_backend::{Credentials, TlsMode, is_this_machine};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpStream, UnixStream},
+    time::timeout,
+};
+
+use crate::{
+    address::{Address, AddressMap},
+    connection::{Connection, Unasked},
+    handshake::hello,
+    no_connection::NoConnection,
+    settings::Login,
+    tls::Tls,
+};
 
 /// Makes connections that are logged in, speak RESP3, and use the right database.
+#[derive(Debug)]
 pub(crate) struct Connector {
-    pub(crate) login: RedisConnectionInfo,
-    /// For TLS: an address whose certificates and settings all connections take over.
-    pub(crate) tls: Option<ConnectionAddr>,
+    pub(crate) login: Login,
+    pub(crate) database: u32,
+    pub(crate) client_name: Option<String>,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) mode: TlsMode,
+    pub(crate) map: AddressMap,
+    /// How long each of the steps to a connection may take together.
     pub(crate) timeout: Duration,
+    pub(crate) warnings: Arc<Warnings>,
 }
 
-/// What is told when the server says something unasked, or when the driver finds the connection broken.
-pub(crate) type Unasked = Arc<dyn Fn(PushInfo) + Send + Sync>;
+/// What a store has warned of already.
+#[derive(Debug, Default)]
+pub(crate) struct Warnings {
+    tls: AtomicBool,
+    role: AtomicBool,
+}
+
+impl Warnings {
+    /// Warns once that a server does not tell whether it is a primary.
+    pub(crate) fn role_is_unknown(&self, address: &Address, said: &str) {
+        if !self.role.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                server = %address,
+                said,
+                "the server does not answer ROLE, so that a replica cannot be told from a primary; \
+                 permit it, as by ACL SETUSER <user> +role"
+            );
+        }
+    }
+}
 
 impl Connector {
     pub(crate) async fn connect(
         &self,
         address: &Address,
         unasked: Unasked,
-    ) -> RedisResult<MultiplexedConnection> {
-        let tcp = TcpSettings::default().set_nodelay(true).set_keepalive(
-            TcpKeepalive::new()
-                .with_time(Duration::from_secs(15))
-                .with_interval(Duration::from_secs(5))
-                .with_retries(3),
-        );
-        let info = self
-            .at(address)
-            .into_connection_info()?
-            .set_redis_settings(self.login.clone().set_protocol(ProtocolVersion::RESP3))
-            .set_tcp_settings(tcp);
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.timeout))
-            .set_response_timeout(None)
-            .set_push_sender(move |info| {
-                unasked(info);
-                Ok::<(), ()>(())
-            });
-        Client::open(info)?.get_multiplexed_async_connection_with_config(&config).await
-    }
-
-    fn at(&self, address: &Address) -> ConnectionAddr {
-        match (address, &self.tls) {
-            (Address::Unix(path), _) => ConnectionAddr::Unix(path.clone()),
-            (Address::Tcp { host, port }, Some(ConnectionAddr::TcpTls { insecure, tls_params, .. })) => {
-                ConnectionAddr::TcpTls {
-                    host: host.clone(),
-                    port: *port,
-                    insecure: *insecure,
-                    tls_params: tls_params.clone(),
+    ) -> Result<Connection, NoConnection> {
+        self.warn(address);
+        // Outside of the timeout: a token may come from far away.
+        let credentials = self.login.credentials().await.map_err(NoConnection::Credentials)?;
+        let opened = async {
+            match address {
+                Address::Unix(path) => {
+                    let stream = UnixStream::connect(path).await.map_err(NoConnection::Unreachable)?;
+                    self.log_in(stream, credentials, unasked).await
+                }
+                Address::Tcp { host, port } => {
+                    let stream = TcpStream::connect((host.as_str(), *port)).await;
+                    let stream = stream.and_then(without_delay).map_err(NoConnection::Unreachable)?;
+                    match &self.tls {
+                        None => self.log_in(stream, credentials, unasked).await,
+                        Some(tls) => {
+                            self.log_in(self.secured(tls, host, stream).await?, credentials, unasked).await
+                        }
+                    }
                 }
             }
-            (Address::Tcp { host, port }, _) => ConnectionAddr::Tcp(host.clone(), *port),
+        };
+        timeout(self.timeout, opened).await.unwrap_or(Err(NoConnection::TimedOut))
+    }
+
+    /// Agrees on encryption, in half of the time, so that a server that does not know of any is
+    /// told from one that is silent.
+    async fn secured(
+        &self,
+        tls: &Tls,
+        host: &str,
+        stream: TcpStream,
+    ) -> Result<impl AsyncRead + AsyncWrite + Send + Unpin + 'static, NoConnection> {
+        let silent = || io::Error::new(io::ErrorKind::TimedOut, "there is no answer");
+        let secured = timeout(self.timeout / 2, tls.secure(host, stream)).await;
+        secured.unwrap_or_else(|_| Err(silent())).map_err(NoConnection::Tls)
+    }
+
+    async fn log_in<S>(
+        &self,
+        mut stream: S,
+        credentials: Option<Credentials>,
+        unasked: Unasked,
+    ) -> Result<Connection, NoConnection>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        hello(&mut stream, credentials.as_ref(), self.client_name.as_deref()).await?;
+        Connection::over(stream, self.database, unasked).await
+    }
+
+    /// Warns once if what goes to this server leaves this machine unprotected, wherever its address
+    /// came from.
+    fn warn(&self, address: &Address) {
+        let leaves = match address {
+            Address::Unix(_) => false,
+            Address::Tcp { host, .. } => !is_this_machine(host),
+        };
+        if leaves && !self.warnings.tls.swap(true, Ordering::Relaxed) {
+            self.mode.warn("session-redis", false);
         }
     }
 }
 
-impl fmt::Debug for Connector {
-    /// Without the password.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector")
-            .field("tls", &self.tls.is_some())
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
+/// Small requests leave at once, and a peer that is gone is noticed.
+fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new()
+        .with_time(Duration::from_secs(15))
+        .with_interval(Duration::from_secs(5))
+        .with_retries(3);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(stream)
 }

@@ -10,12 +10,13 @@ use tokio::{
 
 use crate::{
     address::Address,
-    cluster,
     errors::{Refusal, closed, refusal, refused, unexpected},
     namespace::Namespace,
     node::{Node, jittered},
+    owners_seen::OwnersSeen,
     pending::{Fate, Pending, all, pipeline},
     request::{Again, Answer, Moving, Request, To},
+    role::guard_refuses,
     topology::Topology,
     watching::Watching,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) max_data_len: usize,
     pub(crate) resends: u32,
     pub(crate) watching: Watching,
+    pub(crate) owners_seen: OwnersSeen,
     pub(crate) closed: watch::Sender<bool>,
     /// Held for reading by what is under way.
     pub(crate) under_way: RwLock<()>,
@@ -91,9 +93,8 @@ impl Core {
         let again = pending.request.again;
         match self.exchange(operation, &node, again, &commands, until, changes).await {
             Ok((link, replies)) => {
-                let mut replies = replies.into_iter().skip(skipped);
-                let now = now(&mut replies, clock);
-                self.fate(operation, &node, &link.address, pending, &mut replies, now)
+                let (heard, mut replies) = Heard::from(&node, &link.address, replies, skipped, clock);
+                self.fate(operation, &heard, pending, &mut replies)
             }
             Err(unanswered) => self.fate_without_answer(operation, pending, &unanswered),
         }
@@ -195,9 +196,8 @@ impl Core {
         let (commands, skipped) = pipeline(&group, clock);
         match self.exchange(operation, node, again, &commands, until, changes).await {
             Ok((link, replies)) => {
-                let mut replies = replies.into_iter().skip(skipped);
-                let now = now(&mut replies, clock);
-                all(group, |pending| self.fate(operation, node, &link.address, pending, &mut replies, now))
+                let (heard, mut replies) = Heard::from(node, &link.address, replies, skipped, clock);
+                all(group, |pending| self.fate(operation, &heard, pending, &mut replies))
             }
             Err(unanswered) => {
                 all(group, |pending| self.fate_without_answer(operation, pending, &unanswered))
@@ -205,49 +205,82 @@ impl Core {
         }
     }
 
-    /// What becomes of a request, by the next of the replies. `now` is the server's time, if it has told it.
+    /// What becomes of a request, by the next of the replies.
     fn fate(
         &self,
         operation: Operation,
-        node: &Node,
-        address: &Address,
+        heard: &Heard<'_>,
         mut pending: Pending,
         replies: &mut impl Iterator<Item = Value>,
-        now: Option<u64>,
     ) -> Fate {
         if pending.ask.is_some() {
             replies.next();
         }
-        let fate = match replies.next() {
+        let reply = replies.next();
+        if heard.from_replica {
+            return self.told_by_replica(operation, heard.node, pending, reply.as_ref());
+        }
+        let fate = match reply {
             None => Fate::Done(Err(unexpected(operation, "complete"))),
             Some(Value::ServerError(error)) => match refusal(&error) {
                 Refusal::NoScript if pending.request.script.is_some() => {
                     pending.load = true;
                     Fate::Again(pending)
                 }
-                Refusal::Moved(target) => self.moved(pending, operation, address, &target),
-                Refusal::Ask(target) => self.asked(pending, address, &target),
+                Refusal::Moved(target) => self.moved(pending, operation, heard.address, &target),
+                Refusal::Ask(target) => self.asked(pending, heard.address, &target),
                 Refusal::Name(owner) if pending.moving != Moving::Owner(owner.clone()) => {
+                    if let Some(key) = &pending.request.about {
+                        self.owners_seen.note_named(key, &owner);
+                    }
                     pending.moving = Moving::Owner(owner);
                     pending.rebuild();
                     Fate::Again(pending)
                 }
                 Refusal::Final => Fate::Done(Err(pending.failed(operation, &refused(operation, &error)))),
                 refusal => {
-                    if refusal == Refusal::Demoted {
-                        node.distrust();
+                    if refusal == Refusal::Elsewhere {
+                        heard.node.distrust();
                     }
                     self.look_again();
                     pending.settle();
                     Fate::Later(pending, refused(operation, &error))
                 }
             },
-            Some(value) => Fate::Done(match now {
+            Some(value) => Fate::Done(match heard.now {
                 Some(now) => Ok(Answer { value, now, doubt: pending.doubt }),
                 None => Err(unexpected(operation, "the time")),
             }),
         };
         fate.patiently(operation)
+    }
+
+    /// What becomes of a request that a replica has answered: the answer may be old.
+    fn told_by_replica(
+        &self,
+        operation: Operation,
+        node: &Node,
+        mut pending: Pending,
+        reply: Option<&Value>,
+    ) -> Fate {
+        node.distrust();
+        self.look_again();
+        pending.settle();
+        let error = |may_have_applied| {
+            Error::unavailable(operation, may_have_applied).because(format!(
+                "{} is a replica now, and sessions are read from primaries alone",
+                node.name
+            ))
+        };
+        // A replica that is configured to be writable has carried it out, and forgets it at its
+        // next synchronization.
+        if pending.request.again != Again::Question && !matches!(reply, Some(Value::ServerError(_))) {
+            pending.doubt = true;
+            if pending.request.again == Again::Never {
+                return Fate::Done(Err(error(true)));
+            }
+        }
+        Fate::Later(pending, error(false))
     }
 
     /// News of the map of the cluster, from before it is looked at, so that no change of it goes unnoticed.
@@ -274,7 +307,7 @@ impl Core {
             return Fate::Done(Err(Error::new(session_core::ErrorKind::Config, operation).because(reason)));
         };
         pending.settle();
-        if let (To::Shard(shard), Some(address)) = (&pending.request.to, redirected(asked, target)) {
+        if let (To::Shard(shard), Some(address)) = (&pending.request.to, cluster.redirected(asked, target)) {
             cluster.moved(*shard, &address);
             Fate::Again(pending)
         } else {
@@ -284,12 +317,41 @@ impl Core {
     }
 
     fn asked(&self, mut pending: Pending, asked: &Address, target: &str) -> Fate {
-        if let (Topology::Cluster(cluster), Some(address)) = (&self.topology, redirected(asked, target)) {
+        if let Topology::Cluster(cluster) = &self.topology
+            && let Some(address) = cluster.redirected(asked, target)
+        {
             pending.ask = Some(cluster.at(&address));
             pending.moving = Moving::Key;
             pending.rebuild();
         }
         Fate::Again(pending)
+    }
+}
+
+/// What the replies to a pipeline have in common.
+struct Heard<'a> {
+    node: &'a Node,
+    address: &'a Address,
+    from_replica: bool,
+    /// The server's time, if it has told it.
+    now: Option<u64>,
+}
+
+impl<'a> Heard<'a> {
+    /// Takes the replies apart that a [`pipeline`] gets: what they have in common, and those of the
+    /// requests.
+    fn from(
+        node: &'a Node,
+        address: &'a Address,
+        replies: Vec<Value>,
+        skipped: usize,
+        clock: bool,
+    ) -> (Self, impl Iterator<Item = Value>) {
+        let mut replies = replies.into_iter();
+        let from_replica = guard_refuses(replies.next().as_ref());
+        let mut replies = replies.skip(skipped);
+        let now = now(&mut replies, clock);
+        (Self { node, address, from_replica, now }, replies)
     }
 }
 
@@ -314,7 +376,8 @@ impl Patience {
             sleep(jittered(self.pause).min(left)).await;
             self.pause = (2 * self.pause).min(PAUSES.1);
         }
-        true
+        // What is sent when it is too late may be carried out, and nothing hears of it.
+        Instant::now() < self.until
     }
 }
 
@@ -329,11 +392,6 @@ fn time(reply: &Value) -> Option<u64> {
     let [Value::BulkString(seconds), Value::BulkString(micros)] = &parts[..] else { return None };
     let number = |digits: &[u8]| std::str::from_utf8(digits).ok()?.parse::<u64>().ok();
     number(seconds)?.checked_mul(1_000_000)?.checked_add(number(micros)?)
-}
-
-fn redirected(asked: &Address, target: &str) -> Option<Address> {
-    let (host, port) = target.rsplit_once(':')?;
-    Some(cluster::address(asked, host, port.parse().ok()?))
 }
 
 pub(crate) fn late(operation: Operation, may_have_applied: bool) -> Error {

@@ -1,6 +1,6 @@
 use redis::Cmd;
 use session_batch::parts;
-use session_core::{DeleteItem, DeleteOutcome, Error, Expected, Operation, Result};
+use session_core::{DeleteItem, DeleteOutcome, Error, Expected, Operation, Owner, Result};
 use tokio::time::Instant;
 
 use crate::{
@@ -39,7 +39,8 @@ impl Core {
             } else {
                 Again::Never
             };
-            let command = deleting(&self.namespace, items, None, &Moving::No);
+            let seen: Vec<_> = items.iter().map(|item| (*item, self.owners_seen.of(&item.key))).collect();
+            let command = deleting(&self.namespace, &seen, None, &Moving::No);
             vec![Request::call(To::Shard(0), &DELETE, again, command)]
         };
         let answers = self.many(Operation::Delete, requests, false, until).await;
@@ -59,9 +60,12 @@ impl Core {
 
     fn deleting_in_cluster(&self, item: DeleteItem) -> Request {
         let namespace = self.namespace.clone();
-        let shard = item.key.shard();
+        let (shard, seen) = (item.key.shard(), self.owners_seen.of(&item.key));
         Request::movable(To::Shard(shard), &DELETE, again(&item), move |moving| {
-            deleting(&namespace, &[item], Some(shard), moving)
+            // The index may be elsewhere while the slot moves, and then the member stays for a
+            // while.
+            let seen = if *moving == Moving::No { seen.clone() } else { None };
+            deleting(&namespace, &[(item, seen)], Some(shard), moving)
         })
     }
 }
@@ -74,13 +78,20 @@ fn again(item: &DeleteItem) -> Again {
     }
 }
 
-fn deleting(namespace: &Namespace, items: &[DeleteItem], shard: Option<u8>, moving: &Moving) -> Cmd {
-    let mut command = evalsha(&DELETE, items.len());
-    for item in items {
+fn deleting(
+    namespace: &Namespace,
+    items: &[(DeleteItem, Option<Owner>)],
+    shard: Option<u8>,
+    moving: &Moving,
+) -> Cmd {
+    let named: Vec<_> =
+        items.iter().filter_map(|(_, seen)| Some(namespace.owner(shard, seen.as_ref()?))).collect();
+    let mut command = evalsha(&DELETE, items.len() + named.len());
+    for (item, _) in items {
         command.arg(namespace.session(&item.key));
     }
-    command.arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
-    for item in items {
+    command.arg(named).arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
+    for (item, _) in items {
         match &item.expected {
             Expected::Any => command.arg(""),
             Expected::Version(version) => command.arg(version.as_bytes()),

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerIndex, Record,
-    RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem,
-    WriteOutcome, async_trait,
+    DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerChange, OwnerIndex,
+    Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write,
+    WriteItem, WriteOutcome, async_trait,
 };
 use tokio::time::timeout;
 
@@ -26,7 +26,7 @@ impl SessionStore for Direct {
     }
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        only(Operation::Write, self.0.write_many(&[WriteItem { key: *key, write, when }]).await)
+        only(Operation::Write, self.write_many(&[WriteItem { key: *key, write, when }]).await)
     }
 
     async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
@@ -55,7 +55,13 @@ impl SessionStore for Direct {
     }
 
     async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
-        self.0.write_many(items).await
+        let outcomes = self.0.write_many(items).await;
+        for (item, outcome) in items.iter().zip(&outcomes) {
+            if let (OwnerChange::Set(owner), Ok(WriteOutcome::Written)) = (&item.write.owner, outcome) {
+                self.0.sweep_now_and_then(&item.key, owner);
+            }
+        }
+        outcomes
     }
 
     async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {

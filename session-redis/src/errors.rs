@@ -1,4 +1,4 @@
-use redis::{RedisError, ServerError};
+use redis::ServerError;
 use session_core::{Error, ErrorKind, Operation};
 
 pub(crate) fn config(reason: impl Into<String>) -> Error {
@@ -14,6 +14,16 @@ pub(crate) fn unexpected(operation: Operation, what: &str) -> Error {
     Error::new(ErrorKind::Internal, operation).because(format!("the server's reply is not {what}"))
 }
 
+/// The server's own words, without the arguments that some servers repeat: they hold passwords and
+/// sessions.
+pub(crate) fn sentence(error: &ServerError) -> String {
+    let details = error.details().unwrap_or_default();
+    let said = ["with args beginning with", "command arguments"]
+        .iter()
+        .fold(details, |said, words| said.split(words).next().unwrap_or_default());
+    format!("{} {}", error.code(), said.trim_end_matches([' ', ',']))
+}
+
 /// What the server's error means for the request that it answers. None of these was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
@@ -25,100 +35,168 @@ pub(crate) enum Refusal {
     Ask(String),
     /// Half of the keys are elsewhere, or the node starts, or the cluster elects: soon.
     Later,
-    /// The node is no longer a primary.
-    Demoted,
+    /// This connection is of no more use: the node is no longer a primary, or has no place for it,
+    /// or wants a login.
+    Elsewhere,
     /// The indexes of this owner, or of nobody, must be named, because the slot moves.
     Name(Vec<u8>),
     /// Waiting does not help.
     Final,
 }
 
+/// What a node says that serves none now, and will serve again, or another one in its place.
+/// Servers before 7.0 put the code of what stopped a script behind words of their own.
+const LATER: [&str; 11] = [
+    "TRYAGAIN",
+    "CLUSTERDOWN",
+    "LOADING",
+    "BUSY",
+    "UNKILLABLE",
+    "NOREPLICAS",
+    "FENCED",
+    "NOQUORUM",
+    "NOGOODSLAVE",
+    "IOERR",
+    "UNBLOCKED",
+];
+
+/// The same, of a node that is to be left.
+const ELSEWHERE: [&str; 6] = ["READONLY", "MASTERDOWN", "NOMASTERLINK", "REDIRECT", "NOAUTH", "DENIED"];
+
 pub(crate) fn refusal(error: &ServerError) -> Refusal {
-    let target = || {
-        let details = error.details().unwrap_or_default();
-        details.split_whitespace().nth(1).unwrap_or_default().to_owned()
-    };
+    let details = error.details().unwrap_or_default();
+    let target = || details.split_whitespace().nth(1).unwrap_or_default().to_owned();
     match error.code() {
         "NOSCRIPT" => Refusal::NoScript,
         "MOVED" => Refusal::Moved(target()),
         "ASK" => Refusal::Ask(target()),
-        "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "BUSY" | "NOREPLICAS" | "FENCED" => {
-            Refusal::Later
-        }
-        "READONLY" => Refusal::Demoted,
-        "NEEDINDEX" => Refusal::Name(error.details().unwrap_or_default().as_bytes().to_vec()),
+        "NEEDINDEX" => Refusal::Name(details.as_bytes().to_vec()),
+        code if LATER.contains(&code) => Refusal::Later,
+        code if ELSEWHERE.contains(&code) => Refusal::Elsewhere,
+        "ERR" | "EXECABORT" if names(details, &ELSEWHERE) => Refusal::Elsewhere,
+        "ERR" | "EXECABORT" if names(details, &LATER) => Refusal::Later,
+        "ERR" if details.contains("max number of clients") => Refusal::Elsewhere,
+        // Proxies, about the server behind them: Envoy and twemproxy.
+        _ if is_of_proxy(error) => Refusal::Later,
         // What a script is told in a slot that moves, when it asks for a key that is not here.
-        _ if error.details().is_some_and(|details| details.contains("non local key")) => Refusal::Later,
+        _ if details.contains("non local key") => Refusal::Later,
         _ => Refusal::Final,
     }
 }
 
+/// Whether one of these codes is among the words.
+fn names(details: &str, codes: &[&str]) -> bool {
+    let word = |text: &str| text.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned();
+    details.split_whitespace().any(|text| codes.contains(&word(text).as_str()))
+}
+
+fn is_of_proxy(error: &ServerError) -> bool {
+    let said = sentence(error).to_ascii_lowercase();
+    [
+        "no upstream host",
+        "upstream failure",
+        "upstream protocol error",
+        "connection refused",
+        "connection timed out",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
+}
+
 /// The error for a request that the server refused and that was not carried out.
 pub(crate) fn refused(operation: Operation, error: &ServerError) -> Error {
-    let said = RedisError::from(error.clone());
-    let text = error.details().unwrap_or_default();
+    let said = sentence(error);
+    let details = error.details().unwrap_or_default();
     match error.code() {
-        "OOM" => Error::new(ErrorKind::Full, operation)
-            .because("the server has reached its `maxmemory`; raise it, or give it less to keep"),
-        "NOPERM" | "NOAUTH" | "WRONGPASS" => Error::new(ErrorKind::Config, operation).because(format!(
-            "the user lacks a permission, which an ACL such as `~<namespace>:* &* +@all` gives: {text}"
+        "OOM" => full(operation),
+        "ERR" | "EXECABORT" if names(details, &["OOM"]) => full(operation),
+        "NOPERM" | "WRONGPASS" => Error::new(ErrorKind::Config, operation).because(format!(
+            "the user lacks a permission, which an ACL such as `~<namespace>:* &* +@all` gives: {said}"
         )),
         "WRONGTYPE" => Error::new(ErrorKind::Corrupt, operation).because("there is a value of another type"),
-        "MISCONF" | "TRYAGAIN" | "CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "BUSY" | "NOREPLICAS"
-        | "READONLY" | "MOVED" | "ASK" | "NOSCRIPT" | "NEEDINDEX" | "FENCED" => {
-            Error::unavailable(operation, false)
-                .because(format!("the server refuses: {} {text}", error.code()))
+        // Until a person makes room on the disk, so that waiting for it would only hold up others.
+        "MISCONF" => Error::unavailable(operation, false).because(format!("the server refuses: {said}")),
+        "ERR" | "EXECABORT" if names(details, &["MISCONF"]) => {
+            Error::unavailable(operation, false).because(format!("the server refuses: {said}"))
         }
-        _ if text.contains("non local key") => {
+        _ if details.contains("non local key") => {
             Error::unavailable(operation, false).because("the slot of this session is being moved")
         }
-        code => Error::new(ErrorKind::Internal, operation).because(format!("the server refuses: {code}")),
-    }
-    .with_source(said)
-}
-
-/// The error for a connection that cannot be made, when the store is opened.
-pub(crate) fn unreachable(place: &str, tls: bool, error: RedisError) -> Error {
-    use redis::ErrorKind as Redis;
-    let text = error.to_string();
-    let config_error = |reason: String| config(reason).with_source(error.clone());
-    match error.kind() {
-        Redis::AuthenticationFailed => config_error(format!("{place} refuses the user or the password")),
-        Redis::InvalidClientConfig => {
-            config_error(format!("the settings for {place} cannot be used: {text}"))
+        _ if refusal(error) != Refusal::Final => {
+            Error::unavailable(operation, false).because(format!("the server refuses: {said}"))
         }
-        Redis::Parse => config_error(format!(
-            "{place} does not speak the protocol of Redis; if it expects TLS, use rediss://"
-        )),
-        _ if text.contains("DB index") => config_error(format!(
-            "{place} has no database of this number; Redis has 0 to 15 unless `databases` is set"
-        )),
-        _ if text.contains("SELECT is not allowed in cluster mode") => {
-            config_error(format!("{place} is a cluster, which has database 0 alone"))
-        }
-        _ if text.contains("NOAUTH") || text.contains("WRONGPASS") || text.contains("NOPERM") => {
-            config_error(format!("{place} refuses the user or the password"))
-        }
-        _ if is_tls(&error) => config_error(format!(
-            "no TLS connection to {place}; if the server does not use TLS, use redis://, and if its certificate is not signed \
-             by a well-known authority, set `tls_roots`: {text}"
-        )),
-        // What such a server does is what a broken one does, too.
-        _ if tls && error.is_timeout() => Error::unavailable(Operation::Connect, false)
-            .because(format!("{place} does not answer; if it does not use TLS, use redis://"))
-            .with_source(error),
-        _ if !tls && error.is_connection_dropped() => Error::unavailable(Operation::Connect, false)
-            .because(format!("{place} closes the connection; if it expects TLS, use rediss://"))
-            .with_source(error),
-        _ => Error::unavailable(Operation::Connect, false)
-            .because(format!("no connection to {place}"))
-            .with_source(error),
+        _ => Error::new(ErrorKind::Internal, operation).because(format!("the server refuses: {said}")),
     }
 }
 
-fn is_tls(error: &RedisError) -> bool {
-    let text = error.to_string();
-    ["certificate", "InvalidContentType", "corrupt message", "TLS", "fatal alert", "invalid peer"]
-        .iter()
-        .any(|word| text.contains(word))
+fn full(operation: Operation) -> Error {
+    Error::new(ErrorKind::Full, operation)
+        .because("the server has reached its `maxmemory`; raise it, or give it less to keep")
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{ServerError, Value, parse_redis_value};
+    use session_core::{ErrorKind, Operation};
+
+    use super::{Refusal, refusal, refused};
+
+    fn said(sentence: &str) -> ServerError {
+        match parse_redis_value(format!("-{sentence}\r\n").as_bytes()) {
+            Ok(Value::ServerError(error)) => error,
+            other => panic!("{sentence} is {other:?}"),
+        }
+    }
+
+    /// A node that cannot serve now is an outage, in which nothing was changed.
+    #[test]
+    fn a_node_that_cannot_serve_now_is_unavailable() {
+        for (sentence, means) in [
+            ("LOADING Redis is loading the dataset in memory", Refusal::Later),
+            ("BUSY Redis is busy running a script.", Refusal::Later),
+            ("UNKILLABLE Sorry the script already executed write commands", Refusal::Later),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Refusal::Later),
+            ("CLUSTERDOWN The cluster is down", Refusal::Later),
+            ("NOREPLICAS Not enough good replicas to write.", Refusal::Later),
+            ("MISCONF Redis is configured to save RDB snapshots, but ..", Refusal::Final),
+            ("ERR Error running script: @user_script:3: -MISCONF Errors writing", Refusal::Final),
+            ("UNBLOCKED force unblock from blocking operation", Refusal::Later),
+            ("ERR Error running script: @user_script:3: -NOREPLICAS Not enough", Refusal::Later),
+            ("MASTERDOWN Link with MASTER is down", Refusal::Elsewhere),
+            ("READONLY You can't write against a read only replica.", Refusal::Elsewhere),
+            ("ERR Error running script (call to f_1): @user_script:1: -READONLY You", Refusal::Elsewhere),
+            ("NOAUTH Authentication required.", Refusal::Elsewhere),
+            ("DENIED Redis is running in protected mode", Refusal::Elsewhere),
+            ("REDIRECT 10.0.0.1:6379", Refusal::Elsewhere),
+            ("ERR max number of clients reached", Refusal::Elsewhere),
+            ("ERR max number of clients + cluster connections reached", Refusal::Elsewhere),
+            ("no upstream host", Refusal::Later),
+            ("ERR Connection refused", Refusal::Later),
+        ] {
+            assert_eq!(refusal(&said(sentence)), means, "{sentence}");
+            let error = refused(Operation::Write, &said(sentence));
+            assert_eq!(error.kind(), ErrorKind::Unavailable { may_have_applied: false }, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_waiting_does_not_help_has_its_own_kind() {
+        for (sentence, kind) in [
+            ("OOM command not allowed when used memory > 'maxmemory'.", ErrorKind::Full),
+            ("ERR Error running script: @user_script:9: -OOM command not allowed", ErrorKind::Full),
+            ("NOPERM this user has no permissions", ErrorKind::Config),
+            ("WRONGTYPE Operation against a key", ErrorKind::Corrupt),
+            ("ERR syntax error", ErrorKind::Internal),
+        ] {
+            assert_eq!(refusal(&said(sentence)), Refusal::Final, "{sentence}");
+            assert_eq!(refused(Operation::Write, &said(sentence)).kind(), kind, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn arguments_that_a_server_repeats_are_left_out() {
+        let error = said("ERR unknown command 'EVALSHA', with args beginning with: 'abc' 'hunter2' ");
+        let error = format!("{:?}", refused(Operation::Write, &error));
+        assert!(error.contains("unknown command") && !error.contains("hunter2"), "{error}");
+    }
 }

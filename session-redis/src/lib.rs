@@ -3,7 +3,10 @@
 mod across_shards;
 mod address;
 mod builder;
+#[cfg(feature = "tls")]
+mod certificates;
 mod cluster;
+mod connection;
 mod connector;
 mod core;
 mod delete;
@@ -11,16 +14,22 @@ mod direct;
 mod envelope;
 mod errors;
 mod exchange;
+mod foreign_options;
+mod handshake;
 mod link;
 mod maintenance;
 mod namespace;
+mod no_connection;
 mod node;
+mod opening;
 mod own_writes;
 mod owner_index;
+mod owners_seen;
 mod pending;
 mod read;
 mod rename;
 mod request;
+mod role;
 mod scripts;
 mod sentinels;
 mod server_info;
@@ -35,6 +44,7 @@ mod watching;
 mod write;
 
 pub use builder::RedisStoreBuilder;
+pub use session_backend::{Credentials, CredentialsProvider, Secret, TlsMode};
 pub use session_batch::BatchSettings;
 #[cfg(feature = "cache")]
 pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};

@@ -7,27 +7,35 @@ use std::{
     time::Duration,
 };
 
-use redis::{Pipeline, PushKind, RedisError, RedisResult, Value, aio::MultiplexedConnection};
+use redis::{Pipeline, PushKind, RedisError, Value};
 use tokio::{
     sync::watch,
     time::{sleep, timeout},
 };
 
-use crate::{address::Address, connector::Connector};
+use crate::{
+    address::Address,
+    connection::Connection,
+    connector::Connector,
+    no_connection::NoConnection,
+    role::{Role, ask_role, role},
+};
 
 /// One connection, shared by all requests that are under way on it.
 ///
-/// The driver notices neither a frozen server nor a network that swallows everything, so [`watch_over`](Self::watch_over) asks for a sign of
-/// life when nothing comes. A link that is given up takes no more requests; those under way on it can still be answered.
+/// The driver notices neither a frozen server nor a network that swallows everything, and no server
+/// ends the connections of its clients when it is made a replica, so
+/// [`watch_over`](Self::watch_over) asks. A link that is given up takes no more requests; those
+/// under way on it can still be answered.
 pub(crate) struct Link {
-    connection: MultiplexedConnection,
+    connection: Connection,
     pub(crate) address: Address,
     usable: watch::Sender<bool>,
     answered: AtomicU64,
 }
 
 impl Link {
-    pub(crate) async fn connect(connector: &Connector, address: &Address) -> RedisResult<Self> {
+    pub(crate) async fn connect(connector: &Connector, address: &Address) -> Result<Self, NoConnection> {
         let usable = watch::Sender::new(true);
         let broken = usable.clone();
         let unasked = Arc::new(move |info: redis::PushInfo| {
@@ -39,10 +47,29 @@ impl Link {
         Ok(Self { connection, address: address.clone(), usable, answered: AtomicU64::new(0) })
     }
 
+    /// The same to a server that says that it is a primary.
+    pub(crate) async fn to_primary(connector: &Connector, address: &Address) -> Result<Self, NoConnection> {
+        let link = Self::connect(connector, address).await?;
+        link.must_be_primary(connector).await?;
+        Ok(link)
+    }
+
+    pub(crate) async fn must_be_primary(&self, connector: &Connector) -> Result<(), NoConnection> {
+        let asked = timeout(connector.timeout, self.send(&ask_role())).await;
+        let replies = asked.map_err(|_| NoConnection::TimedOut)??;
+        match role(replies.first()) {
+            Role::Primary => Ok(()),
+            Role::Other => Err(NoConnection::NotPrimary),
+            Role::Unknown(said) => {
+                connector.warnings.role_is_unknown(&self.address, &said);
+                Ok(())
+            }
+        }
+    }
+
     /// Sends all commands at once. An error says that there was no answer: whether the server has carried them out is unknown.
     pub(crate) async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
-        let mut connection = self.connection.clone();
-        let outcome = connection.send_packed_commands(commands, 0, commands.len()).await;
+        let outcome = self.connection.send(commands).await;
         match &outcome {
             Ok(_) => drop(self.answered.fetch_add(1, Ordering::Relaxed)),
             Err(_) => self.give_up(),
@@ -64,19 +91,23 @@ impl Link {
         let _ = self.usable.subscribe().wait_for(|usable| !usable).await;
     }
 
-    /// Returns when the link is broken, or when nothing was heard for about `silence` twice.
-    pub(crate) async fn watch_over(&self, silence: Duration) {
+    /// Returns when the link is broken, when nothing was heard for about `silence` twice, or when
+    /// the server says that it is not a primary.
+    pub(crate) async fn watch_over(&self, silence: Option<Duration>) {
+        let Some(silence) = silence else { return self.given_up().await };
         let heard = || self.answered.load(Ordering::Relaxed);
-        let mut ping = redis::pipe();
-        ping.cmd("PING");
+        let question = ask_role();
         loop {
-            let before = heard();
             tokio::select! {
                 () = self.given_up() => return,
                 () = sleep(silence) => {}
             }
-            if heard() == before && timeout(silence, self.send(&ping)).await.is_err() && heard() == before {
-                return self.give_up();
+            let before = heard();
+            match timeout(silence, self.send(&question)).await {
+                Ok(Ok(replies)) if role(replies.first()) == Role::Other => return self.give_up(),
+                // Another request was answered meanwhile.
+                Err(_) if heard() == before => return self.give_up(),
+                _ => {}
             }
         }
     }

@@ -7,8 +7,13 @@ use crate::errors::config;
 
 /// What all keys of a store begin with, and how they go on.
 ///
-/// A session is `<namespace>:s:{<shard>}<digest>`, in hexadecimal digits. The braces make Redis Cluster put all of a shard into one slot.
-/// An index is `<namespace>:o:<owner>`, or in Cluster one for each shard, `<namespace>:o:{<shard>}<owner>`.
+/// A session is `<namespace>:s:{<shard>}<digest>`, in hexadecimal digits. The braces make Redis
+/// Cluster put all of a shard into one slot. An index is `<namespace>:@<owner>`, or in Cluster one
+/// for each shard, `<namespace>:@{<shard>}<owner>`.
+///
+/// No two namespaces have a key in common, also if one begins with the other: no namespace has a
+/// `{` or `@`, so that the first of these in a key ends what belongs to the namespace, and tells a
+/// session from an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespace {
     name: String,
@@ -24,11 +29,11 @@ impl Namespace {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.:/".contains(&byte);
         if name.is_empty() || name.len() > Self::MAX_LEN || !name.bytes().all(plain) {
             return Err(config(format!(
-                "the namespace {name:?} must be 1 to {} letters, digits, or any of `_-.:/`",
+                "the namespace must be 1 to {} letters, digits, or any of `_-.:/`",
                 Self::MAX_LEN
             )));
         }
-        Ok(Self { name: name.to_owned(), sessions: format!("{name}:s:"), owners: format!("{name}:o:") })
+        Ok(Self { name: name.to_owned(), sessions: format!("{name}:s:"), owners: format!("{name}:@") })
     }
 
     /// The key of a session.
@@ -60,6 +65,11 @@ impl Namespace {
     /// The index of an owner, in Cluster in a shard.
     pub(crate) fn owner(&self, shard: Option<u8>, owner: &Owner) -> String {
         self.owners(shard) + owner.as_str()
+    }
+
+    /// The key that stands beside an index while all sessions there are being ended.
+    pub(crate) fn fence(index: &[u8]) -> Vec<u8> {
+        [index, b"\0"].concat()
     }
 
     /// The session whose key this is, if it is one of ours.
@@ -110,8 +120,45 @@ mod tests {
         let key = SessionId::generate().key();
         assert_eq!(namespace.parse_session(&namespace.session(&key)), Some(key));
         assert_eq!(parse_member(&Namespace::member(&key)), Some(key));
-        for foreign in ["", "app:1:s:", "app:1:o:x", "app:1:s:{00}", "app:1:s:{0", "other"] {
+        for foreign in ["", "app:1:s:", "app:1:@x", "app:1:s:s:{00}", "app:1:s:{00}", "app:1:s:{0", "other"] {
             assert_eq!(namespace.parse_session(foreign.as_bytes()), None, "{foreign}");
+        }
+    }
+
+    /// Whatever the owner is called.
+    #[test]
+    fn namespaces_have_no_key_in_common() {
+        let digits = Namespace::member(&SessionId::generate().key());
+        let member = String::from_utf8(digits).expect("digits");
+        let names = ["a", "a:o", "a:s", "a:o:s", "a:s:o", "a:", "a:o:", "a::o", "b"];
+        let mut owners =
+            vec!["alice".to_owned(), "{00}alice".to_owned(), "@alice".to_owned(), member.clone()];
+        for before in ["o:", ":o:", "s:", ":s:", "@", ":@", "o:@", ":o:@"] {
+            owners.extend([
+                format!("{before}alice"),
+                format!("{before}{member}"),
+                format!("{before}{{00}}alice"),
+            ]);
+        }
+        owners.sort();
+        owners.dedup();
+        let mut keys = std::collections::HashMap::new();
+        for name in names {
+            let namespace = Namespace::new(name).expect("a good name");
+            let session = parse_member(member.as_bytes()).expect("a key");
+            let mut all = vec![(
+                String::from_utf8(namespace.session(&session)).expect("a key"),
+                "a session".to_owned(),
+            )];
+            for owner in &owners {
+                let owner = Owner::new(owner.as_str()).expect("an owner");
+                all.push((namespace.owner(None, &owner), owner.to_string()));
+            }
+            for (key, of) in all {
+                if let Some(other) = keys.insert(key.clone(), (name, of.clone())) {
+                    panic!("{key} is of {other:?}, and of {:?}", (name, of));
+                }
+            }
         }
     }
 

@@ -7,7 +7,6 @@ use std::{
 };
 
 use rand::RngExt;
-use redis::{Value, pipe};
 use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
 use crate::{address::Address, connector::Connector, link::Link, sentinels::Sentinels};
@@ -41,7 +40,7 @@ pub(crate) enum Whereabouts {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeping {
     pub(crate) connections: usize,
-    pub(crate) silence: Duration,
+    pub(crate) silence: Option<Duration>,
 }
 
 /// The pause after the first failed attempt to connect, and the longest one.
@@ -129,7 +128,7 @@ async fn keep(
     place: watch::Sender<Place>,
     whereabouts: Whereabouts,
     connector: Arc<Connector>,
-    silence: Duration,
+    silence: Option<Duration>,
 ) {
     let mut pause = PAUSES.0;
     loop {
@@ -165,25 +164,9 @@ impl Whereabouts {
     async fn connect(&self, connector: &Connector) -> Result<Link, String> {
         let address = match self {
             Self::Fixed(address) => address.clone(),
-            Self::Primary(sentinels) => sentinels.primary().await?,
+            Self::Primary(sentinels) => sentinels.primary().await.map_err(|(trouble, _)| trouble)?,
         };
-        let failed = |error: redis::RedisError| format!("{address}: {error}");
-        let link = Link::connect(connector, &address).await.map_err(failed)?;
-        if let Self::Primary(_) = self {
-            // The sentinels may point to it before it knows.
-            let mut role = pipe();
-            role.cmd("ROLE");
-            let asked = tokio::time::timeout(connector.timeout, link.send(&role)).await;
-            let reply = asked.map_err(|_| format!("{address}: no answer"))?.map_err(failed)?;
-            if !is_primary(&reply) {
-                return Err(format!("{address} is not a primary yet"));
-            }
-        }
-        Ok(link)
+        // What points to it may do so before it is one, and long after it was one.
+        Link::to_primary(connector, &address).await.map_err(|error| format!("{address}: {error}"))
     }
-}
-
-pub(crate) fn is_primary(reply: &[Value]) -> bool {
-    let [Value::Array(role)] = reply else { return false };
-    matches!(role.first(), Some(Value::BulkString(role)) if role == b"master")
 }

@@ -1,18 +1,28 @@
-use redis::{Cmd, Value};
-use session_core::{Operation, Owner, OwnerIndex, Result, SessionKey, Version, async_trait};
+use std::sync::Arc;
+
+use rand::RngExt as _;
+use redis::{Value, cmd};
+use session_core::{Error, Operation, Owner, OwnerIndex, Result, SessionKey, Version, async_trait};
 
 use crate::{
-    core::Core,
+    core::{Core, late},
     direct::Direct,
     errors::unexpected,
     namespace::{Namespace, parse_member},
-    request::{Again, Moving, Request, To, evalsha},
-    scripts::{DELETE_OWNER, LIFT_FENCE, LIST_OWNER, Script},
+    request::{Again, Request, To, evalsha},
+    scripts::{DELETE_OWNER, LIFT_FENCE, LIST_OWNER, SWEEP},
     write::told,
 };
 
 /// How many sessions one call of a script ends, so that none keeps the server from others for long.
 const MOST: usize = 1_000;
+
+/// Sessions that expired stay in an index until it is looked at. After one in so many logins, some
+/// members are looked at, so that the dead stay few.
+const SWEEP_EVERY: u32 = 4;
+
+/// How many members a sweep looks at.
+const SWEPT: usize = 8;
 
 /// Without Cluster, an owner has one index. In Cluster it has one for each shard, so that a session and its index are changed in one step, and
 /// all shards are asked.
@@ -37,20 +47,42 @@ impl Core {
         if self.topology.is_cluster() { (0..=u8::MAX).map(Some).collect() } else { vec![None] }
     }
 
+    /// Two round trips, one if there are none: the first asks for the members, which the second
+    /// must name.
     async fn list_owner(&self, operation: Operation, owner: &Owner) -> Result<Vec<SessionKey>> {
-        let shards = self.index_shards();
-        let requests = shards.iter().map(|shard| {
-            let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
-            Request::movable(to(shard), &LIST_OWNER, Again::Question, move |moving| {
-                let mut command = calling(&LIST_OWNER, &namespace, &owner, shard, moving);
-                command.arg(owner.as_str());
-                command
-            })
-        });
+        let until = self.until();
+        let mut shards: Vec<(Option<u8>, Vec<SessionKey>)> =
+            self.index_shards().into_iter().map(|shard| (shard, Vec::new())).collect();
         let mut keys = Vec::new();
-        for answer in self.many(operation, requests.collect(), false, self.until()).await {
-            let Value::Array(members) = answer?.value else { return Err(unexpected(operation, "a list")) };
-            keys.extend(members.iter().filter_map(key));
+        while !shards.is_empty() {
+            let requests = shards.iter().map(|(shard, members)| {
+                let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
+                let members: Vec<_> = members.iter().map(|key| namespace.session(key)).collect();
+                Request::movable(to(shard), &LIST_OWNER, Again::Question, move |moving| {
+                    let mut command = evalsha(&LIST_OWNER, 1 + members.len());
+                    command.arg(namespace.owner(shard, &owner)).arg(&members);
+                    command.arg(&namespace.sessions).arg(told(moving)).arg(owner.as_str());
+                    command
+                })
+            });
+            let answers = self.many(operation, requests.collect(), false, until).await;
+            let mut left = Vec::new();
+            for ((shard, _), answer) in shards.into_iter().zip(answers) {
+                let Value::Array(members) = answer?.value else {
+                    return Err(unexpected(operation, "a list"));
+                };
+                match &members[..] {
+                    // Members have come that were not named.
+                    [Value::Nil, members @ ..] => {
+                        left.push((shard, members.iter().filter_map(key).collect()))
+                    }
+                    members => keys.extend(members.iter().filter_map(key)),
+                }
+            }
+            if !left.is_empty() && tokio::time::Instant::now() > until {
+                return Err(late(operation, false));
+            }
+            shards = left;
         }
         Ok(keys)
     }
@@ -63,17 +95,26 @@ impl Core {
         let operation = Operation::DeleteOwner;
         let until = self.until();
         let spared = except.map(Namespace::member).unwrap_or_default();
-        let mut shards = self.index_shards();
+        let mut shards: Vec<(Option<u8>, Vec<SessionKey>)> =
+            self.index_shards().into_iter().map(|shard| (shard, Vec::new())).collect();
         let token = Version::random();
         let fence = self.topology.is_cluster().then_some((token, 2 * self.deadline));
         let mut ended = Vec::new();
         while !shards.is_empty() {
-            let requests = shards.iter().map(|shard| {
+            let requests = shards.iter().map(|(shard, members)| {
                 let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
-                let spared = spared.clone();
-                // Carried out late, it could end what was created since.
-                Request::movable(to(shard), &DELETE_OWNER, Again::Never, move |moving| {
-                    let mut command = calling(&DELETE_OWNER, &namespace, &owner, shard, moving);
+                let (spared, members) = (spared.clone(), members.clone());
+                // Carried out late, it could end what was created since. Without members to end, it
+                // changes nothing but the fence.
+                let again = if members.is_empty() { Again::Question } else { Again::Never };
+                Request::movable(to(shard), &DELETE_OWNER, again, move |moving| {
+                    let index = namespace.owner(shard, &owner).into_bytes();
+                    let mut command = evalsha(&DELETE_OWNER, 2 + members.len());
+                    command.arg(&index).arg(Namespace::fence(&index));
+                    for member in &members {
+                        command.arg(namespace.session(member));
+                    }
+                    command.arg(&namespace.sessions).arg(told(moving));
                     command.arg(owner.as_str()).arg(&spared).arg(MOST);
                     if let Some((token, longest)) = fence {
                         command.arg(token.as_bytes()).arg(longest.as_millis().max(1));
@@ -82,16 +123,27 @@ impl Core {
                 })
             });
             let answers = self.many(operation, requests.collect(), false, until).await;
-            let mut left = Vec::new();
-            for (shard, answer) in shards.into_iter().zip(answers) {
-                let Value::Array(parts) = answer?.value else { return Err(unexpected(operation, "a list")) };
-                let [Value::Int(rest), members @ ..] = &parts[..] else {
-                    return Err(unexpected(operation, "a number and a list"));
-                };
-                ended.extend(members.iter().filter_map(key));
-                if *rest > 0 {
-                    left.push(shard);
+            let (mut left, mut failed) = (Vec::new(), None);
+            for ((shard, _), answer) in shards.into_iter().zip(answers) {
+                match answer.and_then(|answer| parts_of(operation, &answer.value)) {
+                    Ok((rest, members, next)) => {
+                        ended.extend(members);
+                        if rest > 0 {
+                            left.push((shard, next));
+                        }
+                    }
+                    Err(error) => failed = Some(error),
                 }
+            }
+            if let Some(error) = failed {
+                let partly = error.is_transient() && !ended.is_empty();
+                return Err(if partly {
+                    Error::unavailable(operation, true)
+                        .because("some of the sessions were ended")
+                        .with_source(error)
+                } else {
+                    error
+                });
             }
             shards = left;
         }
@@ -105,21 +157,54 @@ impl Core {
     async fn lift_fences(&self, owner: &Owner, token: Version) {
         let requests = self.index_shards().into_iter().map(|shard| {
             let mut command = evalsha(&LIFT_FENCE, 1);
-            command.arg(self.namespace.owner(shard, owner)).arg(token.as_bytes());
+            let index = self.namespace.owner(shard, owner).into_bytes();
+            command.arg(Namespace::fence(&index)).arg(token.as_bytes());
             Request::call(to(shard), &LIFT_FENCE, Again::Change, command)
         });
         self.many(Operation::DeleteOwner, requests.collect(), false, self.until()).await;
     }
+
+    /// Takes some of the members out of an index whose records are gone, if it is time for that.
+    pub(crate) fn sweep_now_and_then(self: &Arc<Self>, key: &SessionKey, owner: &Owner) {
+        if rand::rng().random_ratio(1, SWEEP_EVERY) {
+            let (core, owner, shard) =
+                (Arc::clone(self), owner.clone(), self.topology.index_shard(key.shard()));
+            // What this does not reach is swept another time.
+            tokio::spawn(async move { drop(core.sweep(&owner, shard).await) });
+        }
+    }
+
+    async fn sweep(&self, owner: &Owner, shard: Option<u8>) -> Result<()> {
+        let operation = Operation::Write;
+        let index = self.namespace.owner(shard, owner);
+        let mut draw = cmd("SRANDMEMBER");
+        draw.arg(&index).arg(SWEPT);
+        let Value::Array(members) =
+            self.one(operation, Request::question(to(shard), draw), false).await?.value
+        else {
+            return Err(unexpected(operation, "a list"));
+        };
+        let mut sweep = evalsha(&SWEEP, 1 + members.len());
+        sweep.arg(index);
+        for member in members.iter().filter_map(key) {
+            sweep.arg(self.namespace.session(&member));
+        }
+        sweep.arg(&self.namespace.sessions);
+        self.one(operation, Request::call(to(shard), &SWEEP, Again::Change, sweep), false).await.map(drop)
+    }
+}
+
+/// How many members may be left, which were ended, and which come next.
+fn parts_of(operation: Operation, reply: &Value) -> Result<(i64, Vec<SessionKey>, Vec<SessionKey>)> {
+    let parts = if let Value::Array(parts) = reply { &parts[..] } else { &[] };
+    let [Value::Int(rest), Value::Array(ended), Value::Array(next)] = parts else {
+        return Err(unexpected(operation, "a number and two lists"));
+    };
+    Ok((*rest, ended.iter().filter_map(key).collect(), next.iter().filter_map(key).collect()))
 }
 
 fn to(shard: Option<u8>) -> To {
     To::Shard(shard.unwrap_or_default())
-}
-
-fn calling(script: &Script, namespace: &Namespace, owner: &Owner, shard: Option<u8>, moving: &Moving) -> Cmd {
-    let mut command = evalsha(script, 1);
-    command.arg(namespace.owner(shard, owner)).arg(&namespace.sessions).arg(told(moving));
-    command
 }
 
 fn key(member: &Value) -> Option<SessionKey> {

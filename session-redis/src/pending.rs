@@ -93,9 +93,20 @@ pub(crate) fn all(group: Vec<Pending>, mut fate: impl FnMut(Pending) -> Fate) ->
     group.into_iter().map(|pending| (pending.place, fate(pending))).collect()
 }
 
-/// The commands for these requests, and how many replies come before theirs and the time.
+/// Answered with an error by a replica, whatever it is configured to allow, and with a number by a
+/// primary at once. It is no write, so that a primary whose disk is full, or which has lost its
+/// replicas, answers, too.
+const GUARD: [&str; 3] = ["WAIT", "0", "0"];
+
+/// The commands for these requests, and how many replies come between that of the guard and theirs
+/// or the time.
+///
+/// The guard is for what replicas do as if they were primaries: they answer reads, and scripts that
+/// turn out to change nothing. All commands are carried out in a row, so that what follows a guard
+/// that holds was said by a primary.
 pub(crate) fn pipeline(group: &[Pending], clock: bool) -> (Pipeline, usize) {
     let mut commands = pipe();
+    commands.cmd(GUARD[0]).arg(&GUARD[1..]);
     let mut loaded: Vec<&'static Script> = Vec::new();
     for script in group.iter().filter(|pending| pending.load).filter_map(|pending| pending.request.script) {
         if !loaded.iter().any(|known| std::ptr::eq(*known, script)) {

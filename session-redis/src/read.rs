@@ -14,9 +14,16 @@ const MAX_KEYS: usize = 1_024;
 
 impl Core {
     pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        self.one(Operation::Read, self.reading(key), true)
-            .await
-            .and_then(|answer| found(Operation::Read, answer))
+        let answer = self.one(Operation::Read, self.reading(key), true).await;
+        let read = answer.and_then(|answer| found(Operation::Read, answer));
+        self.note_owner(key, &read);
+        read
+    }
+
+    fn note_owner(&self, key: &SessionKey, read: &Result<Option<Record>>) {
+        if let Ok(Some(Record { owner: Some(owner), .. })) = read {
+            self.owners_seen.note(key, owner);
+        }
     }
 
     pub(crate) async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
@@ -30,6 +37,9 @@ impl Core {
             } else {
                 results.append(&mut self.read_at_once(part, until).await);
             }
+        }
+        for (key, read) in keys.iter().zip(&results) {
+            self.note_owner(key, read);
         }
         results
     }

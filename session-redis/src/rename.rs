@@ -25,9 +25,12 @@ impl Core {
         let version = write.version;
         self.watching.own.begin([(new, version)]);
         // Carried out twice, it knows itself by its version.
+        let seen = self.owners_seen.of(&old);
         let request = Request::movable(To::Shard(old.shard()), &RENAME, Again::Change, move |moving| {
-            renaming(&namespace, [&old, &new], &write, expected, shard, moving)
+            let named = indexes(&namespace, shard, moving, seen.as_ref(), &write.owner);
+            renaming(&namespace, [&old, &new], &write, expected, shard, moving, named)
         });
+        let request = request.about(old);
         let answer = self.one(Operation::Rename, request, false).await;
         let outcome = answer.and_then(outcome);
         if !matches!(outcome, Ok(RenameOutcome::Renamed)) {
@@ -65,8 +68,8 @@ fn renaming(
     expected: Version,
     shard: Option<u8>,
     moving: &Moving,
+    named: Vec<Vec<u8>>,
 ) -> Cmd {
-    let named = indexes(namespace, shard, moving, &write.owner);
     let mut command = evalsha(&RENAME, keys.len() + named.len());
     for key in keys {
         command.arg(namespace.session(key));

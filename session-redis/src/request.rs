@@ -1,6 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use redis::{Cmd, Value, cmd};
+use session_core::SessionKey;
 
 use crate::{node::Node, scripts::Script};
 
@@ -12,19 +13,23 @@ pub(crate) struct Request {
     pub(crate) script: Option<&'static Script>,
     pub(crate) again: Again,
     pub(crate) while_moving: Option<Rebuild>,
+    /// The session whose index it needs, if there is one.
+    pub(crate) about: Option<SessionKey>,
 }
 
-/// Makes the command anew for a key that is at another node already, while its slot moves.
+/// Makes the command anew, for a key that is at another node already while its slot moves, or with
+/// the index that it turned out to need.
 pub(crate) type Rebuild = Arc<dyn Fn(&Moving) -> Cmd + Send + Sync>;
 
-/// How far the move of a slot is known.
+/// How far the move of a slot is known, and the index that a session needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Moving {
     /// Not at all.
     No,
     /// The key has moved.
     Key,
-    /// The key has moved, and the record has this owner, or nobody if it is empty, whose index must be named.
+    /// The record has this owner, or none if it is empty, whose index must be named; the key may
+    /// have moved.
     Owner(Vec<u8>),
 }
 
@@ -61,12 +66,17 @@ pub(crate) struct Answer {
 impl Request {
     /// A question that is a plain command.
     pub(crate) fn question(to: To, command: Cmd) -> Self {
-        Self { to, command, script: None, again: Again::Question, while_moving: None }
+        Self { to, command, script: None, again: Again::Question, while_moving: None, about: None }
     }
 
     /// A call of a script.
     pub(crate) fn call(to: To, script: &'static Script, again: Again, command: Cmd) -> Self {
-        Self { to, command, script: Some(script), again, while_moving: None }
+        Self { to, command, script: Some(script), again, while_moving: None, about: None }
+    }
+
+    /// The same, for this session, whose index it may need.
+    pub(crate) fn about(self, key: SessionKey) -> Self {
+        Self { about: Some(key), ..self }
     }
 
     /// A call of a script that can be made anew while its slot moves.

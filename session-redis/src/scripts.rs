@@ -15,7 +15,12 @@ impl Script {
 
 macro_rules! script {
     ($name:ident, $file:literal) => {
-        script!($name, include_str!("scripts/prelude.lua"), include_str!($file));
+        script!(
+            $name,
+            include_str!("scripts/declared.lua"),
+            include_str!("scripts/prelude.lua"),
+            include_str!($file)
+        );
     };
     ($name:ident, $($part:expr),+) => {
         pub(crate) static $name: Script = {
@@ -28,6 +33,7 @@ macro_rules! script {
 // The functions of the prelude are made in each call, which costs; most writes need none of them.
 script!(
     WRITE,
+    include_str!("scripts/declared.lua"),
     "local function any_case()\n",
     include_str!("scripts/prelude.lua"),
     include_str!("scripts/write_any.lua"),
@@ -39,4 +45,5 @@ script!(DELETE, "scripts/delete.lua");
 script!(RENAME, "scripts/rename.lua");
 script!(LIST_OWNER, "scripts/list_owner.lua");
 script!(DELETE_OWNER, "scripts/delete_owner.lua");
-script!(LIFT_FENCE, "scripts/lift_fence.lua");
+script!(LIFT_FENCE, include_str!("scripts/lift_fence.lua"));
+script!(SWEEP, include_str!("scripts/sweep.lua"));

@@ -4,7 +4,12 @@ use parking_lot::Mutex;
 use redis::{Value, pipe};
 use tokio::time::{sleep, timeout};
 
-use crate::{address::Address, connector::Connector, link::Link};
+use crate::{
+    address::Address,
+    connector::Connector,
+    errors::{Refusal, refusal, sentence},
+    link::Link,
+};
 
 /// The sentinels of a deployment, which know where its primary is.
 #[derive(Debug)]
@@ -24,10 +29,11 @@ impl Sentinels {
         Self { addresses, service, connector, link: Mutex::default() }
     }
 
-    /// Where the primary is, by the first sentinel that answers.
-    pub(crate) async fn primary(&self) -> Result<Address, String> {
+    /// Where the primary is, by the first sentinel that answers; or why none says so, and whether
+    /// that will last.
+    pub(crate) async fn primary(&self) -> Result<Address, (String, bool)> {
         let known = self.link.lock().clone().filter(|link| link.is_usable());
-        let mut trouble = String::new();
+        let mut trouble = (String::new(), false);
         if let Some(link) = known {
             match self.ask(&link).await {
                 Ok(address) => return Ok(address),
@@ -39,7 +45,7 @@ impl Sentinels {
             let link = match Link::connect(&self.connector, address).await {
                 Ok(link) => link,
                 Err(error) => {
-                    trouble = format!("the sentinel {address}: {error}");
+                    trouble = (format!("the sentinel {address}: {error}"), error.is_lasting());
                     continue;
                 }
             };
@@ -54,30 +60,31 @@ impl Sentinels {
         Err(trouble)
     }
 
-    async fn ask(&self, link: &Link) -> Result<Address, String> {
+    async fn ask(&self, link: &Link) -> Result<Address, (String, bool)> {
         let place = &link.address;
         let mut question = pipe();
         question.cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(&self.service);
         let reply = timeout(self.connector.timeout, link.send(&question))
             .await
-            .map_err(|_| format!("the sentinel {place} does not answer"))?
-            .map_err(|error| format!("the sentinel {place}: {error}"))?;
+            .map_err(|_| (format!("the sentinel {place} does not answer"), false))?
+            .map_err(|error| (format!("the sentinel {place}: {error}"), false))?;
         match &reply[..] {
             [Value::Array(parts)] => {
                 let [Value::BulkString(host), Value::BulkString(port)] = &parts[..] else {
-                    return Err(format!("the sentinel {place} gave no address"));
+                    return Err((format!("the sentinel {place} gave no address"), false));
                 };
                 let (host, port) = (String::from_utf8_lossy(host), String::from_utf8_lossy(port));
-                let port = port.parse().map_err(|_| format!("the sentinel {place} gave no port"))?;
-                Ok(Address::Tcp { host: host.into_owned(), port })
+                let port = port.parse().map_err(|_| (format!("the sentinel {place} gave no port"), false))?;
+                Ok(self.connector.map.reachable(host.into_owned(), port))
             }
-            [Value::Nil] => Err(format!("the sentinel {place} does not know a service {:?}", self.service)),
-            [Value::ServerError(error)] => Err(format!(
-                "the sentinel {place} refuses: {} {}",
-                error.code(),
-                error.details().unwrap_or_default()
+            [Value::Nil] => {
+                Err((format!("the sentinel {place} does not know a service {:?}", self.service), true))
+            }
+            [Value::ServerError(error)] => Err((
+                format!("the sentinel {place} refuses: {}", sentence(error)),
+                refusal(error) == Refusal::Final,
             )),
-            _ => Err(format!("{place} is not a sentinel")),
+            _ => Err((format!("{place} is not a sentinel"), true)),
         }
     }
 

@@ -1,7 +1,10 @@
 use redis::Value;
 use session_core::{Error, ErrorKind, Operation, Result};
 
-use crate::{address::Address, errors::config};
+use crate::{
+    address::Address,
+    errors::{config, sentence},
+};
 
 /// Looks at what a server says of itself, as far as it does: whether it can be used, and whether it might forget sessions.
 pub(crate) fn check(address: &Address, replies: &[Value], in_cluster: bool) -> Result<()> {
@@ -11,7 +14,7 @@ pub(crate) fn check(address: &Address, replies: &[Value], in_cluster: bool) -> R
     if let Some(Value::ServerError(error)) = replies.first()
         && error.code() == "NOAUTH"
     {
-        return Err(config(format!("{address} asks for a password")));
+        return Err(config(format!("{address} asks for a password: {}", sentence(error))));
     }
     if let Some(version) = field("redis_version") {
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());

@@ -1,9 +1,10 @@
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
+use session_backend::{Credentials, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_batch::BatchSettings;
-use session_core::DEFAULT_MAX_DATA_LEN;
+use session_core::{DEFAULT_MAX_DATA_LEN, Result};
 
-use crate::address::Address;
+use crate::address::{Address, AddressMap};
 
 /// Where the servers are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,30 +14,24 @@ pub(crate) enum Place {
     Cluster(Vec<Address>),
 }
 
-/// A user of the server. Its `Debug` does not show the password.
-#[derive(Clone, Default, PartialEq, Eq)]
+/// How to log in: with what the provider says, or else with these.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     pub(crate) user: Option<String>,
-    pub(crate) password: Option<String>,
+    pub(crate) password: Option<Secret>,
+    pub(crate) provider: Option<SharedProvider>,
 }
 
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
-    }
-}
-
-/// Certificates for TLS, in PEM. Their `Debug` shows none.
-#[derive(Clone, Default)]
-pub(crate) struct Tls {
-    pub(crate) on: bool,
-    pub(crate) roots: Option<Vec<u8>>,
-    pub(crate) client: Option<(Vec<u8>, Vec<u8>)>,
-}
-
-impl fmt::Debug for Tls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tls").field("on", &self.on).finish_non_exhaustive()
+impl Login {
+    /// What to log in with now, if with anything.
+    pub(crate) async fn credentials(&self) -> Result<Option<Credentials>> {
+        let mut credentials = match (&self.provider, &self.password) {
+            (Some(provider), _) => provider.credentials().await?,
+            (None, Some(password)) => Credentials { user: None, password: password.clone() },
+            (None, None) => return Ok(None),
+        };
+        credentials.user = credentials.user.or_else(|| self.user.clone());
+        Ok(Some(credentials))
     }
 }
 
@@ -47,11 +42,15 @@ pub(crate) struct Settings {
     pub(crate) login: Login,
     pub(crate) sentinel_login: Login,
     pub(crate) database: u32,
-    pub(crate) tls: Tls,
+    pub(crate) client_name: Option<String>,
+    pub(crate) tls: TlsSettings,
+    /// What the scheme of the URL says of TLS.
+    pub(crate) scheme: Option<TlsMode>,
+    pub(crate) addresses: AddressMap,
     pub(crate) connections: usize,
     pub(crate) deadline: Duration,
     pub(crate) connect_timeout: Duration,
-    pub(crate) silence: Duration,
+    pub(crate) silence: Option<Duration>,
     pub(crate) resends: u32,
     pub(crate) max_data_len: usize,
     pub(crate) batching: BatchSettings,
@@ -68,11 +67,14 @@ impl Default for Settings {
             login: Login::default(),
             sentinel_login: Login::default(),
             database: 0,
-            tls: Tls::default(),
+            client_name: None,
+            tls: TlsSettings::default(),
+            scheme: None,
+            addresses: AddressMap::default(),
             connections: 1,
             deadline: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(1),
-            silence: Duration::from_millis(500),
+            silence: Some(Duration::from_millis(500)),
             resends: 3,
             max_data_len: DEFAULT_MAX_DATA_LEN,
             batching: BatchSettings::default(),

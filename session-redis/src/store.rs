@@ -38,12 +38,15 @@ impl RedisStore {
     /// | `redis+sentinel://host1,host2:26379/service/0` | the primary of a service, by its sentinels |
     /// | `redis+cluster://host1:7000,host2:7000` | a cluster, by some of its nodes |
     ///
-    /// `rediss+sentinel` and `rediss+cluster` use TLS. The options after a `?` are in the [crate's documentation](crate#settings).
+    /// `rediss+sentinel` and `rediss+cluster` use TLS, and `valkey` and `valkeys` stand for `redis`
+    /// and `rediss`. The options after a `?` are in the [crate's documentation](crate#settings).
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a wrong password or database, and a server
-    /// that does not speak the protocol expected; [`Unsupported`](session_core::ErrorKind::Unsupported) for a server older than Redis 7;
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) if there is no connection within the deadline.
+    /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a
+    /// wrong password or database, and a server that does not speak the protocol expected;
+    /// [`Unsupported`](session_core::ErrorKind::Unsupported) for a server older than Redis 7;
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) if there is no connection within the
+    /// deadline, or the server is a replica.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::builder().connect(url).await
     }

@@ -1,13 +1,13 @@
 use redis::{Cmd, Value};
 use session_batch::parts;
-use session_core::{Error, ErrorKind, Operation, OwnerChange, Result, TouchItem};
+use session_core::{Error, ErrorKind, Operation, Owner, OwnerChange, Result, TouchItem};
 use tokio::time::Instant;
 
 use crate::{
     core::{Core, MAX_BYTES, MAX_ITEMS},
     errors::{refused, unexpected},
     namespace::Namespace,
-    request::{Again, Moving, Request, To, evalsha},
+    request::{Again, Answer, Moving, Request, To, evalsha},
     scripts::TOUCH,
     write::{indexes, rest_of_batch, told},
 };
@@ -31,34 +31,61 @@ impl Core {
     }
 
     async fn touch_part(&self, items: &[TouchItem], until: Instant) -> Vec<Result<bool>> {
-        let requests = if self.topology.is_cluster() {
-            items.iter().map(|item| self.touching_in_cluster(*item)).collect()
+        let requests = if self.topology.is_cluster() || items.len() == 1 {
+            items.iter().map(|item| self.touching_alone(*item)).collect()
         } else {
-            let command = touching(&self.namespace, items, None, &Moving::No);
+            let seen: Vec<_> = items.iter().map(|item| (*item, self.owners_seen.of(&item.key))).collect();
+            let command = touching(&self.namespace, &seen, None, &Moving::No);
             vec![Request::call(To::Shard(0), &TOUCH, Again::Change, command)]
         };
+        let alone = requests.len() == items.len();
         let answers = self.many(Operation::Touch, requests, false, until).await;
+        let mut left = Vec::new();
+        if let [Ok(Answer { value: Value::Array(parts), .. })] = &answers[..]
+            && !alone
+        {
+            left = self.owners_seen.left_alone(items.iter().map(|item| &item.key), parts);
+        }
         let codes = codes(Operation::Touch, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
-        codes.into_iter().map(|code| Ok(code? == 1)).collect()
+        let mut results: Vec<Result<bool>> = codes.into_iter().map(|code| Ok(code? == 1)).collect();
+        // Those whose index was not named: each by itself, which is made anew for as long as their
+        // owners change.
+        let requests = left.iter().map(|place| self.touching_alone(items[*place])).collect();
+        for (place, answer) in left.iter().zip(self.many(Operation::Touch, requests, false, until).await) {
+            let code =
+                crate::touch::codes(Operation::Touch, 1, [answer.map(|answer| answer.value)].into_iter());
+            results[*place] = code.into_iter().next().unwrap_or(Ok(0)).map(|code| code == 1);
+        }
+        results
     }
 
-    fn touching_in_cluster(&self, item: TouchItem) -> Request {
+    /// A touch that can be made anew with the index that it needs.
+    fn touching_alone(&self, item: TouchItem) -> Request {
         let namespace = self.namespace.clone();
-        let shard = item.key.shard();
-        Request::movable(To::Shard(shard), &TOUCH, Again::Change, move |moving| {
-            touching(&namespace, &[item], Some(shard), moving)
-        })
+        let (shard, seen) = (self.topology.index_shard(item.key.shard()), self.owners_seen.of(&item.key));
+        let request = Request::movable(To::Shard(item.key.shard()), &TOUCH, Again::Change, move |moving| {
+            touching(&namespace, &[(item, seen.clone())], shard, moving)
+        });
+        request.about(item.key)
     }
 }
 
-fn touching(namespace: &Namespace, items: &[TouchItem], shard: Option<u8>, moving: &Moving) -> Cmd {
-    let named = indexes(namespace, shard, moving, &OwnerChange::Keep);
+fn touching(
+    namespace: &Namespace,
+    items: &[(TouchItem, Option<Owner>)],
+    shard: Option<u8>,
+    moving: &Moving,
+) -> Cmd {
+    let mut named = Vec::new();
+    for (_, seen) in items {
+        named.extend(indexes(namespace, shard, moving, seen.as_ref(), &OwnerChange::Keep));
+    }
     let mut command = evalsha(&TOUCH, items.len() + named.len());
-    for item in items {
+    for (item, _) in items {
         command.arg(namespace.session(&item.key));
     }
     command.arg(named).arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
-    for item in items {
+    for (item, _) in items {
         command.arg(item.ttl.as_millis());
     }
     command

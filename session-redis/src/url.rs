@@ -1,163 +1,131 @@
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
+use session_backend::{Host, ServerUrl, TlsMode, UrlOption};
 use session_batch::BatchSettings;
 use session_core::Result;
 
-use crate::{address::Address, builder::RedisStoreBuilder, errors::config, settings::Place};
+use crate::{
+    address::Address, builder::RedisStoreBuilder, errors::config, foreign_options::ForeignOptions,
+    settings::Place,
+};
 
 /// What may stand behind the `?`.
 const OPTIONS: &str = "db, user, password, namespace, connections, deadline_ms, connect_timeout_ms, silence_ms, resends, \
-                       max_data_len, batching, in_flight";
+                       max_data_len, batching, in_flight, client_name, tls, tls_roots, tls_cert, tls_key";
 
-const SCHEMES: &str =
-    "redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, redis+cluster and rediss+cluster";
+const SCHEMES: &str = "redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, redis+cluster and rediss+cluster, and the same with valkey";
+
+const EXAMPLE: &str = "redis://user:password@localhost:6379/0";
 
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Reads a URL, whose options overrule those of the builder. Nothing of it is repeated in an error that could be a password.
-pub(crate) fn parse(url: &str, mut builder: RedisStoreBuilder) -> Result<(Place, RedisStoreBuilder)> {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(config("this is not a URL; one looks like `redis://localhost:6379`"));
+/// Reads a URL, whose options overrule those of the builder.
+pub(crate) fn parse(text: &str, mut builder: RedisStoreBuilder) -> Result<(Place, RedisStoreBuilder)> {
+    let url = ServerUrl::parse(text, EXAMPLE)?;
+    let (protocol, kind) = url.scheme.split_once('+').unwrap_or((&url.scheme, ""));
+    let mode = match protocol {
+        "redis" | "valkey" => TlsMode::Disable,
+        "rediss" | "valkeys" if kind != "unix" => TlsMode::VerifyFull,
+        _ => return Err(unknown_scheme(&url.scheme)),
     };
-    let (secure, kind) = match scheme.split_once('+').unwrap_or((scheme, "")) {
-        ("redis", kind) => (false, kind),
-        ("rediss", kind) if kind != "unix" => (true, kind),
-        _ => return Err(unknown_scheme(scheme)),
-    };
-    builder.settings.tls.on = secure;
-    let (rest, fragment) = rest.split_once('#').map_or((rest, None), |(rest, after)| (rest, Some(after)));
-    if fragment.is_some() {
-        return Err(config("a URL of a server has no `#`; in a password, `%23` stands for it"));
-    }
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let place = if kind == "unix" {
-        let path = decoded(rest)?;
-        if !path.starts_with('/') {
-            return Err(config("a `redis+unix` URL names a path, as in `redis+unix:///run/redis.sock`"));
+    builder.settings.scheme = Some(mode);
+    let login = &mut builder.settings.login;
+    login.user = url.user.or(login.user.take());
+    login.password = url.password.or(login.password.take());
+    let mut database = url.path.as_str();
+    let place = match kind {
+        "unix" => {
+            database = "";
+            if !url.hosts.is_empty() || url.path.is_empty() {
+                return Err(config("a `redis+unix` URL names a path, as in `redis+unix:///run/redis.sock`"));
+            }
+            Place::Server(Address::Unix(PathBuf::from(format!("/{}", url.path))))
         }
-        Place::Server(Address::Unix(PathBuf::from(path)))
-    } else {
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let hosts = match authority.rsplit_once('@') {
-            None => authority,
-            Some((login, hosts)) => {
-                builder = with_login(login, builder)?;
-                hosts
+        "" => match <[Host; 1]>::try_from(url.hosts) {
+            Ok([host]) => Place::Server(Address::of(host, PORT)),
+            Err(hosts) if hosts.is_empty() => return Err(no_host()),
+            Err(_) => {
+                return Err(config(format!("the URL names several servers; the schemes are {SCHEMES}")));
             }
-        };
-        match kind {
-            "" => {
-                let [host] = &hosts.split(',').collect::<Vec<_>>()[..] else {
-                    return Err(config(format!("the URL names several servers; {SCHEMES} are the schemes")));
-                };
-                builder = with_database(path, builder)?;
-                Place::Server(Address::parse(&decoded(host)?, PORT)?)
+        },
+        "sentinel" => {
+            let (service, behind) = url.path.split_once('/').unwrap_or((&url.path, ""));
+            if service.is_empty() {
+                return Err(config(
+                    "the URL names no service; it is in the path, as in `redis+sentinel://host:26379/mymaster`",
+                ));
             }
-            "sentinel" => {
-                let (service, database) = path.split_once('/').unwrap_or((path, ""));
-                if service.is_empty() {
-                    return Err(config(
-                        "the URL names no service; it is in the path, as in `redis+sentinel://host:26379/mymaster`",
-                    ));
-                }
-                builder = with_database(database, builder)?;
-                Place::Sentinel { sentinels: addresses(hosts, SENTINEL_PORT)?, service: decoded(service)? }
-            }
-            "cluster" => {
-                builder = with_database(path, builder)?;
-                Place::Cluster(addresses(hosts, PORT)?)
-            }
-            _ => return Err(unknown_scheme(scheme)),
+            database = behind;
+            Place::Sentinel { sentinels: addresses(url.hosts, SENTINEL_PORT)?, service: service.to_owned() }
         }
+        "cluster" => Place::Cluster(addresses(url.hosts, PORT)?),
+        _ => return Err(unknown_scheme(&url.scheme)),
     };
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        builder = with_option(name, &decoded(value)?, builder)?;
+    if !database.is_empty() {
+        let number = database.parse();
+        builder = builder.database(number.map_err(|_| {
+            config("the path of the URL is the number of a database, and is not a number; one looks like `redis://localhost/3`")
+        })?);
     }
+    let mut foreign = ForeignOptions::new(mode);
+    for option in &url.options {
+        if !builder.settings.tls.set(option)? && !foreign.set(option, &mut builder)? {
+            builder = with_option(option, builder)?;
+        }
+    }
+    foreign.finish(&mut builder)?;
     Ok((place, builder))
 }
 
 fn unknown_scheme(scheme: &str) -> session_core::Error {
-    // What comes after may hold a password.
-    let scheme: String = scheme.chars().take(32).collect();
-    config(format!("the scheme {scheme:?} is not known; {SCHEMES} are"))
+    config(format!("the scheme {scheme:?} is not known; these are: {SCHEMES}"))
 }
 
-fn addresses(hosts: &str, port: u16) -> Result<Vec<Address>> {
-    hosts.split(',').map(|host| Address::parse(&decoded(host)?, port)).collect()
+fn no_host() -> session_core::Error {
+    config(format!("the URL has no host; one looks like `{EXAMPLE}`"))
 }
 
-fn with_login(login: &str, builder: RedisStoreBuilder) -> Result<RedisStoreBuilder> {
-    let (user, password) = login.split_once(':').unwrap_or((login, ""));
-    let builder = if user.is_empty() { builder } else { builder.user(decoded(user)?) };
-    Ok(if password.is_empty() { builder } else { builder.password(decoded(password)?) })
-}
-
-fn with_database(path: &str, builder: RedisStoreBuilder) -> Result<RedisStoreBuilder> {
-    if path.is_empty() {
-        return Ok(builder);
+fn addresses(hosts: Vec<Host>, port: u16) -> Result<Vec<Address>> {
+    if hosts.is_empty() {
+        return Err(no_host());
     }
-    let number = path.parse().map_err(|_| config(format!("the database {path:?} is not a number")))?;
-    Ok(builder.database(number))
+    Ok(hosts.into_iter().map(|host| Address::of(host, port)).collect())
 }
 
-fn with_option(name: &str, value: &str, builder: RedisStoreBuilder) -> Result<RedisStoreBuilder> {
-    let millis = || Ok::<_, session_core::Error>(Duration::from_millis(number(name, value)?));
-    Ok(match name {
-        "db" => builder.database(number(name, value)?),
-        "user" => builder.user(value),
-        "password" => builder.password(value),
-        "namespace" => builder.namespace(value),
-        "connections" => builder.connections(number(name, value)?),
-        "deadline_ms" => builder.deadline(millis()?),
-        "connect_timeout_ms" => builder.connect_timeout(millis()?),
-        "silence_ms" => builder.silence(millis()?),
-        "resends" => builder.resends(number(name, value)?),
-        "max_data_len" => builder.max_data_len(number(name, value)?),
+fn with_option(option: &UrlOption, builder: RedisStoreBuilder) -> Result<RedisStoreBuilder> {
+    Ok(match option.name() {
+        "db" | "database" => builder.database(option.number()?),
+        "user" | "username" => builder.user(option.value()),
+        "password" => builder.password(option.value()),
+        "namespace" => builder.namespace(option.value()),
+        "connections" => match option.number()? {
+            0 => return Err(option.refused("a whole number from 1 to 64")),
+            number => builder.connections(number),
+        },
+        "deadline_ms" => builder.deadline(option.millis()?),
+        "connect_timeout_ms" => builder.connect_timeout(option.millis()?),
+        "silence_ms" => match option.interval_millis()? {
+            Some(silence) => builder.silence(silence),
+            None => builder.without_silence(),
+        },
+        "resends" => {
+            let times = option.limit()?.unwrap_or(0);
+            builder.resends(u32::try_from(times).map_err(|_| option.refused("a whole number in its range"))?)
+        }
+        "max_data_len" => {
+            let most = option.limit()?.map_or(Ok(usize::MAX), usize::try_from);
+            builder.max_data_len(most.map_err(|_| option.refused("a whole number in its range"))?)
+        }
         "in_flight" => {
-            let batches = number(name, value)?;
+            // As many as there can be.
+            let batches = option.limit()?.map_or(Ok(usize::MAX), usize::try_from).unwrap_or(usize::MAX);
             let batching = builder.settings.batching.in_flight(batches);
             builder.batching(batching)
         }
-        "batching" => match value {
-            "on" => builder,
-            "off" => builder.batching(BatchSettings::off()),
-            _ => {
-                return Err(config(format!(
-                    "the option batching={value} is not known; batching=on or batching=off is"
-                )));
-            }
-        },
-        _ => return Err(config(format!("the option {name:?} is not known; these are: {OPTIONS}"))),
+        "batching" if option.switch()? => builder,
+        "batching" => builder.batching(BatchSettings::off()),
+        "client_name" => builder.client_name(option.value()),
+        _ => return Err(option.unknown(OPTIONS)),
     })
-}
-
-fn number<N: std::str::FromStr>(name: &str, value: &str) -> Result<N> {
-    value.parse().map_err(|_| config(format!("the option {name}={value} is not a whole number in its range")))
-}
-
-/// The text with `%` and two hexadecimal digits replaced by the byte that they stand for.
-fn decoded(text: &str) -> Result<String> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        rest = match (first, digit(0), digit(1)) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(u8::try_from(16 * high + low).unwrap_or_default());
-                &after[2..]
-            }
-            (b'%', ..) => {
-                return Err(config(
-                    "a `%` in the URL must be followed by two hexadecimal digits; `%25` stands for itself",
-                ));
-            }
-            _ => {
-                bytes.push(*first);
-                after
-            }
-        };
-    }
-    String::from_utf8(bytes).map_err(|error| config("the URL is not UTF-8").with_source(error))
 }

@@ -6,8 +6,8 @@ use std::{
 
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use redis::{PushInfo, PushKind, Value, aio::MultiplexedConnection, pipe};
-use session_core::{Error, Event, EventStream, Operation, Result, SessionKey, Version};
+use redis::{PushInfo, PushKind, Value, pipe};
+use session_core::{Error, ErrorKind, Event, EventStream, Operation, Result, SessionKey, Version};
 use tokio::{
     sync::{broadcast, mpsc, watch},
     task::{AbortHandle, JoinSet},
@@ -17,12 +17,14 @@ use tokio::{
 use crate::{
     address::Address,
     cluster::Cluster,
+    connection::Connection,
     connector::Connector,
     core::Core,
     envelope::{HEAD, version_of_head},
-    errors::closed,
+    errors::{Refusal, closed, refusal, sentence},
     namespace::Namespace,
     own_writes::OwnWrites,
+    role::{Role, ask_role, role},
     sentinels::Sentinels,
 };
 
@@ -31,7 +33,7 @@ use crate::{
 pub(crate) struct Watching {
     pub(crate) connector: Arc<Connector>,
     pub(crate) source: Source,
-    pub(crate) silence: Duration,
+    pub(crate) silence: Option<Duration>,
     pub(crate) capacity: usize,
     pub(crate) own: Arc<OwnWrites>,
     ear: Mutex<Weak<Ear>>,
@@ -51,6 +53,8 @@ struct Ear {
     events: broadcast::Sender<Event>,
     /// Whether all primaries are being listened to.
     whole: watch::Receiver<bool>,
+    /// What the server said that does not allow to listen.
+    refused: watch::Receiver<Option<String>>,
     own: Arc<OwnWrites>,
     task: AbortHandle,
 }
@@ -69,7 +73,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 const BATCH: usize = 128;
 
 impl Watching {
-    pub(crate) fn new(connector: Arc<Connector>, source: Source, silence: Duration, capacity: usize) -> Self {
+    pub(crate) fn new(
+        connector: Arc<Connector>,
+        source: Source,
+        silence: Option<Duration>,
+        capacity: usize,
+    ) -> Self {
         Self { connector, source, silence, capacity, own: Arc::default(), ear: Mutex::default() }
     }
 
@@ -80,17 +89,21 @@ impl Watching {
         }
         let events = broadcast::Sender::new(self.capacity);
         let whole = watch::Sender::new(false);
+        let refused = watch::Sender::new(None);
+        let hears_refusal = refused.subscribe();
         let hearing = Hearing {
             connector: Arc::clone(&self.connector),
             namespace: namespace.clone(),
             silence: self.silence,
             events: events.clone(),
             own: Arc::clone(&self.own),
+            refused,
         };
         self.own.want(true);
         let (source, heard) = (self.source.clone(), whole.subscribe());
         let task = tokio::spawn(async move { hearing.listen(source, whole).await }).abort_handle();
-        let ear = Arc::new(Ear { events, whole: heard, own: Arc::clone(&self.own), task });
+        let ear =
+            Arc::new(Ear { events, whole: heard, refused: hears_refusal, own: Arc::clone(&self.own), task });
         *place = Arc::downgrade(&ear);
         ear
     }
@@ -103,11 +116,18 @@ impl Core {
         let ear = self.watching.ear(&self.namespace);
         let events = ear.events.subscribe();
         let mut whole = ear.whole.clone();
-        let armed = async { whole.wait_for(|whole| *whole).await.is_ok() };
-        if !matches!(timeout_at(self.until(), armed).await, Ok(true)) {
-            let reason = "the servers do not answer, or do not allow CLIENT TRACKING";
-            return Err(Error::unavailable(operation, false).because(reason));
-        }
+        let mut refused = ear.refused.clone();
+        let armed = async {
+            tokio::select! {
+                biased;
+                whole = whole.wait_for(|whole| *whole) => whole.map(drop).map_err(|_| closed(operation)),
+                Ok(said) = refused.wait_for(Option::is_some) => Err(not_permitted(said.as_deref().unwrap_or_default())),
+            }
+        };
+        timeout_at(self.until(), armed).await.unwrap_or_else(|_| {
+            let reason = "the servers do not answer, so that their changes cannot be listened to";
+            Err(Error::unavailable(operation, false).because(reason))
+        })?;
         let ended = self.closed.subscribe();
         if *ended.borrow() {
             return Err(closed(operation));
@@ -131,14 +151,23 @@ impl Core {
     }
 }
 
+/// The error for a watch that the server does not allow.
+fn not_permitted(said: &str) -> Error {
+    Error::new(ErrorKind::Config, Operation::Watch).because(format!(
+        "the server refuses CLIENT TRACKING, by which changes are heard; the user needs `+client|tracking`, or another server is needed, \
+         if this one or a proxy before it has no such command: {said}"
+    ))
+}
+
 /// The task that listens.
 #[derive(Clone, Debug)]
 struct Hearing {
     connector: Arc<Connector>,
     namespace: Namespace,
-    silence: Duration,
+    silence: Option<Duration>,
     events: broadcast::Sender<Event>,
     own: Arc<OwnWrites>,
+    refused: watch::Sender<Option<String>>,
 }
 
 /// What a task that listens to one primary says of it.
@@ -201,7 +230,7 @@ impl Hearing {
         let name = primary.to_string();
         let tell = |armed| drop(news.send(News { primary: name.clone(), armed }));
         loop {
-            if let Ok(address) = primary.address().await {
+            if let Some(address) = primary.address().await {
                 self.hear_at(&address, &primary, &tell).await;
             }
             tell(false);
@@ -219,25 +248,35 @@ impl Hearing {
             PushKind::Invalidate => hearing.report(&info.data, &own),
             _ => {}
         });
-        let Ok(mut connection) = self.connector.connect(address, unasked).await else { return };
-        let mut arm = pipe();
+        let Ok(connection) = self.connector.connect(address, unasked).await else { return };
+        let mut arm = ask_role();
         arm.cmd("CLIENT").arg("TRACKING").arg("ON").arg("BCAST").arg("PREFIX").arg(&self.namespace.sessions);
-        let role = matches!(primary, Primary::Watched(_)).then(|| arm.cmd("ROLE"));
-        let replies = if role.is_some() { 2 } else { 1 };
-        let armed = timeout(self.connector.timeout, connection.send_packed_commands(&arm, 0, replies)).await;
+        let armed = timeout(self.connector.timeout, connection.send(&arm)).await;
         let Ok(Ok(armed)) = armed else { return };
-        if armed.first() != Some(&Value::Okay) || (replies == 2 && !crate::node::is_primary(&armed[1..])) {
+        let [told, armed] = &armed[..] else { return };
+        if role(Some(told)) == Role::Other {
+            return;
+        }
+        let refused = match armed {
+            Value::Okay => None,
+            Value::ServerError(error) if refusal(error) == Refusal::Final => Some(sentence(error)),
+            _ => return,
+        };
+        let is_armed = refused.is_none();
+        self.refused.send_if_modified(|known| std::mem::replace(known, refused.clone()) != refused);
+        if !is_armed {
             return;
         }
         tell(true);
         let looking = self.look_at_own(connection.clone(), &mut changed);
-        let mut ping = pipe();
-        ping.cmd("PING");
         let alive = async {
+            let Some(silence) = self.silence else { return std::future::pending().await };
+            let question = ask_role();
             loop {
-                sleep(self.silence).await;
-                let answer = timeout(self.silence, connection.send_packed_commands(&ping, 0, 1)).await;
-                if !matches!(answer, Ok(Ok(_))) {
+                sleep(silence).await;
+                let answer = timeout(silence, connection.send(&question)).await;
+                // Without the right to ask, an answer is a sign of life at least.
+                if !matches!(&answer, Ok(Ok(replies)) if role(replies.first()) != Role::Other) {
                     return;
                 }
             }
@@ -272,7 +311,7 @@ impl Hearing {
     /// Finds out whether what was heard of is what was written here: if so, the version is told. Ends when there is no answer.
     async fn look_at_own(
         &self,
-        mut connection: MultiplexedConnection,
+        connection: Connection,
         changed: &mut mpsc::UnboundedReceiver<(SessionKey, Version)>,
     ) {
         let mut batch = Vec::new();
@@ -281,8 +320,9 @@ impl Hearing {
             for (key, _) in &batch {
                 commands.cmd("GETRANGE").arg(self.namespace.session(key)).arg(0).arg(HEAD - 1);
             }
-            let heads = connection.send_packed_commands(&commands, 0, batch.len());
-            let Ok(Ok(heads)) = timeout(self.silence, heads).await else { return };
+            let heads = connection.send(&commands);
+            let patience = self.silence.unwrap_or(self.connector.timeout);
+            let Ok(Ok(heads)) = timeout(patience, heads).await else { return };
             for ((key, version), head) in batch.drain(..).zip(heads) {
                 let now = if let Value::BulkString(head) = &head { version_of_head(head) } else { None };
                 let ours = now.filter(|(now, _)| *now == version);
@@ -306,10 +346,11 @@ enum Primary {
 }
 
 impl Primary {
-    async fn address(&self) -> std::result::Result<Address, String> {
+    /// Where it is, if that is known.
+    async fn address(&self) -> Option<Address> {
         match self {
-            Self::At(address) => Ok(address.clone()),
-            Self::Watched(sentinels) => sentinels.primary().await,
+            Self::At(address) => Some(address.clone()),
+            Self::Watched(sentinels) => sentinels.primary().await.ok(),
         }
     }
 

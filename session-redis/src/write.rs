@@ -1,7 +1,7 @@
 use redis::{Cmd, Value};
 use session_batch::parts;
 use session_core::{
-    Error, ErrorKind, Operation, OwnerChange, Record, Result, When, Write, WriteItem, WriteOutcome,
+    Error, ErrorKind, Operation, Owner, OwnerChange, Record, Result, When, Write, WriteItem, WriteOutcome,
 };
 
 use tokio::time::Instant;
@@ -14,6 +14,10 @@ use crate::{
     request::{Again, Answer, Moving, Request, To, evalsha},
     scripts::WRITE,
 };
+
+/// How often a batch is sent again for the items whose index was not named. Each time they are
+/// fewer, unless others change their owners.
+const ROUNDS: usize = 4;
 
 /// How the script is told that nothing may be there.
 const ABSENT: &str = "A";
@@ -42,24 +46,64 @@ impl Core {
     /// Writes of different keys.
     async fn write_part(&self, items: &[WriteItem], until: Instant) -> Vec<Result<WriteOutcome>> {
         let mut results: Vec<Option<Result<WriteOutcome>>> = Vec::with_capacity(items.len());
-        let (mut sure, mut once) = (Vec::new(), Vec::new());
+        let mut left = Vec::with_capacity(items.len());
         for (place, item) in items.iter().enumerate() {
-            if let Err(error) = self.check_len(Operation::Write, &item.write) {
-                results.push(Some(Err(error)));
-                continue;
+            let checked = self.check_len(Operation::Write, &item.write);
+            if checked.is_ok() {
+                left.push(place);
             }
-            results.push(None);
-            // A blind write that is carried out late can undo a logout.
-            let group = if matches!(item.when, When::Version(_)) { &mut sure } else { &mut once };
-            group.push(place);
+            results.push(checked.err().map(Err));
         }
+        self.watching.own.begin(items.iter().map(|item| (item.key, item.write.version)));
+        for _ in 0..ROUNDS {
+            left = self.write_round(items, left, &mut results, until).await;
+            if left.is_empty() {
+                break;
+            }
+        }
+        let result = |(item, result): (&WriteItem, Option<Result<WriteOutcome>>)| {
+            match (&result, &item.write.owner) {
+                (Some(Ok(WriteOutcome::Written)), OwnerChange::Set(owner)) => {
+                    self.owners_seen.note(&item.key, owner);
+                }
+                (Some(Ok(WriteOutcome::Conflict(Some(Record { owner: Some(owner), .. })))), _) => {
+                    self.owners_seen.note(&item.key, owner);
+                }
+                _ => {}
+            }
+            if !matches!(result, Some(Ok(WriteOutcome::Written))) {
+                self.watching.own.end(&item.key, item.write.version);
+            }
+            result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
+        };
+        items.iter().zip(results).map(result).collect()
+    }
+
+    /// Writes the items at these places, and returns the places of those that turned out to need an
+    /// index that was not named.
+    async fn write_round(
+        &self,
+        items: &[WriteItem],
+        left: Vec<usize>,
+        results: &mut [Option<Result<WriteOutcome>>],
+        until: Instant,
+    ) -> Vec<usize> {
+        // A blind write that is carried out late can undo a logout.
+        let (sure, once): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|place| matches!(items[*place].when, When::Version(_)));
         let calls: Vec<(Vec<usize>, Request)> = if self.topology.is_cluster() {
-            let alone = |place: usize, again| (vec![place], self.writing_in_cluster(&items[place], again));
+            let alone = |place: usize, again| (vec![place], self.writing_alone(&items[place], again));
             let sure = sure.into_iter().map(|place| alone(place, Again::Change));
             sure.chain(once.into_iter().map(|place| alone(place, Again::Never))).collect()
         } else {
             let together = |places: Vec<usize>, again| {
-                let items: Vec<&WriteItem> = places.iter().map(|place| &items[*place]).collect();
+                if let [place] = places[..] {
+                    return (places, self.writing_alone(&items[place], again));
+                }
+                let items: Vec<(&WriteItem, Option<Owner>)> = places
+                    .iter()
+                    .map(|place| (&items[*place], self.owners_seen.of(&items[*place].key)))
+                    .collect();
                 let command = writing(&self.namespace, &items, None, &Moving::No, ABSENT);
                 (places, Request::call(To::Shard(0), &WRITE, again, command))
             };
@@ -70,9 +114,15 @@ impl Core {
                 .collect()
         };
         let (places, requests): (Vec<_>, Vec<_>) = calls.into_iter().unzip();
-        self.watching.own.begin(items.iter().map(|item| (item.key, item.write.version)));
+        let mut left = Vec::new();
         let answers = self.many(Operation::Write, requests, false, until).await;
         for (places, answer) in places.into_iter().zip(answers) {
+            if let Ok(Answer { value: Value::Array(parts), .. }) = &answer
+                && let [_time, parts @ ..] = &parts[..]
+            {
+                let keys = places.iter().map(|place| &items[*place].key);
+                left.extend(self.owners_seen.left_alone(keys, parts).into_iter().map(|at| places[at]));
+            }
             let outcomes = answer.and_then(|answer| outcomes(Operation::Write, answer, places.len()));
             match outcomes {
                 Ok(outcomes) => {
@@ -87,21 +137,17 @@ impl Core {
                 }
             }
         }
-        let result = |(item, result): (&WriteItem, Option<Result<WriteOutcome>>)| {
-            if !matches!(result, Some(Ok(WriteOutcome::Written))) {
-                self.watching.own.end(&item.key, item.write.version);
-            }
-            result.unwrap_or_else(|| Err(unexpected(Operation::Write, "there")))
-        };
-        items.iter().zip(results).map(result).collect()
+        left
     }
 
-    fn writing_in_cluster(&self, item: &WriteItem, again: Again) -> Request {
-        let (namespace, item) = (self.namespace.clone(), item.clone());
-        let shard = item.key.shard();
-        Request::movable(To::Shard(shard), &WRITE, again, move |moving| {
-            writing(&namespace, &[&item], Some(shard), moving, ABSENT)
-        })
+    /// A write that can be made anew with the index that it needs.
+    fn writing_alone(&self, item: &WriteItem, again: Again) -> Request {
+        let (namespace, item, key) = (self.namespace.clone(), item.clone(), item.key);
+        let (shard, seen) = (self.topology.index_shard(key.shard()), self.owners_seen.of(&key));
+        let request = Request::movable(To::Shard(key.shard()), &WRITE, again, move |moving| {
+            writing(&namespace, &[(&item, seen.clone())], shard, moving, ABSENT)
+        });
+        request.about(key)
     }
 
     /// In Cluster: creates a record, but not while the sessions of its owner are being ended.
@@ -109,7 +155,7 @@ impl Core {
         self.check_len(Operation::Write, &item.write)?;
         let (namespace, shard) = (self.namespace.clone(), item.key.shard());
         let request = Request::movable(To::Shard(shard), &WRITE, Again::Never, move |moving| {
-            writing(&namespace, &[&item], Some(shard), moving, ABSENT_AND_UNFENCED)
+            writing(&namespace, &[(&item, None)], Some(shard), moving, ABSENT_AND_UNFENCED)
         });
         let answer = self.one(Operation::Write, request, false).await?;
         outcomes(Operation::Write, answer, 1)?
@@ -118,24 +164,30 @@ impl Core {
     }
 }
 
-/// A call of the script that writes. While a slot moves, it is for one item.
+/// A call of the script that writes, for items with the owners that they were seen to have. While a
+/// slot moves, it is for one item.
 fn writing(
     namespace: &Namespace,
-    items: &[&WriteItem],
+    items: &[(&WriteItem, Option<Owner>)],
     shard: Option<u8>,
     moving: &Moving,
     absent: &str,
 ) -> Cmd {
-    let named = match items.first() {
-        Some(item) => indexes(namespace, shard, moving, &item.write.owner),
-        None => Vec::new(),
-    };
+    let mut named = Vec::new();
+    for (item, seen) in items {
+        named.extend(indexes(namespace, shard, moving, seen.as_ref(), &item.write.owner));
+    }
+    if absent == ABSENT_AND_UNFENCED
+        && let Some(index) = named.last()
+    {
+        named.push(Namespace::fence(index));
+    }
     let mut command = evalsha(&WRITE, items.len() + named.len());
-    for item in items {
+    for (item, _) in items {
         command.arg(namespace.session(&item.key));
     }
     command.arg(named).arg(&namespace.sessions).arg(namespace.owners(shard)).arg(told(moving));
-    for item in items {
+    for (item, _) in items {
         match item.when {
             When::Any => command.arg(""),
             When::Absent => command.arg(absent),
@@ -162,14 +214,19 @@ pub(crate) fn told(moving: &Moving) -> &'static str {
     if *moving == Moving::No { "" } else { "1" }
 }
 
-/// The indexes that must be named while a slot moves: of the owner before, and of the one after.
+/// The indexes that a script may need: of the owner before, as far as it is known, and of the one
+/// after.
 pub(crate) fn indexes(
     namespace: &Namespace,
     shard: Option<u8>,
     moving: &Moving,
+    seen: Option<&Owner>,
     change: &OwnerChange,
 ) -> Vec<Vec<u8>> {
-    let Moving::Owner(before) = moving else { return Vec::new() };
+    let before = match moving {
+        Moving::Owner(before) => before,
+        _ => seen.map_or(&[][..], |owner| owner.as_str().as_bytes()),
+    };
     let mut named = Vec::new();
     if !before.is_empty() {
         named.push([namespace.owners(shard).as_bytes(), before].concat());

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{error::Error as _, io, process::ExitCode, sync::mpsc, time::Duration};
+use std::{error::Error as _, process::ExitCode, time::Duration};
 
 use futures_util::StreamExt;
 use session_core::{
@@ -17,7 +17,7 @@ use session_servers::{
 use support::{
     command,
     harness::{self, cases},
-    tls,
+    log, tls,
 };
 
 const SECRET: &str = "geheim-4711";
@@ -46,16 +46,33 @@ async fn urls_that_make_no_sense() {
         ("", "not a URL"),
         ("localhost:6379", "not a URL"),
         ("http://localhost", "\"http\" is not known"),
+        ("redis://:aB3/xyzgeheim-4711@h:6379", "%XX"),
+        ("redis://default:p?geheim-4711@h", "%XX"),
+        ("redis://default:geheim-4711", "%XX"),
+        ("rediss://u:p#geheim-4711@h", "%XX"),
+        ("redis+cluster://u:geheim-4711%@h", "%XX"),
+        ("redis+sentinel://u:p/geheim-4711@h/service", "%XX"),
+        ("redis://h?geheim-4711@=1", "%XX"),
         ("redis+mystery://localhost", "not known"),
         ("rediss+unix:///run/redis.sock", "not known"),
         ("redis://", "no host"),
         ("redis://:geheim-4711@", "no host"),
         ("redis://localhost:99999", "65535"),
+        ("valkey+mystery://localhost", "not known"),
+        ("redis://localhost/geheim-4711", "number of a database"),
+        ("redis://localhost?db=geheim-4711", "option db"),
+        ("redis://localhost?resends=geheim-4711", "option resends"),
+        ("redis://localhost?batching=geheim-4711", "option batching"),
+        ("redis://localhost?namespace=geheim-4711%20x", "namespace"),
+        ("redis://localhost?tls=geheim-4711", "option tls"),
+        ("redis://localhost?tls=prefer", "no meaning"),
+        ("redis://localhost?deadline_ms=0", "at least 1"),
+        ("redis://localhost?deadline_ms=off", "at least 1"),
         ("redis://localhost/zero", "not a number"),
         ("redis://a,b", "several servers"),
-        ("redis://localhost?colour=red", "\"colour\" is not known"),
+        ("redis://localhost?colour=red", "colour of the URL is not known"),
         ("redis://localhost?deadline_ms=soon", "whole number"),
-        ("redis://localhost?batching=maybe", "batching=on"),
+        ("redis://localhost?batching=maybe", "on or off"),
         ("redis://localhost?namespace=a{b", "namespace"),
         ("redis://u:geheim-4711@localhost/%zz#x", "`#`"),
         ("redis://%zz@localhost", "hexadecimal"),
@@ -74,7 +91,11 @@ async fn certificates_that_are_none() {
         ErrorKind::Config,
         &["tls_roots"],
     );
-    says(&builder.connect("redis://localhost").await.expect_err("no TLS"), ErrorKind::Config, &["rediss://"]);
+    says(
+        &builder.connect("redis://localhost").await.expect_err("no TLS"),
+        ErrorKind::Config,
+        &["tls=verify-full"],
+    );
     let builder = RedisStore::builder().tls_client("no certificate", "no key");
     says(
         &builder.connect("rediss://localhost").await.expect_err("no PEM"),
@@ -182,46 +203,21 @@ async fn a_full_server_says_so() {
     assert!(!error.may_have_applied());
 }
 
-/// What the store logs while it connects.
-async fn logged_on_connect(url: String) -> String {
-    let connect = move || {
-        let (writer, log) = mpsc::channel();
-        let writer = move || Line(writer.clone());
-        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        tracing::subscriber::with_default(subscriber, || {
-            runtime.block_on(async { drop(RedisStore::connect(&url).await.expect("it connects")) });
-        });
-        log.try_iter().collect()
-    };
-    tokio::task::spawn_blocking(connect).await.expect("no panic")
-}
-
-/// Takes what is logged.
-struct Line(mpsc::Sender<String>);
-
-impl io::Write for Line {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.send(String::from_utf8_lossy(bytes).into_owned()).expect("somebody reads it");
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 async fn a_server_that_evicts_sessions_is_warned_of() {
     let lru = ["--maxmemory", "64mb", "--maxmemory-policy", "allkeys-lru"];
     let server = Redis::new().args(lru).start().await.expect("it starts");
-    let log = logged_on_connect(server.url()).await;
+    let log = log::on_connect(server.url(), RedisStore::builder()).await.1;
     assert_eq!(log.matches("WARN").count(), 1, "{log}");
     for word in ["allkeys-lru", "CONFIG SET maxmemory-policy noeviction"] {
         assert!(log.contains(word), "{word:?} is not in: {log}");
     }
     for harmless in [&["--maxmemory", "64mb"][..], &["--maxmemory-policy", "allkeys-lru"]] {
         let server = Redis::new().args(harmless).start().await.expect("it starts");
-        assert_eq!(logged_on_connect(server.url()).await, "", "{harmless:?} evicts nothing");
+        assert_eq!(
+            log::on_connect(server.url(), RedisStore::builder()).await.1,
+            "",
+            "{harmless:?} evicts nothing"
+        );
     }
 }
 

@@ -121,15 +121,19 @@ async fn a_deletion_by_owner_is_not() {
     let owned = || Write { owner: OwnerChange::Set(Owner::new("alice").expect("an owner")), ..write("hers") };
     assert!(setting.past.write(&old, owned(), When::Absent).await.expect("a write").is_written());
     let store = setting.through.clone();
-    let operation = setting
-        .carry_out(
-            async move { store.owners().expect("it has them").delete_all(&alice, None).await },
-            &old,
-            |version| version.is_none(),
-        )
-        .await;
+    store.ping().await.expect("it is connected");
+    // The first trip only asks for the members. The reply of the second is on its way when the
+    // connection breaks.
+    setting.proxy.delay(Duration::from_millis(150));
+    let operation =
+        tokio::spawn(async move { store.owners().expect("it has them").delete_all(&alice, None).await });
+    while setting.version(&old).await.is_some() {
+        assert!(!operation.is_finished(), "it was not carried out");
+        sleep(Duration::from_millis(1)).await;
+    }
+    setting.proxy.cut_all();
+    setting.proxy.delay(Duration::ZERO);
     assert!(setting.past.write(&new, owned(), When::Absent).await.expect("a write").is_written());
-    setting.lose();
     let outcome = operation.await.expect("no panic");
     let error = outcome.expect_err("nobody knows");
     assert!(error.may_have_applied(), "{error}");

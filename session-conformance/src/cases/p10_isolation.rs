@@ -71,4 +71,32 @@ cases! {
             }
         }
     }
+
+    /// A namespace that another one begins with has nothing to do with it, whatever owners are called.
+    #[needs(Owners)]
+    async fn namespaces_that_begin_alike_are_kept_apart(cx) {
+        let name = crate::Namespace::random();
+        let (short, key) = (cx.namespace_called(name.clone()).await?, cx.key());
+        put(&short, &key, owned("mine", "o:alice"), When::Absent).await?;
+        for behind in ["_o", "_s", ":o", ":s", "x"] {
+            let Ok(long) = cx.namespace_called(name.and(behind)).await else { continue };
+            let other = cx.key();
+            put(&long, &other, owned("theirs", "alice"), When::Absent).await?;
+            let Some(owners) = long.owners() else { continue };
+            for owner_name in ["alice", "o:alice"] {
+                let listed = owners.list(&owner(owner_name)).await?;
+                let expected = if owner_name == "alice" { vec![other] } else { vec![] };
+                ensure_eq!(listed, expected, "the sessions of the longer namespace");
+            }
+            ensure_eq!(owners.delete_all(&owner("o:alice"), None).await?, vec![], "the other namespace has it");
+            ensure_absent(&long, &key).await?;
+            if let Some(owners) = short.owners() {
+                ensure_eq!(owners.list(&owner("o:alice")).await?, vec![key], "the session of the shorter namespace");
+                ensure_eq!(owners.list(&owner("alice")).await?, vec![], "the longer namespace has it");
+            }
+            if let Some(maintenance) = short.maintenance() {
+                ensure_eq!(maintenance.count().await?, 1, "the sessions of the shorter namespace");
+            }
+        }
+    }
 }

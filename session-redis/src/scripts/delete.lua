@@ -1,6 +1,6 @@
 -- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the version, or '' for any.
 -- Replies for each item: 1 deleted, 0 nothing was live, 2 another version, -1 corrupt, -2 unsupported, or an error.
-local prefix, owners, moving = ARGV[1], ARGV[2], ARGV[3] == '1'
+local prefix, owners = ARGV[1], ARGV[2]
 local now = clock()
 local out = {}
 
@@ -11,8 +11,9 @@ local function delete(key, expected)
   if state < 0 and expected ~= '' then return state end
   -- What has expired may go as well, and a foreign value where any is meant.
   redis.call('UNLINK', key)
-  -- A member without a record is harmless, so that this one may stay where its index is out of reach.
-  if owner and owner ~= '' and not moving then redis.pcall('SREM', owners .. owner, sub(key, #prefix + 1)) end
+  -- A member without a record is harmless, so that this one may stay where its index was not
+  -- declared.
+  if owner and owner ~= '' and not undeclared(owners .. owner) then redis.pcall('SREM', owners .. owner, sub(key, #prefix + 1)) end
   return state == ABSENT and 0 or 1
 end
 

@@ -1,2 +1,2 @@
--- KEYS: an index. ARGV: the token that the fence was put up with. Others may hold it up.
-return redis.call('SREM', fence(KEYS[1]), ARGV[1])
+-- KEYS: a fence. ARGV: the token that it was put up with. Others may hold it up.
+return redis.call('SREM', KEYS[1], ARGV[1])

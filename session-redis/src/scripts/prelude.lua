@@ -56,20 +56,12 @@ end
 
 -- Makes sure that the index holds the member, and outlives its record. To be called before anything is changed: returns the
 -- error if that cannot be. With its expiry half a ttl ahead, the index needs no change at most renewals.
-local function index(idx, prefix, member, fresh, expires, ttl, moving)
+local function index(idx, member, fresh, expires, ttl)
   local ends = redis.pcall('PEXPIRETIME', idx)
   if type(ends) == 'table' then return ends end
   if fresh or ends == -2 then
     local added = redis.pcall('SADD', idx, member)
     if type(added) == 'table' then return added end
-    -- Sessions that expired are still members. Two are looked at for each that comes, so that the dead stay few.
-    if not moving then
-      for _, other in ipairs(redis.call('SRANDMEMBER', idx, 2)) do
-        if redis.pcall('EXISTS', prefix .. other) == 0 and other ~= member then
-          redis.call('SREM', idx, other)
-        end
-      end
-    end
   end
   local least = millis(expires)
   if ends ~= -1 and ends < least then
@@ -77,19 +69,9 @@ local function index(idx, prefix, member, fresh, expires, ttl, moving)
   end
 end
 
--- While a slot moves, an index must be named among the keys, so that the server says whether all of it is here.
-local function unnamed(moving, ...)
-  if not moving then return false end
-  for _, idx in ipairs({...}) do
-    local found = false
-    for at = 1, #KEYS do found = found or KEYS[at] == idx end
-    if not found then return true end
-  end
-  return false
-end
-
--- While the sessions of an owner are being ended shard by shard, a session must not slip from one that is still to come into one
--- that was done: a rename across shards waits while this key is there. No owner holds a NUL, so it is nobody's index.
+-- While the sessions of an owner are being ended shard by shard, a session must not slip from one
+-- that is still to come into one that was done: a rename across shards waits while this key is
+-- there. No owner holds a NUL, so it is no index.
 local function fence(idx)
   return idx .. '\0'
 end

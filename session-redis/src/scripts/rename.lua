@@ -2,7 +2,7 @@
 -- version, the ttl in milliseconds, the change of the owner, the version and the data.
 -- Replies the time and: 1 renamed, 2 if the new key is taken, false if nothing was live, the record in the way, -1 for a wrong
 -- type, or an error.
-local prefix, owners, moving = ARGV[1], ARGV[2], ARGV[3] == '1'
+local prefix, owners = ARGV[1], ARGV[2]
 local now = clock()
 
 local function rename(old, new, expected, ttl, change, version, data)
@@ -22,12 +22,12 @@ local function rename(old, new, expected, ttl, change, version, data)
   end
   if taken ~= ABSENT then return 2 end
   local after = owner_after(change, owner)
-  if moving and ((owner ~= '' and unnamed(moving, owners .. owner)) or (after ~= '' and unnamed(moving, owners .. after))) then
+  if (owner ~= '' and undeclared(owners .. owner)) or (after ~= '' and undeclared(owners .. after)) then
     return redis.error_reply('NEEDINDEX ' .. owner)
   end
   local expires = now + ttl * 1000
   if after ~= '' then
-    failed = index(owners .. after, prefix, sub(new, #prefix + 1), true, expires, ttl, moving)
+    failed = index(owners .. after, sub(new, #prefix + 1), true, expires, ttl)
     if failed then return failed end
   end
   if owner ~= '' then redis.pcall('SREM', owners .. owner, sub(old, #prefix + 1)) end

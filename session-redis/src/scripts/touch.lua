@@ -1,6 +1,7 @@
--- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves (then, of one item, an error is the whole reply); then for each item the ttl in milliseconds.
--- Replies for each item: 1 touched, 0 nothing was live, -1 corrupt, -2 unsupported, or an error.
-local prefix, owners, moving = ARGV[1], ARGV[2], ARGV[3] == '1'
+-- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the ttl
+-- in milliseconds. Of one item, an error is the whole reply. Replies for each item: 1 touched, 0
+-- nothing was live, -1 corrupt, -2 unsupported, or an error.
+local prefix, owners, alone = ARGV[1], ARGV[2], #ARGV == 4
 local now = clock()
 local out = {}
 
@@ -11,8 +12,8 @@ local function touch(key, ttl)
   local expires = now + ttl * 1000
   if owner ~= '' then
     local idx = owners .. owner
-    if unnamed(moving, idx) then return redis.error_reply('NEEDINDEX ' .. owner) end
-    failed = index(idx, prefix, sub(key, #prefix + 1), false, expires, ttl, moving)
+    if undeclared(idx) then return redis.error_reply('NEEDINDEX ' .. owner) end
+    failed = index(idx, sub(key, #prefix + 1), false, expires, ttl)
     if failed then return failed end
   end
   redis.call('SETRANGE', key, 3, '\1')
@@ -24,5 +25,5 @@ end
 for item = 1, #ARGV - 3 do
   out[item] = touch(KEYS[item], ARGV[item + 3])
 end
-if moving and type(out[1]) == 'table' then return out[1] end
+if alone and type(out[1]) == 'table' then return out[1] end
 return out

@@ -1,9 +1,10 @@
--- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves (then, of one item, an error is the whole reply); then for each item the condition ('' any, 'A'
--- absent, 'F' the same but not behind a fence, or a version), the ttl in milliseconds, the change of the owner, the version and the data.
--- Replies the time, and for each item: 1 written, false if nothing was live, the record in the way, -1 for a wrong type, an
--- error.
+-- ARGV: prefix of sessions, prefix of indexes, '1' while the slot moves; then for each item the
+-- condition ('' any, 'A' absent, 'F' the same but not behind a fence, or a version), the ttl in
+-- milliseconds, the change of the owner, the version and the data. Of one item, an error is the
+-- whole reply. Replies the time, and for each item: 1 written, false if nothing was live, the
+-- record in the way, -1 for a wrong type, an error.
 local KEYS, ARGV, call, sub, LIVE_HEAD = KEYS, ARGV, redis.call, string.sub, 96
-local prefix, owners, moving = ARGV[1], ARGV[2], ARGV[3] == '1'
+local prefix, owners = ARGV[1], ARGV[2]
 local time = call('TIME')
 local now = time[1] * 1000000 + time[2]
 local out = { now }
@@ -21,6 +22,7 @@ local function write_expected(key, expected, ttl, change, version, data)
   expires = now + ttl * 1000
   if owner_len > 0 then
     owner = sub(raw, 33, 32 + owner_len)
+    if undeclared(owners .. owner) then return end
     local ends = redis.pcall('PEXPIRETIME', owners .. owner)
     if type(ends) == 'table' or ends ~= -1 and ends < math.ceil(expires / 1000) then return end
   end
@@ -32,10 +34,10 @@ local items = (#ARGV - 3) / 5
 for item = 1, items do
   local at = 5 * item - 1
   local key, condition, ttl, change, version, data = KEYS[item], ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  local done = not moving and #condition == 16 and write_expected(key, condition, ttl, change, version, data)
+  local done = #condition == 16 and write_expected(key, condition, ttl, change, version, data)
   if not done then
     write_any = write_any or any_case()
-    done = write_any(now, prefix, owners, moving, key, condition, ttl, change, version, data)
+    done = write_any(now, prefix, owners, key, condition, ttl, change, version, data)
   end
   out[item + 1] = done
 end

@@ -1,5 +1,5 @@
 -- Writes one item, whatever is there. Follows the prelude, inside of a function: see write.lua.
-local function write(now, prefix, owners, moving, key, condition, ttl, change, version, data)
+local function write(now, prefix, owners, key, condition, ttl, change, version, data)
   local raw = redis.pcall('GET', key)
   if type(raw) == 'table' then
     if wrong_type(raw) then return CORRUPT end
@@ -17,7 +17,7 @@ local function write(now, prefix, owners, moving, key, condition, ttl, change, v
   owner = owner or ''
   local after = owner_after(change, owner)
   local gone, kept = owner ~= '' and owner ~= after, after ~= ''
-  if moving and ((gone and unnamed(moving, owners .. owner)) or (kept and unnamed(moving, owners .. after))) then
+  if (gone and undeclared(owners .. owner)) or (kept and undeclared(owners .. after)) then
     return redis.error_reply('NEEDINDEX ' .. owner)
   end
   if kept and condition == 'F' and redis.call('EXISTS', fence(owners .. after)) == 1 then
@@ -26,7 +26,7 @@ local function write(now, prefix, owners, moving, key, condition, ttl, change, v
   local expires = now + ttl * 1000
   local member = sub(key, #prefix + 1)
   if kept then
-    local failed = index(owners .. after, prefix, member, after ~= owner, expires, ttl, moving)
+    local failed = index(owners .. after, member, after ~= owner, expires, ttl)
     if failed then return failed end
   end
   if gone then redis.pcall('SREM', owners .. owner, member) end

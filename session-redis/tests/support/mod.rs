@@ -4,6 +4,7 @@
 
 pub(crate) mod command;
 pub(crate) mod harness;
+pub(crate) mod log;
 pub(crate) mod migration;
 pub(crate) mod slots;
 pub(crate) mod tls;

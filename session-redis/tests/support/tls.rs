@@ -36,21 +36,53 @@ impl Authority {
     }
 }
 
+/// A certificate that a server made for itself, and its key. As `openssl req -x509` makes it: it
+/// may sign others.
+pub(crate) fn self_signed(name: &str) -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    (params.self_signed(&key).expect("signed by itself").pem(), key.serialize_pem())
+}
+
+/// The same, of a time that is over.
+pub(crate) fn expired(name: &str) -> (String, String) {
+    let key = KeyPair::generate().expect("a key");
+    let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.not_after = rcgen::date_time_ymd(2020, 1, 1);
+    params.not_before = rcgen::date_time_ymd(2019, 1, 1);
+    (params.self_signed(&key).expect("signed by itself").pem(), key.serialize_pem())
+}
+
 /// `redis-server` with a second port, for TLS, that asks clients for a certificate.
 #[derive(Debug)]
 pub(crate) struct RedisWithTls {
     tls_port: u16,
     files: [(&'static str, String); 3],
+    asks: bool,
 }
 
 impl RedisWithTls {
     pub(crate) fn new(authority: &Authority) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let (certificate, key) = authority.issue("localhost");
+        Self { asks: true, ..Self::showing(certificate, key).trusting(authority.pem()) }
+    }
+
+    /// One that shows this certificate, and asks clients for none.
+    pub(crate) fn showing(certificate: String, key: String) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         Self {
             tls_port: listener.local_addr().expect("a port").port(),
-            files: [("ca.pem", authority.pem()), ("server.pem", certificate), ("server.key", key)],
+            files: [("ca.pem", certificate.clone()), ("server.pem", certificate), ("server.key", key)],
+            asks: false,
         }
+    }
+
+    fn trusting(mut self, authority: String) -> Self {
+        self.files[0].1 = authority;
+        self
     }
 
     pub(crate) fn tls_port(&self) -> u16 {
@@ -69,6 +101,7 @@ impl Engine for RedisWithTls {
         }
         let mut args = Redis::new().command_line(data, addr);
         args.extend(["--tls-port".into(), self.tls_port.to_string().into()]);
+        args.extend(["--tls-auth-clients".into(), if self.asks { "yes" } else { "no" }.into()]);
         for (option, file) in [
             ("--tls-ca-cert-file", "ca.pem"),
             ("--tls-cert-file", "server.pem"),
