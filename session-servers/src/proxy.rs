@@ -50,7 +50,7 @@ const LONGEST_DELAY: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub struct Proxy {
     addr: SocketAddr,
-    upstream: SocketAddr,
+    upstream: watch::Sender<SocketAddr>,
     controls: Arc<watch::Sender<Controls>>,
     /// The task that owns the listener, while there is one.
     accepting: Mutex<Option<JoinHandle<()>>>,
@@ -73,7 +73,8 @@ impl Proxy {
             }
         };
         let controls = Arc::new(watch::Sender::new(Controls::default()));
-        let accepting = tokio::spawn(accept(listener, upstream, Arc::clone(&controls)));
+        let upstream = watch::Sender::new(upstream);
+        let accepting = tokio::spawn(accept(listener, upstream.subscribe(), Arc::clone(&controls)));
         Ok(Self { addr, upstream, controls, accepting: Mutex::new(Some(accepting)) })
     }
 
@@ -130,6 +131,12 @@ impl Proxy {
         self.controls.send_modify(Controls::close_all);
     }
 
+    /// Leads connections that are opened from now on to another server, as a failover does. Live ones stay where they are; see
+    /// [`cut_all`](Self::cut_all).
+    pub fn redirect(&self, upstream: SocketAddr) {
+        self.upstream.send_replace(upstream);
+    }
+
     /// Closes the port, so that the kernel refuses new connections; or opens the same port again. Live
     /// connections go on. When this returns it is done.
     ///
@@ -140,7 +147,7 @@ impl Proxy {
         let mut accepting = self.accepting.lock().await;
         if !refuse && accepting.is_none() {
             let listener = TcpListener::bind(self.addr).await?;
-            *accepting = Some(tokio::spawn(accept(listener, self.upstream, Arc::clone(&self.controls))));
+            *accepting = Some(tokio::spawn(accept(listener, self.upstream.subscribe(), Arc::clone(&self.controls))));
         } else if refuse && let Some(task) = accepting.take() {
             task.abort();
             // The listener is closed when the task is gone, not when it is told to go.
@@ -179,11 +186,16 @@ impl Drop for Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, upstream: SocketAddr, controls: Arc<watch::Sender<Controls>>) {
+async fn accept(
+    listener: TcpListener,
+    upstream: watch::Receiver<SocketAddr>,
+    controls: Arc<watch::Sender<Controls>>,
+) {
     loop {
         match listener.accept().await {
             Ok((client, _)) => {
                 if let Some(connection) = Connection::open(Arc::clone(&controls)) {
+                    let upstream = *upstream.borrow();
                     tokio::spawn(connection.run(client, upstream));
                 }
             }
