@@ -12,12 +12,13 @@ use crate::{LaunchError, Server};
 /// Where the package installs the library by which a server takes part.
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 
-/// A launched cluster of two nodes, both without any tables at first.
+/// A launched cluster of a node and a second one that votes, and keeps nothing.
 ///
-/// When one is killed, the other has no majority, and refuses everything until [`bootstrap`](Self::bootstrap).
+/// When the second is killed, the first has no majority, and refuses everything until [`bootstrap`](Self::bootstrap).
 #[derive(Debug)]
 pub struct Galera {
-    nodes: [MariaDbServer; 2],
+    node: MariaDbServer,
+    voter: MariaDbServer,
 }
 
 /// Whether what makes a server a node of a cluster is installed.
@@ -34,7 +35,7 @@ pub fn provider() -> Result<(), LaunchError> {
 }
 
 impl Galera {
-    /// Starts a cluster, and returns once both nodes serve.
+    /// Starts a cluster, and returns once both nodes are in it and the first serves.
     ///
     /// # Errors
     ///
@@ -43,46 +44,54 @@ impl Galera {
         provider()?;
         let address = || free_addr().map_err(LaunchError::io("find a free port"));
         let (first, second) = (address()?, address()?);
-        let one = Server::launch(node(first, address()?, None)).await?;
-        let other = Server::launch(node(second, address()?, Some(first))).await?;
-        let cluster = Self { nodes: [one, other] };
-        for node in &cluster.nodes {
-            serves(node).await?;
-        }
+        let node = Server::launch(member(first, address()?, None)).await?;
+        let voter = Server::launch(member(second, address()?, Some(first))).await?;
+        let addr = node.addr();
+        until("ask for the size of a cluster", || async move {
+            Ok(status(addr, "wsrep_cluster_size").await? == "2")
+        })
+        .await?;
+        let cluster = Self { node, voter };
+        cluster.until_ready("ON").await?;
         Ok(cluster)
     }
 
-    /// The nodes. The second one can be killed, and started again.
+    /// The node that serves.
     #[must_use]
-    pub fn nodes(&self) -> &[MariaDbServer; 2] {
-        &self.nodes
+    pub fn node(&self) -> &MariaDbServer {
+        &self.node
     }
 
-    /// Waits until a node has noticed that it is alone, and refuses to serve.
+    /// Kills the second node, and waits until the first has noticed, and refuses to serve.
     ///
     /// # Errors
     ///
-    /// When it cannot be asked, or has not noticed after a minute.
-    pub async fn refuses(&self, node: usize) -> Result<(), LaunchError> {
-        let addr = self.nodes[node].addr();
-        until("ask whether a node serves", || async move { Ok(!is_ready(addr).await?) }).await
+    /// When it cannot be killed, or the first has not noticed after a minute.
+    pub async fn lose_majority(&self) -> Result<(), LaunchError> {
+        self.voter.kill().await.map_err(LaunchError::io("kill a node"))?;
+        self.until_ready("OFF").await
     }
 
-    /// Has a node that is alone serve again, as an administrator does, and waits until it does.
+    /// Has the first node serve alone, as an administrator does, and waits until it does.
     ///
     /// # Errors
     ///
     /// When it cannot be asked, or does not serve after a minute.
-    pub async fn bootstrap(&self, node: usize) -> Result<(), LaunchError> {
-        let node = &self.nodes[node];
+    pub async fn bootstrap(&self) -> Result<(), LaunchError> {
         let bootstrap = "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=1'";
-        wire::run(node.addr(), bootstrap).await.map_err(LaunchError::io("bootstrap a node"))?;
-        serves(node).await
+        wire::run(self.node.addr(), bootstrap).await.map_err(LaunchError::io("bootstrap a node"))?;
+        self.until_ready("ON").await
+    }
+
+    async fn until_ready(&self, ready: &'static str) -> Result<(), LaunchError> {
+        let addr = self.node.addr();
+        until("ask whether a node serves", || async move { Ok(status(addr, "wsrep_ready").await? == ready) })
+            .await
     }
 }
 
 /// How to run a node, whose address in the group is `group`, in a new group or in that of another one.
-fn node(group: SocketAddr, transfer: SocketAddr, other: Option<SocketAddr>) -> MariaDb {
+fn member(group: SocketAddr, transfer: SocketAddr, other: Option<SocketAddr>) -> MariaDb {
     let other = other.map_or_else(String::new, |other| other.to_string());
     // A node is given up after a second. The cache would fill its whole size at the start.
     let options = format!(
@@ -96,18 +105,14 @@ fn node(group: SocketAddr, transfer: SocketAddr, other: Option<SocketAddr>) -> M
         format!("--wsrep-provider={PROVIDER}"),
         format!("--wsrep-cluster-address=gcomm://{other}"),
         format!("--wsrep-node-address={group}"),
-        // All begin with the same tables, none.
+        // The second copies nothing, and so never serves.
         "--wsrep-sst-method=skip".to_owned(),
         format!("--wsrep-provider-options={options}"),
     ])
 }
 
-async fn serves(node: &MariaDbServer) -> Result<(), LaunchError> {
-    let addr = node.addr();
-    until("ask whether a node serves", || is_ready(addr)).await
-}
-
-async fn is_ready(addr: SocketAddr) -> io::Result<bool> {
-    let status = "SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = 'wsrep_ready'";
-    Ok(wire::ask(addr, status).await? == "ON")
+async fn status(addr: SocketAddr, name: &str) -> io::Result<String> {
+    let status =
+        format!("SELECT VARIABLE_VALUE FROM information_schema.GLOBAL_STATUS WHERE VARIABLE_NAME = '{name}'");
+    wire::ask(addr, &status).await
 }

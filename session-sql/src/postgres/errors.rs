@@ -46,6 +46,9 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         "08P01" if ["no such database", "no such user"].iter().any(|text| database.message().contains(text)) => {
             refused(ErrorKind::Config, "the pooler knows no such database or user")
         }
+        "08P01" if database.message().contains("statement pooling mode") => {
+            refused(ErrorKind::Config, "the pooler must be in transaction mode or session mode")
+        }
         "26000" | "42P05" => refused(
             ErrorKind::Config,
             "a pooler gives each transaction another connection, which lacks the statements prepared before, or has those of others; set \

@@ -82,6 +82,25 @@ impl Job<Postgres> for Notify {
     }
 }
 
+/// The process of the server that serves a connection.
+#[derive(Debug)]
+struct Backend;
+
+/// How often a connection is compared with the others before it is taken for one of our own.
+const LOOKS: usize = 4;
+
+impl Job<Postgres> for Backend {
+    type Outcome = i32;
+    const OPERATION: Operation = Operation::Watch;
+    const QUESTION: bool = true;
+
+    async fn run(&self, core: &Core<Postgres>, connection: &mut PgConnection) -> SqlResult<i32> {
+        core.dialect.session.row(connection, sqlx::query(BACKEND)).await?.try_get(0)
+    }
+}
+
+const BACKEND: &str = "SELECT pg_backend_pid()";
+
 /// Has the schema say that writers tell of their changes. That concerns all processes at once, because each statement looks there.
 #[derive(Debug)]
 struct SwitchOn;
@@ -243,12 +262,15 @@ impl Hearing {
 
     /// A connection that has heard a notification which another one has sent, or `None` if it hears nothing.
     async fn connect(&self) -> SqlResult<Option<PgListener>> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.eager_reconnect(false);
-        let proof = format!("session_store_proof_{:032x}", rand::random::<u128>());
-        listener.listen_all([&*self.channel, &*proof]).await?;
         let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
         let Some(core) = self.core.upgrade() else { return Err(sqlx::Error::PoolClosed) };
+        let mut listener = PgListener::connect_with(&self.pool).await?;
+        listener.eager_reconnect(false);
+        if core.dialect.session.is_lent() && !is_kept(&core, &mut listener).await? {
+            return Ok(None);
+        }
+        let proof = format!("session_store_proof_{:032x}", rand::random::<u128>());
+        listener.listen_all([&*self.channel, &*proof]).await?;
         core.run(Notify(proof.clone())).await.map_err(gone)?;
         drop(core);
         let proven = async {
@@ -290,6 +312,23 @@ impl Hearing {
             let _ = self.events.send(event(news).unwrap_or(Event::Missed));
         }
     }
+}
+
+/// Whether a pooler leaves a connection of the server to us between transactions. `LISTEN` on one that it lends to others would
+/// send them our notifications, which some drivers take for a breach of the protocol.
+async fn is_kept(core: &Arc<Core<Postgres>>, listener: &mut PgListener) -> SqlResult<bool> {
+    let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
+    let mut ours = None;
+    for _ in 0..LOOKS {
+        let backend: i32 = raw_sql(BACKEND).fetch_one(&mut *listener).await?.try_get(0)?;
+        // It takes the one that was given back last, or the next one.
+        let other = core.run(Backend).await.map_err(gone)?;
+        if other == backend || ours.is_some_and(|ours| ours != backend) {
+            return Ok(false);
+        }
+        ours = Some(backend);
+    }
+    Ok(true)
 }
 
 /// One change of a notification: its kind, the key, and the version.

@@ -71,7 +71,8 @@ impl Session {
         &self.options
     }
 
-    fn is_lent(&self) -> bool {
+    /// Whether a pooler lends us connections.
+    pub(super) fn is_lent(&self) -> bool {
         self.lent.load(Ordering::Relaxed)
     }
 

@@ -85,7 +85,10 @@ impl<D: Dialect> Connections<D> {
                 };
                 if !D::READS_ASK {
                     // What does not answer as it should is closed, and not given back.
-                    dialect.ask(lease.connection()).await.map_err(unsent)?;
+                    if let Err(error) = dialect.ask(lease.connection()).await {
+                        dialect.switched();
+                        return Err(unsent(error));
+                    }
                     lease.is_clean();
                 }
                 return Ok(lease);
