@@ -64,9 +64,7 @@ async fn works(store: &Arc<dyn SessionStore>) {
             let owner = Owner::new(format!("owner {number}")).expect("an owner");
             let (key, new) = (SessionId::generate().key(), SessionId::generate().key());
             let first = write("first").owner(OwnerChange::Set(owner.clone()));
-            assert!(
-                store.write(&key, first.clone(), When::Absent).await.expect("it answers").is_written()
-            );
+            assert!(store.write(&key, first.clone(), When::Absent).await.expect("it answers").is_written());
             let second = write("second");
             let when = When::Version(first.version);
             assert!(store.write(&key, second.clone(), when).await.expect("it answers").is_written());

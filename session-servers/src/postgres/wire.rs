@@ -17,11 +17,7 @@ pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> 
 }
 
 /// The rows of the answer to one question, asked of a database as the superuser, over a connection of its own.
-pub(super) async fn rows(
-    addr: SocketAddr,
-    database: &str,
-    question: &str,
-) -> io::Result<Vec<Vec<String>>> {
+pub(super) async fn rows(addr: SocketAddr, database: &str, question: &str) -> io::Result<Vec<Vec<String>>> {
     let mut stream = TcpStream::connect(addr).await?;
     let mut startup = 196_608_u32.to_be_bytes().to_vec();
     startup.extend(format!("user\0postgres\0database\0{database}\0\0").into_bytes());

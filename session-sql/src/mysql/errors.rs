@@ -58,7 +58,9 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         1053 | 1077 | 1079 | 1152 | 1184 | 1927 | 3169 | 4031 => Meaning::Lost { by_server: true },
         // It could not say what became of a commit, or the others of its group did not take it; a network error between it and us, or between a
         // proxy and it.
-        1158..=1161 | 1180 | 2002 | 2003 | 2006 | 2013 | 3100 | 3168 | 9001 => Meaning::Lost { by_server: false },
+        1158..=1161 | 1180 | 2002 | 2003 | 2006 | 2013 | 3100 | 3168 | 9001 => {
+            Meaning::Lost { by_server: false }
+        }
         1037 | 1038 | 1041 | 1135 | 1206 | 1637 => {
             refused(unavailable, "the server is out of memory, of threads, or of room for locks")
         }

@@ -43,7 +43,9 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             "the pooler refuses a setting that connections start with; name those that it lists in its `ignore_startup_parameters`, such \
              as `ignore_startup_parameters = extra_float_digits`",
         ),
-        "08P01" if ["no such database", "no such user"].iter().any(|text| database.message().contains(text)) => {
+        "08P01"
+            if ["no such database", "no such user"].iter().any(|text| database.message().contains(text)) =>
+        {
             refused(ErrorKind::Config, "the pooler knows no such database or user")
         }
         "08P01" if database.message().contains("statement pooling mode") => {

@@ -193,9 +193,7 @@ impl Watch for Direct<Postgres> {
                 ));
             }
             _ => {
-                return Err(
-                    Error::unavailable(operation, false).because("the server does not let us listen")
-                );
+                return Err(Error::unavailable(operation, false).because("the server does not let us listen"));
             }
         }
         let ended = core.closed.subscribe();
@@ -241,7 +239,7 @@ impl Hearing {
                 Ok(Ok(Some(mut listener))) => {
                     self.heard.send_modify(|heard| {
                         if begun {
-                            // Nobody listening is no failure.
+                            // That there is no listener is no failure.
                             let _ = self.events.send(Event::Missed);
                         }
                         *heard = Heard::All;

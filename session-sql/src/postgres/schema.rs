@@ -188,12 +188,7 @@ async fn check_schema(session: &Session, connection: &mut PgConnection, names: &
 }
 
 /// Whether there is such a table. By a look into the catalogue, because `to_regclass` may remember for a while that there was none.
-async fn has(
-    session: &Session,
-    connection: &mut PgConnection,
-    names: &Names,
-    table: &str,
-) -> Result<bool> {
+async fn has(session: &Session, connection: &mut PgConnection, names: &Names, table: &str) -> Result<bool> {
     let there = sqlx::query(
         "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
             WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END)",
@@ -203,12 +198,7 @@ async fn has(
 }
 
 /// One process makes the tables, and others that start at the same time wait for it.
-async fn make(
-    session: &Session,
-    connection: &mut PgConnection,
-    names: &Names,
-    migrate: bool,
-) -> Result<()> {
+async fn make(session: &Session, connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<()> {
     let mut transaction = session.begin(connection).await.map_err(broken)?;
     // The number is a hash of "session-sql", so that it is nobody else's.
     raw_sql("SELECT pg_advisory_xact_lock(7305814209633714020)")

@@ -157,7 +157,11 @@ impl Session {
         &self,
         connection: &'c mut PgConnection,
     ) -> SqlResult<Transaction<'c, Database>> {
-        if self.is_lent() { connection.begin_with(self.begin.clone()).await } else { connection.begin().await }
+        if self.is_lent() {
+            connection.begin_with(self.begin.clone()).await
+        } else {
+            connection.begin().await
+        }
     }
 }
 

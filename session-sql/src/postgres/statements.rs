@@ -67,8 +67,7 @@ pub(super) struct Statements {
 
 /// Gives all rows on a primary, and fails on a standby, which may not know the latest changes. The server computes it once for a
 /// statement, even for one that finds nothing, so that the answer itself proves where it comes from; no cost could be measured.
-const ON_PRIMARY: &str =
-    "LIMIT CASE WHEN current_setting('transaction_read_only') = 'on' THEN -1 END /* negative on a standby, which must not answer */";
+const ON_PRIMARY: &str = "LIMIT CASE WHEN current_setting('transaction_read_only') = 'on' THEN -1 END /* negative on a standby, which must not answer */";
 
 /// The failure of [`ON_PRIMARY`].
 pub(super) const NOT_ON_PRIMARY: &str = "2201W";

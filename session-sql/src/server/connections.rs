@@ -79,10 +79,8 @@ impl<D: Dialect> Connections<D> {
         let own = match self {
             Self::Own(own) => own,
             Self::Pool(pool) => {
-                let mut lease = Lease {
-                    held: Some(Held::Pooled(pool.acquire().await.map_err(unsent)?)),
-                    clean: true,
-                };
+                let mut lease =
+                    Lease { held: Some(Held::Pooled(pool.acquire().await.map_err(unsent)?)), clean: true };
                 if !D::READS_ASK {
                     // What does not answer as it should is closed, and not given back.
                     if let Err(error) = dialect.ask(lease.connection()).await {

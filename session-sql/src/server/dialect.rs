@@ -121,7 +121,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
 /// statement and not of the job, whose outcome is as open as if the connection were lost.
 pub(crate) fn after_change<D: Dialect>(operation: Operation, error: sqlx::Error) -> sqlx::Error {
     match D::meaning(operation, &error) {
-        Meaning::Elsewhere(_) => sqlx::Error::Protocol(format!("the look that follows a change failed: {error}")),
+        Meaning::Elsewhere(_) => {
+            sqlx::Error::Protocol(format!("the look that follows a change failed: {error}"))
+        }
         _ => error,
     }
 }
