@@ -1,5 +1,6 @@
-//! `MariaDB`.
+//! `MariaDB`: one server, and a Galera cluster of several.
 
+mod galera;
 mod wire;
 
 use std::ffi::OsString;
@@ -8,6 +9,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::{Endpoint, Engine, LaunchError, Preparation, Program, Server};
+
+pub use galera::{Galera, provider};
 
 /// A launched `mariadbd`.
 pub type MariaDbServer = Server<MariaDb>;

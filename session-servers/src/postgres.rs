@@ -1,5 +1,6 @@
-//! `PostgreSQL`: one server, and a streaming replica of it.
+//! `PostgreSQL`: one server, a streaming replica of it, and a pooler before it.
 
+mod pgbouncer;
 mod wire;
 
 use std::ffi::OsString;
@@ -9,6 +10,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::{Endpoint, Engine, LaunchError, Preparation, Program, Server, Shutdown};
+
+pub use pgbouncer::{PgBouncer, PgBouncerServer};
 
 /// A launched `postgres`.
 pub type PostgresServer = Server<Postgres>;

@@ -147,7 +147,8 @@ impl Proxy {
         let mut accepting = self.accepting.lock().await;
         if !refuse && accepting.is_none() {
             let listener = TcpListener::bind(self.addr).await?;
-            *accepting = Some(tokio::spawn(accept(listener, self.upstream.subscribe(), Arc::clone(&self.controls))));
+            *accepting =
+                Some(tokio::spawn(accept(listener, self.upstream.subscribe(), Arc::clone(&self.controls))));
         } else if refuse && let Some(task) = accepting.take() {
             task.abort();
             // The listener is closed when the task is gone, not when it is told to go.

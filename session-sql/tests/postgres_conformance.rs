@@ -4,9 +4,12 @@ mod support;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use session_conformance::{Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
+use session_conformance::{Ability, Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
-use session_servers::{Endpoint, Once, Proxy, postgres::Postgres};
+use session_servers::{
+    Endpoint, LaunchError, Once, Proxy,
+    postgres::{PgBouncer, PgBouncerServer, Postgres, PostgresServer},
+};
 #[cfg(feature = "cache")]
 use session_sql::{CacheExt, CacheSettings};
 use session_sql::{PostgresStore, PostgresStoreBuilder};
@@ -95,6 +98,39 @@ fn on_a_pool(name: &str, server: Shared) -> Target {
     with_shared(target, server)
 }
 
+/// A server, and a pooler that gives each transaction another of its few connections.
+struct Pooled {
+    server: PostgresServer,
+    pooler: PgBouncerServer,
+}
+
+impl Pooled {
+    async fn start() -> Result<Self, LaunchError> {
+        let server = Postgres::new().args(["-c", "fsync=off"]).start().await?;
+        let pooler = PgBouncer::before(server.addr());
+        let pooler = pooler.settings(["default_pool_size = 6", "server_round_robin = 1"]).start().await?;
+        Ok(Self { server, pooler })
+    }
+}
+
+fn through_a_pooler(name: &str, pooled: &'static Once<Pooled>) -> Target {
+    let get = move || pooled.get().map_err(Unavailable::because);
+    let direct = move || get().expect("it is there").server.url();
+    let handle = move |namespace: Namespace| async move {
+        as_dyn(settings(&namespace, true).connect(&get()?.pooler.url()).await)
+    };
+    Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .without(Ability::Watch, "a pooler in transaction mode lets no client listen")
+        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+            plant(&direct(), &namespace, key, foreign).await;
+        })
+        .clean_up(move |namespace| async move {
+            run(&direct(), format!("DROP TABLE IF EXISTS \"{namespace}\"")).await;
+        })
+        .required_as("pgbouncer")
+}
+
 /// How stale reads through other nodes may be, at the worst.
 #[cfg(feature = "cache")]
 const STALENESS: Duration = Duration::from_millis(500);
@@ -116,13 +152,16 @@ fn main() -> ExitCode {
     // What a crash of the operating system can take back is not what the suite is about.
     let endpoint = Endpoint::find("SESSION_POSTGRES_URL", Postgres::new().args(["-c", "fsync=off"]));
     let server: Shared = Box::leak(Box::new(Once::new(runtime, endpoint)));
+    let pooled: &'static Once<Pooled> = Box::leak(Box::new(Once::new(runtime, Pooled::start())));
     let suite = Suite::new()
         .target(own("postgres", false, server))
         .target(own("postgres-batched", true, server))
-        .target(on_a_pool("postgres-pool", server));
+        .target(on_a_pool("postgres-pool", server))
+        .target(through_a_pooler("postgres-pooler", pooled));
     #[cfg(feature = "cache")]
     let suite = suite.target(cached("postgres-cached", own("postgres", true, server)));
     let code = suite.main();
     server.end();
+    pooled.end();
     code
 }

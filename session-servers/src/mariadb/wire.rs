@@ -11,6 +11,29 @@ const CAPABILITIES: u32 = 0x0008_8200;
 
 /// Asks one question as `root` without a password, over a connection of its own, and returns the one value of the answer.
 pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> {
+    let mut stream = connect(addr).await?;
+    query(&mut stream, question).await?;
+    if receive(&mut stream).await? != [1] {
+        return Err(unexpected("the answer does not have one column"));
+    }
+    let (_column, _end) = (receive(&mut stream).await?, receive(&mut stream).await?);
+    // Its length is in front of a value.
+    let row = receive(&mut stream).await?;
+    let value = row.get(1..).ok_or_else(|| unexpected("an empty row"))?;
+    let value = String::from_utf8_lossy(value).into_owned();
+    send(&mut stream, 0, &[1]).await?;
+    Ok(value)
+}
+
+/// Runs one statement that gives no rows, in the same way.
+pub(super) async fn run(addr: SocketAddr, statement: &str) -> io::Result<()> {
+    let mut stream = connect(addr).await?;
+    query(&mut stream, statement).await?;
+    receive(&mut stream).await?;
+    send(&mut stream, 0, &[1]).await
+}
+
+async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     let mut stream = TcpStream::connect(addr).await?;
     receive(&mut stream).await?;
     let mut login = CAPABILITIES.to_le_bytes().to_vec();
@@ -25,18 +48,12 @@ pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> 
     if welcome.first() != Some(&0) {
         return Err(unexpected("the login was not accepted"));
     }
-    let query = [&[3], question.as_bytes()].concat();
-    send(&mut stream, 0, &query).await?;
-    if receive(&mut stream).await? != [1] {
-        return Err(unexpected("the answer does not have one column"));
-    }
-    let (_column, _end) = (receive(&mut stream).await?, receive(&mut stream).await?);
-    // Its length is in front of a value.
-    let row = receive(&mut stream).await?;
-    let value = row.get(1..).ok_or_else(|| unexpected("an empty row"))?;
-    let value = String::from_utf8_lossy(value).into_owned();
-    send(&mut stream, 0, &[1]).await?;
-    Ok(value)
+    Ok(stream)
+}
+
+async fn query(stream: &mut TcpStream, text: &str) -> io::Result<()> {
+    let query = [&[3], text.as_bytes()].concat();
+    send(stream, 0, &query).await
 }
 
 async fn send(stream: &mut TcpStream, number: u8, content: &[u8]) -> io::Result<()> {

@@ -11,9 +11,16 @@ const LONGEST: u32 = 64 * 1024;
 
 /// Asks one question as the superuser, over a connection of its own, and returns the one value of the answer.
 pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> {
+    let rows = rows(addr, "postgres", question).await?;
+    let value = rows.into_iter().next_back().and_then(|row| row.into_iter().next());
+    value.ok_or_else(|| unexpected("no row"))
+}
+
+/// The rows of the answer to one question, asked of a database as the superuser, over a connection of its own.
+pub(super) async fn rows(addr: SocketAddr, database: &str, question: &str) -> io::Result<Vec<Vec<String>>> {
     let mut stream = TcpStream::connect(addr).await?;
     let mut startup = 196_608_u32.to_be_bytes().to_vec();
-    startup.extend(b"user\0postgres\0database\0postgres\0\0");
+    startup.extend(format!("user\0postgres\0database\0{database}\0\0").into_bytes());
     stream.write_all(&framed(&startup)).await?;
     while let (kind, _) = next(&mut stream).await?
         && kind != b'Z'
@@ -22,18 +29,31 @@ pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> 
     query.push(0);
     stream.write_all(b"Q").await?;
     stream.write_all(&framed(&query)).await?;
-    let mut answer = None;
+    let mut rows = Vec::new();
     loop {
         match next(&mut stream).await? {
-            // How many values, the length of the first, the value.
-            (b'D', row) => answer = row.get(6..).map(|value| String::from_utf8_lossy(value).into_owned()),
+            (b'D', row) => rows.push(values(&row).ok_or_else(|| unexpected("half a row"))?),
             (b'Z', _) => break,
             _ => {}
         }
     }
     stream.write_all(b"X").await?;
     stream.write_all(&framed(&[])).await?;
-    answer.ok_or_else(|| unexpected("no row"))
+    Ok(rows)
+}
+
+/// The values of a row: how many there are, and each with its length before it. None is an empty text here.
+fn values(row: &[u8]) -> Option<Vec<String>> {
+    let (count, mut rest) = row.split_first_chunk::<2>()?;
+    let mut values = Vec::new();
+    for _ in 0..u16::from_be_bytes(*count) {
+        let (length, after) = rest.split_first_chunk::<4>()?;
+        let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or_default();
+        let (value, after) = after.split_at_checked(length)?;
+        values.push(String::from_utf8_lossy(value).into_owned());
+        rest = after;
+    }
+    Some(values)
 }
 
 /// The next message. One that is an error becomes an error.

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use libtest_mimic::Trial;
 use session_servers::mariadb::MariaDb;
-use session_servers::postgres::Postgres;
+use session_servers::postgres::{PgBouncer, Postgres};
 use session_servers::{Engine, Server};
 
 use crate::helper;
@@ -17,6 +17,8 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials.extend(of::<MariaDb>("mysql"));
     let program = || Postgres::new().program();
     trials.push(case_with("postgres_a_replica_follows", "postgres", program(), a_replica_follows));
+    let pooler = || PgBouncer::before(([127, 0, 0, 1], 0).into()).program();
+    trials.push(case_with("postgres_a_pooler_stands_before", "pgbouncer", pooler(), a_pooler_stands_before));
     trials.push(case("missing_servers_say_how_to_install_them", missing_servers_say_how_to_install_them));
     trials.push(case("the_environment_names_external_databases", the_environment_names_external_databases));
     trials
@@ -106,6 +108,20 @@ async fn drop_leaves_no_process<E: Engine + Default>() -> Verdict {
             assert!(matches!(state(process), Some('Z') | None), "process {process} still exists");
         }
     }
+    Ok(())
+}
+
+async fn a_pooler_stands_before() -> Verdict {
+    let server = Server::<Postgres>::start().await?;
+    let pooler = PgBouncer::before(server.addr()).start().await?;
+    assert_ne!(pooler.pid(), server.pid());
+    server.kill().await?;
+    pooler.ping().await?;
+    pooler.kill().await?;
+    pooler.restart().await?;
+    pooler.freeze().await?;
+    let status = pooler.stop().await?;
+    assert!(status.success(), "{status}");
     Ok(())
 }
 

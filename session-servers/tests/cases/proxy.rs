@@ -6,7 +6,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use session_servers::Proxy;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
 
 use crate::line::{Line, Net, SILENCE, is_reset, is_silent, receive, send};
@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         case("proxy_cuts_a_frozen_connection", cuts_a_frozen_connection),
         case("proxy_cuts_all_connections", cuts_all_connections),
         case("proxy_refuses_new_connections", refuses_new_connections),
+        case("proxy_leads_new_connections_elsewhere", leads_new_connections_elsewhere),
         case("proxy_swallows_replies", swallows_replies),
         case("proxy_resets_when_the_server_is_away", resets_when_the_server_is_away),
         case("proxy_ends_on_drop", ends_on_drop),
@@ -156,6 +157,17 @@ async fn cuts_all_connections() -> Verdict {
         assert!(is_reset(&mut line.server).await);
     }
     net.connect().await?.round_trip().await?;
+    Ok(())
+}
+
+async fn leads_new_connections_elsewhere() -> Verdict {
+    let (net, elsewhere) = (Net::new().await?, TcpListener::bind("127.0.0.1:0").await?);
+    let mut line = net.connect().await?;
+    net.proxy.redirect(elsewhere.local_addr()?);
+    let mut client = TcpStream::connect(net.proxy.addr()).await?;
+    let (mut server, _) = elsewhere.accept().await?;
+    send(&mut client, &mut server).await?;
+    send(&mut line.client, &mut line.server).await?;
     Ok(())
 }
 

@@ -1,12 +1,15 @@
 use session_core::{Error, ErrorKind, Operation};
 use sqlx::mysql::MySqlDatabaseError;
 
-use crate::server::Meaning;
+use crate::server::{Meaning, OnlyReads};
 
 /// What an error means, by its number: <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
 pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let refused = |kind, reason: &str| Meaning::Refused(Error::new(kind, operation).because(reason));
     let unavailable = ErrorKind::Unavailable { may_have_applied: false };
+    if let Some(meaning) = OnlyReads::meaning(operation, error) {
+        return meaning;
+    }
     let database = match error {
         sqlx::Error::Database(error) => error.try_downcast_ref::<MySqlDatabaseError>(),
         sqlx::Error::PoolTimedOut => {
@@ -28,17 +31,39 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let Some(database) = database else {
         return refused(ErrorKind::Internal, "the driver gave an unexpected error");
     };
+    let elsewhere = |reason: &str| Meaning::Elsewhere(Error::unavailable(operation, false).because(reason));
     match database.number() {
-        // A deadlock; a lock that was waited for too long; a lock that is not waited for.
-        1213 | 1205 | 3572 => Meaning::Again,
+        // A deadlock; a lock that was waited for too long; a lock that is not waited for; a transaction that another node of a
+        // group was faster than.
+        1213 | 1205 | 3572 | 3101 => Meaning::Again,
+        // WSREP has not yet prepared node for application use.
+        1047 => elsewhere(
+            "this node of the cluster does not serve: it has lost the others, or is still catching up, or was told to refuse queries",
+        ),
+        // The option --read-only; the server is in read-only mode; a transaction is, as it begins by default.
+        1290 | 1836 | 1792 => elsewhere(&OnlyReads.to_string()),
+        3032 => elsewhere("the server is in offline mode"),
         1020 if database.message().contains("has changed since last read") => Meaning::Again,
         1969 | 3024 | 1317 => refused(unavailable, "the server gave up at the deadline, and changed nothing"),
         1040 | 1203 | 1226 => refused(
             unavailable,
             "the server has no connection left; raise its max_connections, or lower `connections`",
         ),
-        // It ends the connection, or is a primary that has become a replica: the next connection may find the new primary.
-        1053 | 1927 | 1290 | 1836 => Meaning::Lost { by_server: true },
+        1129 => refused(
+            unavailable,
+            "the server has blocked this machine after many failed connections; `FLUSH HOSTS` there, and look for the cause",
+        ),
+        1130 => refused(ErrorKind::Config, "the server lets no user of this machine in"),
+        // The server ends the connection: it shuts down, the connection was killed, or idle for too long, or broke.
+        1053 | 1077 | 1079 | 1152 | 1184 | 1927 | 3169 | 4031 => Meaning::Lost { by_server: true },
+        // It could not say what became of a commit, or the others of its group did not take it; a network error between it and us, or between a
+        // proxy and it.
+        1158..=1161 | 1180 | 2002 | 2003 | 2006 | 2013 | 3100 | 3168 | 9001 => {
+            Meaning::Lost { by_server: false }
+        }
+        1037 | 1038 | 1041 | 1135 | 1206 | 1637 => {
+            refused(unavailable, "the server is out of memory, of threads, or of room for locks")
+        }
         1153 => refused(
             ErrorKind::Config,
             "the data is longer than the server's max_allowed_packet: raise that, or lower `max_data_len`",

@@ -92,7 +92,7 @@ impl Names {
 
 fn broken(error: sqlx::Error) -> Error {
     match meaning(Operation::Connect, &error) {
-        Meaning::Refused(refusal) => refusal.with_source(error),
+        Meaning::Refused(refusal) | Meaning::Elsewhere(refusal) => refusal.with_source(error),
         _ => Error::unavailable(Operation::Connect, false)
             .because("the connection was lost")
             .with_source(error),

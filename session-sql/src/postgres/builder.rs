@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use session_batch::{BatchSettings, Batched};
 use session_core::Result;
 use sqlx::{
-    ConnectOptions, Connection, PgConnection, PgPool,
+    Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use super::{
     errors::config,
     listening::Listening,
     schema::{self, Names},
+    session::{self, Session},
     statements::{Statements, sql},
     store::PostgresStore,
     url,
@@ -161,13 +162,12 @@ impl PostgresStoreBuilder {
     pub async fn connect_with(self, options: PgConnectOptions) -> Result<PostgresStore> {
         let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
         let (settings, names, synchronous_commit) = self.checked()?;
-        let options = options.disable_statement_logging();
+        let session = Session::own(options, session_settings(&settings, synchronous_commit), false);
         opening::within(settings.deadline, async {
-            let setup = setup(&settings, synchronous_commit);
-            let mut connection = options.connect().await.map_err(opening::broken::<Postgres>)?;
+            let mut connection = session.open().await.map_err(opening::broken::<Postgres>)?;
             let listener = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
-            let listener = listener.connect_lazy_with(options.clone());
-            let dialect = prepare(&mut connection, &settings, &names, options, setup, listener).await?;
+            let listener = listener.connect_lazy_with(session.options().clone());
+            let dialect = prepare(&mut connection, &settings, &names, session, listener).await?;
             connection.close().await.map_err(opening::broken::<Postgres>)?;
             start(&settings, dialect, Connections::own(settings.connections), replica, stale)
         })
@@ -185,8 +185,9 @@ impl PostgresStoreBuilder {
         opening::within(settings.deadline, async {
             let mut connection = pool.acquire().await.map_err(opening::broken::<Postgres>)?;
             let options = (*pool.connect_options()).clone();
-            let setup = sql(String::new());
-            let dialect = prepare(&mut connection, &settings, &names, options, setup, pool.clone()).await?;
+            let session = Session::of_pool(options, &mut connection).await;
+            let session = session.map_err(opening::broken::<Postgres>)?;
+            let dialect = prepare(&mut connection, &settings, &names, session, pool.clone()).await?;
             drop(connection);
             start(&settings, dialect, Connections::Pool(pool), replica, stale)
         })
@@ -199,7 +200,7 @@ impl PostgresStoreBuilder {
         let options = url.parse::<PgConnectOptions>();
         // The driver's text could repeat a part of the URL.
         let options = options.map_err(|_| config("the URL of the replica cannot be read"))?;
-        Ok(Some((options.disable_statement_logging(), *max_lag)))
+        Ok(Some((options, *max_lag)))
     }
 
     fn checked(self) -> Result<(Settings, Names, SynchronousCommit)> {
@@ -214,28 +215,30 @@ impl PostgresStoreBuilder {
     }
 }
 
-/// What each connection of our own is set to.
-fn setup(settings: &Settings, synchronous_commit: SynchronousCommit) -> sqlx::SqlStr {
+/// What each connection of our own is set to. Tables and statements that the server knows little of are the usual case, so the
+/// plan is not left to its estimates.
+fn session_settings(settings: &Settings, synchronous_commit: SynchronousCommit) -> session::Settings {
     // So that it is the server that gives up first, and we know that nothing was changed.
     let patience = (settings.deadline.mul_f64(0.75)).as_millis();
-    let commit = synchronous_commit
-        .name()
-        .map_or_else(String::new, |value| format!(" SET synchronous_commit = {value};"));
-    sql(format!(
-        "SET statement_timeout = {patience}; SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-         SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; SET jit = off;{commit}"
-    ))
+    let fixed = [
+        ("default_transaction_isolation", "read committed"),
+        ("enable_seqscan", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+        ("jit", "off"),
+    ];
+    let commit = synchronous_commit.name().map(|value| ("synchronous_commit", value));
+    let named = fixed.into_iter().chain(commit).map(|(name, value)| (name, value.to_owned()));
+    named.chain([("statement_timeout", patience.to_string())]).collect()
 }
 
 async fn prepare(
     connection: &mut PgConnection,
     settings: &Settings,
     names: &Names,
-    options: PgConnectOptions,
-    setup: sqlx::SqlStr,
+    session: Session,
     listener: PgPool,
 ) -> Result<Postgres> {
-    let prepared = schema::prepare(connection, names, settings.migrate).await?;
+    let prepared = schema::prepare(&session, connection, names, settings.migrate).await?;
     let (table, schema_table, name) = (names.table(), names.schema_table(), settings.table.as_str());
     let listening = Listening {
         pool: listener,
@@ -248,7 +251,7 @@ async fn prepare(
         ear: parking_lot::Mutex::default(),
     };
     let statements = Statements::new(&table, &schema_table, name, &prepared.channel);
-    Ok(Postgres { options, setup, statements, listening })
+    Ok(Postgres { session, statements, listening })
 }
 
 fn start(
@@ -258,11 +261,9 @@ fn start(
     replica: Option<(PgConnectOptions, Duration)>,
     stale: bool,
 ) -> Result<PostgresStore> {
-    let replica = replica.map(|(options, max_lag)| Replica {
-        dialect: dialect.on_replica(options, setup(settings, SynchronousCommit::Unset)),
-        connections: Connections::own(settings.connections),
-        max_lag,
-        state: parking_lot::Mutex::default(),
+    let replica = replica.map(|(options, max_lag)| {
+        let session = Session::own(options, session_settings(settings, SynchronousCommit::Unset), true);
+        Replica::new(dialect.on_replica(session), Connections::own(settings.connections), max_lag)
     });
     let core = Arc::new(Core {
         dialect,

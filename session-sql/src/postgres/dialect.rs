@@ -4,15 +4,12 @@ use session_core::{
     DeleteItem, Expected, Operation, Owner, OwnerChange, Record, Result, SessionKey, TouchItem, Version,
     When, Write, WriteItem,
 };
-use sqlx::{
-    ConnectOptions, PgConnection, Postgres as Database, Row,
-    postgres::{PgConnectOptions, PgRow},
-    raw_sql,
-};
+use sqlx::{PgConnection, Postgres as Database, Row, postgres::PgRow};
 
 use super::{
     errors::meaning,
     listening::Listening,
+    session::Session,
     statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
 };
 use crate::server::{
@@ -22,16 +19,15 @@ use crate::server::{
 /// What a store knows of its server.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    pub(super) options: PgConnectOptions,
-    pub(super) setup: sqlx::SqlStr,
+    pub(super) session: Session,
     pub(super) statements: Statements,
     pub(super) listening: Listening,
 }
 
 impl Postgres {
     /// The same tables on another server.
-    pub(super) fn on_replica(&self, options: PgConnectOptions, setup: sqlx::SqlStr) -> Self {
-        Self { options, setup, statements: self.statements.clone(), listening: self.listening.again() }
+    pub(super) fn on_replica(&self, session: Session) -> Self {
+        Self { session, statements: self.statements.on_replica(), listening: self.listening.again() }
     }
 }
 
@@ -79,7 +75,7 @@ impl Postgres {
         write: &Write,
         expected: &Version,
     ) -> SqlResult<Written> {
-        let query = sqlx::query_scalar::<_, bool>(self.statements.write_one.clone())
+        let query = sqlx::query(self.statements.write_one.clone())
             .bind(bytes(key))
             .bind(&write.version.as_bytes()[..])
             .bind(millis(write.ttl.as_millis()))
@@ -87,35 +83,41 @@ impl Postgres {
             .bind(&expected.as_bytes()[..])
             .bind(new_owner(&write.owner))
             .bind(write.owner == OwnerChange::Keep);
-        let written = query.fetch_optional(connection).await? == Some(true);
+        let rows = self.session.rows(connection, query).await?;
+        let written = rows.first().map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
         Ok(Written { keys: written.then_some(*key).into_iter().collect(), found: None })
     }
 }
 
 impl Follow for Postgres {
     async fn place(&self, connection: &mut PgConnection) -> SqlResult<String> {
-        sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text").fetch_one(connection).await
+        let place = sqlx::query("SELECT pg_current_wal_insert_lsn()::text");
+        self.session.row(connection, place).await?.try_get(0)
     }
 
     async fn has_reached(&self, connection: &mut PgConnection, place: &str) -> SqlResult<bool> {
         // A server that is no replica any more shows nothing of the primary.
         let reached =
             "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AND pg_is_in_recovery()";
-        sqlx::query_scalar(reached).bind(place).fetch_one(connection).await
+        self.session.row(connection, sqlx::query(reached).bind(place)).await?.try_get(0)
     }
 }
 
 impl Dialect for Postgres {
     type Database = Database;
 
+    const READS_ASK: bool = true;
+
     async fn open(&self) -> SqlResult<PgConnection> {
-        let mut connection = self.options.connect().await?;
-        raw_sql(self.setup.clone()).execute(&mut connection).await?;
-        Ok(connection)
+        self.session.open().await
     }
 
-    async fn ping(connection: &mut PgConnection) -> SqlResult<()> {
-        sqlx::Connection::ping(connection).await
+    async fn ask(&self, connection: &mut PgConnection) -> SqlResult<()> {
+        self.session.ask(connection).await
+    }
+
+    fn switched(&self) {
+        self.listening.missed();
     }
 
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
@@ -125,7 +127,7 @@ impl Dialect for Postgres {
     async fn read(&self, connection: &mut PgConnection, keys: &[SessionKey]) -> SqlResult<Found> {
         let keys: Vec<&[u8]> = keys.iter().map(bytes).collect();
         let query = sqlx::query(self.statements.read.clone()).bind(keys);
-        let rows = query.fetch_all(connection).await?;
+        let rows = self.session.rows(connection, query).await?;
         rows.iter().map(|row| record(Operation::Read, row)).collect()
     }
 
@@ -155,7 +157,7 @@ impl Dialect for Postgres {
             .bind(items.iter().map(|item| new_owner(&item.write.owner)).collect::<Vec<_>>())
             .bind(items.iter().map(|item| &item.write.data[..]).collect::<Vec<_>>());
         let (mut keys, mut found) = (HashSet::new(), Found::new());
-        for row in query.fetch_all(connection).await? {
+        for row in self.session.rows(connection, query).await? {
             if row.try_get::<Option<&[u8]>, _>(1)?.is_none() {
                 keys.insert(key(&row)?);
             } else {
@@ -173,7 +175,7 @@ impl Dialect for Postgres {
         let query = sqlx::query(self.statements.touch.clone())
             .bind(items.iter().map(|item| bytes(&item.key)).collect::<Vec<_>>())
             .bind(items.iter().map(|item| millis(item.ttl.as_millis())).collect::<Vec<_>>());
-        keys(&query.fetch_all(connection).await?)
+        keys(&self.session.rows(connection, query).await?)
     }
 
     async fn delete(
@@ -188,7 +190,7 @@ impl Dialect for Postgres {
         let query = sqlx::query(self.statements.delete.clone())
             .bind(items.iter().map(|item| bytes(&item.key)).collect::<Vec<_>>())
             .bind(expected.collect::<Vec<_>>());
-        keys(&query.fetch_all(connection).await?)
+        keys(&self.session.rows(connection, query).await?)
     }
 
     async fn rename(
@@ -213,13 +215,14 @@ impl Dialect for Postgres {
         let occupied = |error: &sqlx::Error| {
             error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
         };
-        match query().fetch_all(&mut *connection).await {
+        match self.session.rows(connection, query()).await {
             Err(error) if occupied(&error) => {}
             rows => return rows.map(|rows| !rows.is_empty()),
         }
         // An expired row is nothing, and makes way.
-        sqlx::query(self.statements.make_way.clone()).bind(bytes(new)).execute(&mut *connection).await?;
-        match query().fetch_all(connection).await {
+        let make_way = sqlx::query(self.statements.make_way.clone()).bind(bytes(new));
+        self.session.rows(connection, make_way).await?;
+        match self.session.rows(connection, query()).await {
             Err(error) if occupied(&error) => Ok(false),
             rows => rows.map(|rows| !rows.is_empty()),
         }
@@ -227,12 +230,12 @@ impl Dialect for Postgres {
 
     async fn list_owner(&self, connection: &mut PgConnection, owner: &Owner) -> SqlResult<Vec<SessionKey>> {
         let query = sqlx::query(self.statements.list_owner.clone()).bind(owner.as_str().as_bytes());
-        query.fetch_all(connection).await?.iter().map(key).collect()
+        self.session.rows(connection, query).await?.iter().map(key).collect()
     }
 
     async fn count_owner(&self, connection: &mut PgConnection, owner: &Owner) -> SqlResult<i64> {
-        let query = sqlx::query_scalar(self.statements.count_owner.clone()).bind(owner.as_str().as_bytes());
-        query.fetch_one(connection).await
+        let query = sqlx::query(self.statements.count_owner.clone()).bind(owner.as_str().as_bytes());
+        self.session.row(connection, query).await?.try_get(0)
     }
 
     async fn delete_owner(
@@ -244,7 +247,7 @@ impl Dialect for Postgres {
         let query = sqlx::query(self.statements.delete_owner.clone())
             .bind(owner.as_str().as_bytes())
             .bind(except.map(bytes));
-        let (found, ended) = counted(&query.fetch_all(connection).await?)?;
+        let (found, ended) = counted(&self.session.rows(connection, query).await?)?;
         // What is missing was renamed after this statement had begun: it is there, under a key that this statement does not see.
         let moved = found > ended.len();
         Ok((ended, moved))
@@ -258,17 +261,17 @@ impl Dialect for Postgres {
     ) -> SqlResult<Vec<(SessionKey, Result<Record>)>> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.statements.page.clone()).bind(after).bind(limit);
-        query.fetch_all(connection).await?.iter().map(|row| record(Operation::Page, row)).collect()
+        self.session.rows(connection, query).await?.iter().map(|row| record(Operation::Page, row)).collect()
     }
 
     async fn count(&self, connection: &mut PgConnection) -> SqlResult<i64> {
-        sqlx::query_scalar(self.statements.count.clone()).fetch_one(connection).await
+        self.session.row(connection, sqlx::query(self.statements.count.clone())).await?.try_get(0)
     }
 
     async fn purge(&self, connection: &mut PgConnection, from: i64, limit: usize) -> SqlResult<Purged> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let query = sqlx::query(self.statements.purge.clone()).bind(limit).bind(from);
-        let rows = query.fetch_all(connection).await?;
+        let rows = self.session.rows(connection, query).await?;
         let (looked_at, freed) = counted(&rows)?;
         let reached = rows.iter().find_map(|row| row.try_get(2).transpose()).transpose()?;
         Ok(Purged { freed, looked_at, reached })

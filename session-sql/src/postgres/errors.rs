@@ -1,12 +1,16 @@
 use session_core::{Error, ErrorKind, Operation};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
-use crate::server::Meaning;
+use super::statements::NOT_ON_PRIMARY;
+use crate::server::{Meaning, OnlyReads};
 
 /// What an error means, by its SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let refused = |kind, reason: &str| Meaning::Refused(Error::new(kind, operation).because(reason));
     let unavailable = ErrorKind::Unavailable { may_have_applied: false };
+    if let Some(meaning) = OnlyReads::meaning(operation, error) {
+        return meaning;
+    }
     let database = match error {
         sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>(),
         sqlx::Error::PoolTimedOut => {
@@ -30,15 +34,37 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     };
     let fatal = matches!(database.severity(), PgSeverity::Fatal | PgSeverity::Panic);
     let connecting = operation == Operation::Connect;
+    let elsewhere = |reason: &str| Meaning::Elsewhere(Error::unavailable(operation, false).because(reason));
     match database.code() {
         "40001" | "40P01" => Meaning::Again,
-        "57P03" => refused(unavailable, "the server is starting, stopping or recovering"),
-        "53300" => refused(
+        // Here, or at a pooler, which words its own refusals itself, and always in English.
+        "08P01" if database.message().contains("unsupported startup parameter") => refused(
+            ErrorKind::Config,
+            "the pooler refuses a setting that connections start with; name those that it lists in its `ignore_startup_parameters`, such \
+             as `ignore_startup_parameters = extra_float_digits`",
+        ),
+        "08P01"
+            if ["no such database", "no such user"].iter().any(|text| database.message().contains(text)) =>
+        {
+            refused(ErrorKind::Config, "the pooler knows no such database or user")
+        }
+        "08P01" if database.message().contains("statement pooling mode") => {
+            refused(ErrorKind::Config, "the pooler must be in transaction mode or session mode")
+        }
+        "26000" | "42P05" => refused(
+            ErrorKind::Config,
+            "a pooler gives each transaction another connection, which lacks the statements prepared before, or has those of others; set \
+             `statement-cache-capacity=0` in the URL, or for a pool `statement_cache_capacity(0)`, so that none are kept",
+        ),
+        "57P03" => elsewhere("the server is starting, stopping or recovering"),
+        "53300" | "53400" => refused(
             unavailable,
             "the server has no connection left; raise its max_connections, or lower `connections`",
         ),
-        // A primary that has become a replica: the next connection may find the new primary.
-        "25006" => Meaning::Lost { by_server: true },
+        // A primary that has become a replica, or a replica in its place: the next connection may find the primary.
+        "25006" | NOT_ON_PRIMARY => elsewhere(&OnlyReads.to_string()),
+        // What a table without a log is on a replica; and what a statement is whose table was altered, until it is prepared anew.
+        "0A000" if !connecting => elsewhere("the server cannot do this now"),
         "57014" | "55P03" => refused(unavailable, "the server gave up at the deadline, and changed nothing"),
         "53200" => refused(unavailable, "the server has no memory left"),
         "53100" | "53000" => refused(ErrorKind::Full, "the server's disk is full"),
@@ -55,9 +81,10 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         "3D000" => refused(ErrorKind::Config, "there is no such database"),
         "28P01" | "28000" => refused(ErrorKind::Config, "the server refused the login"),
         "XX001" | "XX002" => refused(ErrorKind::Corrupt, "the server found damaged data"),
-        code if fatal || code.starts_with("08") || code.starts_with("57P") => {
+        code if fatal || code.starts_with("08") || code.starts_with("57P") || code == "40003" => {
             // While a connection is made, nothing was sent.
-            Meaning::Lost { by_server: fatal && !connecting }
+            // A pooler that has lost the server says so in its place, and does not know what that does.
+            Meaning::Lost { by_server: fatal && !connecting && !code.starts_with("08") }
         }
         code => refused(ErrorKind::Internal, &format!("the server refused the statement with error {code}")),
     }

@@ -6,8 +6,10 @@ use std::{
 use data_encoding::BASE64;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
-use session_core::{Error, Event, EventStream, Operation, Result, SessionKey, Version, Watch, async_trait};
-use sqlx::{Connection as _, PgConnection, PgPool, Row, SqlStr, postgres::PgListener};
+use session_core::{
+    Error, ErrorKind, Event, EventStream, Operation, Result, SessionKey, Version, Watch, async_trait,
+};
+use sqlx::{PgConnection, PgPool, Row, SqlStr, postgres::PgListener, raw_sql};
 use tokio::{
     sync::{broadcast, watch},
     task::AbortHandle,
@@ -38,9 +40,19 @@ pub(crate) struct Listening {
 #[derive(Debug)]
 pub(crate) struct Ear {
     events: broadcast::Sender<Event>,
-    /// Whether the server is being listened to.
-    whole: watch::Receiver<bool>,
+    hearing: watch::Receiver<Heard>,
     task: AbortHandle,
+}
+
+/// What is heard of the changes that are made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    /// Nothing, for want of a connection.
+    Unconnected,
+    /// Nothing, although there is a connection.
+    Nothing,
+    /// All.
+    All,
 }
 
 impl Drop for Ear {
@@ -55,6 +67,40 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// After how much silence the server is asked for a sign of life.
 const SILENCE: Duration = Duration::from_secs(2);
 
+/// Sends a notification on a channel that nothing else uses.
+#[derive(Debug)]
+struct Notify(String);
+
+impl Job<Postgres> for Notify {
+    type Outcome = ();
+    const OPERATION: Operation = Operation::Watch;
+    const QUESTION: bool = true;
+
+    async fn run(&self, core: &Core<Postgres>, connection: &mut PgConnection) -> SqlResult<()> {
+        let notify = sqlx::query("SELECT pg_notify($1, '')").bind(&self.0);
+        core.dialect.session.rows(connection, notify).await.map(drop)
+    }
+}
+
+/// The process of the server that serves a connection.
+#[derive(Debug)]
+struct Backend;
+
+/// How often a connection is compared with the others before it is taken for one of our own.
+const LOOKS: usize = 4;
+
+impl Job<Postgres> for Backend {
+    type Outcome = i32;
+    const OPERATION: Operation = Operation::Watch;
+    const QUESTION: bool = true;
+
+    async fn run(&self, core: &Core<Postgres>, connection: &mut PgConnection) -> SqlResult<i32> {
+        core.dialect.session.row(connection, sqlx::query(BACKEND)).await?.try_get(0)
+    }
+}
+
+const BACKEND: &str = "SELECT pg_backend_pid()";
+
 /// Has the schema say that writers tell of their changes. That concerns all processes at once, because each statement looks there.
 #[derive(Debug)]
 struct SwitchOn;
@@ -66,12 +112,18 @@ impl Job<Postgres> for SwitchOn {
 
     async fn run(&self, core: &Core<Postgres>, connection: &mut PgConnection) -> SqlResult<()> {
         let listening = &core.dialect.listening;
-        let on = sqlx::query(listening.switch_on.clone()).fetch_all(&mut *connection).await?;
+        let session = &core.dialect.session;
+        let on = session.rows(connection, sqlx::query(listening.switch_on.clone())).await?;
         let was_off = on.iter().any(|row| row.try_get(0).unwrap_or(false));
         if was_off {
-            let mut transaction = connection.begin().await?;
-            sqlx::query(listening.wait_for_writers.clone()).execute(&mut *transaction).await?;
-            transaction.commit().await?;
+            let mut transaction = session.begin(connection).await?;
+            match raw_sql(listening.wait_for_writers.clone()).execute(&mut *transaction).await {
+                Ok(_) => transaction.commit().await?,
+                Err(error) => {
+                    transaction.rollback().await?;
+                    return Err(error);
+                }
+            }
         }
         Ok(())
     }
@@ -90,23 +142,35 @@ impl Listening {
         }
     }
 
-    fn ear(&self, deadline: Duration) -> Arc<Ear> {
+    fn ear(&self, core: &Arc<Core<Postgres>>) -> Arc<Ear> {
         let mut place = self.ear.lock();
         if let Some(ear) = place.upgrade() {
             return ear;
         }
         let events = broadcast::Sender::new(self.capacity);
-        let (whole, heard) = watch::channel(false);
-        let hearing = Hearing {
+        let (sender, hearing) = watch::channel(Heard::Unconnected);
+        let task = Hearing {
+            core: Arc::downgrade(core),
             pool: self.pool.clone(),
             channel: self.channel.clone(),
             events: events.clone(),
-            deadline,
+            heard: sender,
+            deadline: core.deadline,
         };
-        let task = tokio::spawn(hearing.listen(whole)).abort_handle();
-        let ear = Arc::new(Ear { events, whole: heard, task });
+        let task = tokio::spawn(task.listen()).abort_handle();
+        let ear = Arc::new(Ear { events, hearing, task });
         *place = Arc::downgrade(&ear);
         ear
+    }
+
+    /// Tells the listeners that changes may have been made, or undone, that they were not told of.
+    pub(super) fn missed(&self) {
+        let Some(ear) = self.ear.lock().upgrade() else { return };
+        // Held while this is sent: after an interruption it would say that all is heard again.
+        let heard = ear.hearing.borrow();
+        if *heard == Heard::All {
+            let _ = ear.events.send(Event::Missed);
+        }
     }
 }
 
@@ -116,12 +180,21 @@ impl Watch for Direct<Postgres> {
         let operation = Operation::Watch;
         let core = &self.core;
         core.run(SwitchOn).await?;
-        let ear = core.dialect.listening.ear(core.deadline);
+        let ear = core.dialect.listening.ear(core);
         let events = ear.events.subscribe();
-        let mut whole = ear.whole.clone();
-        let armed = timeout(core.deadline, whole.wait_for(|whole| *whole)).await;
-        if !matches!(armed, Ok(Ok(_))) {
-            return Err(Error::unavailable(operation, false).because("the server does not let us listen"));
+        let mut hearing = ear.hearing.clone();
+        let armed = timeout(core.deadline, hearing.wait_for(|heard| *heard != Heard::Unconnected)).await;
+        match armed.map(|armed| armed.map(|heard| *heard)) {
+            Ok(Ok(Heard::All)) => {}
+            Ok(Ok(Heard::Nothing)) => {
+                return Err(Error::new(ErrorKind::Config, operation).because(
+                    "the server takes `LISTEN`, and no notification arrives: a pooler gives each transaction another connection; connect \
+                     past it, or through one in session mode, or do without a watch",
+                ));
+            }
+            _ => {
+                return Err(Error::unavailable(operation, false).because("the server does not let us listen"));
+            }
         }
         let ended = core.closed.subscribe();
         if *ended.borrow() {
@@ -148,48 +221,81 @@ impl Watch for Direct<Postgres> {
 
 /// The task that listens.
 struct Hearing {
+    core: Weak<Core<Postgres>>,
     pool: PgPool,
     channel: String,
     events: broadcast::Sender<Event>,
+    heard: watch::Sender<Heard>,
     deadline: Duration,
 }
 
 impl Hearing {
     /// Listens until it is ended. Between the moment that a connection is lost and the moment that there is another, changes may go
     /// unreported, and both moments are told.
-    async fn listen(self, whole: watch::Sender<bool>) {
+    async fn listen(self) {
         let mut begun = false;
         loop {
-            if let Ok(Ok(mut listener)) = timeout(self.deadline, self.connect()).await {
-                if begun {
-                    // Nobody listening is no failure.
-                    let _ = self.events.send(Event::Missed);
+            match timeout(self.deadline, self.connect()).await {
+                Ok(Ok(Some(mut listener))) => {
+                    self.heard.send_modify(|heard| {
+                        if begun {
+                            // That there is no listener is no failure.
+                            let _ = self.events.send(Event::Missed);
+                        }
+                        *heard = Heard::All;
+                    });
+                    begun = true;
+                    self.hear(&mut listener).await;
+                    self.heard.send_modify(|heard| {
+                        let _ = self.events.send(Event::Interrupted);
+                        *heard = Heard::Unconnected;
+                    });
                 }
-                begun = true;
-                whole.send_replace(true);
-                self.hear(&mut listener).await;
-                let _ = self.events.send(Event::Interrupted);
-                whole.send_replace(false);
+                Ok(Ok(None)) => drop(self.heard.send_replace(Heard::Nothing)),
+                _ => {}
             }
             sleep(PAUSE).await;
         }
     }
 
-    async fn connect(&self) -> SqlResult<PgListener> {
+    /// A connection that has heard a notification which another one has sent, or `None` if it hears nothing.
+    async fn connect(&self) -> SqlResult<Option<PgListener>> {
+        let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
+        let Some(core) = self.core.upgrade() else { return Err(sqlx::Error::PoolClosed) };
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.eager_reconnect(false);
-        listener.listen(&self.channel).await?;
-        Ok(listener)
+        if core.dialect.session.is_lent() && !is_kept(&core, &mut listener).await? {
+            return Ok(None);
+        }
+        let proof = format!("session_store_proof_{:032x}", rand::random::<u128>());
+        listener.listen_all([&*self.channel, &*proof]).await?;
+        core.run(Notify(proof.clone())).await.map_err(gone)?;
+        drop(core);
+        let proven = async {
+            loop {
+                match listener.try_recv().await? {
+                    Some(news) if news.channel() == proof => return Ok(()),
+                    // What it is about was changed before anything is promised.
+                    Some(_) => {}
+                    None => return Err(sqlx::Error::PoolClosed),
+                }
+            }
+        };
+        match timeout(self.deadline / 3, proven).await {
+            Ok(proven) => proven.map(|()| Some(listener)),
+            Err(_silence) => Ok(None),
+        }
     }
 
     /// Listens on one connection until it breaks.
     async fn hear(&self, listener: &mut PgListener) {
         loop {
             match timeout(SILENCE, listener.try_recv()).await {
-                Ok(Ok(Some(news))) => self.report(news.payload()),
+                Ok(Ok(Some(news))) if news.channel() == self.channel => self.report(news.payload()),
+                Ok(Ok(Some(_proof))) => {}
                 Ok(Ok(None) | Err(_)) => return,
                 Err(_silence) => {
-                    let alive = timeout(SILENCE, sqlx::query("SELECT 1").execute(&mut *listener)).await;
+                    let alive = timeout(SILENCE, raw_sql("SELECT 1").execute(&mut *listener)).await;
                     if !matches!(alive, Ok(Ok(_))) {
                         return;
                     }
@@ -204,6 +310,23 @@ impl Hearing {
             let _ = self.events.send(event(news).unwrap_or(Event::Missed));
         }
     }
+}
+
+/// Whether a pooler leaves a connection of the server to us between transactions. `LISTEN` on one that it lends to others would
+/// send them our notifications, which some drivers take for a breach of the protocol.
+async fn is_kept(core: &Arc<Core<Postgres>>, listener: &mut PgListener) -> SqlResult<bool> {
+    let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
+    let mut ours = None;
+    for _ in 0..LOOKS {
+        let backend: i32 = raw_sql(BACKEND).fetch_one(&mut *listener).await?.try_get(0)?;
+        // It takes the one that was given back last, or the next one.
+        let other = core.run(Backend).await.map_err(gone)?;
+        if other == backend || ours.is_some_and(|ours| ours != backend) {
+            return Ok(false);
+        }
+        ours = Some(backend);
+    }
+    Ok(true)
 }
 
 /// One change of a notification: its kind, the key, and the version.

@@ -5,6 +5,7 @@ mod dialect;
 mod errors;
 mod listening;
 mod schema;
+mod session;
 mod statements;
 mod store;
 mod url;

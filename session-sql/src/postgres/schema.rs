@@ -1,10 +1,11 @@
 //! The tables, and how they come about.
 
 use session_core::{Error, ErrorKind, Operation, Result};
-use sqlx::{Connection, PgConnection, Row, SqlStr, raw_sql};
+use sqlx::{PgConnection, Row, SqlStr, raw_sql};
 
 use super::{
     errors::{config, meaning},
+    session::Session,
     statements::sql,
 };
 use crate::{
@@ -87,7 +88,7 @@ const FILLFACTOR: u32 = 75;
 
 fn broken(error: sqlx::Error) -> Error {
     match meaning(Operation::Connect, &error) {
-        Meaning::Refused(refusal) => refusal.with_source(error),
+        Meaning::Refused(refusal) | Meaning::Elsewhere(refusal) => refusal.with_source(error),
         _ => Error::unavailable(Operation::Connect, false)
             .because("the connection was lost")
             .with_source(error),
@@ -95,15 +96,21 @@ fn broken(error: sqlx::Error) -> Error {
 }
 
 /// Checks that the database can be used, and makes or renews the tables, if it may.
-pub(super) async fn prepare(connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<Prepared> {
-    check_server(connection).await?;
+pub(super) async fn prepare(
+    session: &Session,
+    connection: &mut PgConnection,
+    names: &Names,
+    migrate: bool,
+) -> Result<Prepared> {
+    check_server(session, connection).await?;
     // What is seen while others make the tables may make no sense.
-    if !matches!(check_schema(connection, names).await, Ok(SCHEMA_VERSION)) {
-        make(connection, names, migrate).await?;
+    if !matches!(check_schema(session, connection, names).await, Ok(SCHEMA_VERSION)) {
+        make(session, connection, names, migrate).await?;
     }
-    check_rights(connection, names).await?;
+    check_rights(session, connection, names).await?;
     let channel = sql(format!("SELECT 'session_store_' || '{}'::regclass::oid", names.table()));
-    let channel = sqlx::query_scalar(channel).fetch_one(connection).await.map_err(broken)?;
+    let channel = session.row(connection, sqlx::query(channel)).await.map_err(broken)?;
+    let channel = channel.try_get(0).map_err(broken)?;
     Ok(Prepared { channel })
 }
 
@@ -122,11 +129,11 @@ fn missing(names: &Names, found: i32) -> Error {
 }
 
 /// Refuses what would change the meaning of the statements. A pool that was made by the application may have any settings.
-async fn check_server(connection: &mut PgConnection) -> Result<()> {
-    let row = sqlx::query(
+async fn check_server(session: &Session, connection: &mut PgConnection) -> Result<()> {
+    let query = sqlx::query(
         "SELECT current_setting('server_version_num')::integer, current_setting('transaction_isolation'), pg_is_in_recovery(), current_setting('transaction_read_only')",
     );
-    let row = row.fetch_one(connection).await.map_err(broken)?;
+    let row = session.row(connection, query).await.map_err(broken)?;
     let version: i32 = row.try_get(0).map_err(broken)?;
     if version < 120_000 {
         return Err(Error::new(ErrorKind::Unsupported, Operation::Connect)
@@ -148,15 +155,16 @@ async fn check_server(connection: &mut PgConnection) -> Result<()> {
 }
 
 /// The version of the table's schema; zero if there is none yet.
-async fn check_schema(connection: &mut PgConnection, names: &Names) -> Result<i32> {
-    let version: Option<i32> = if has(connection, names, Table::SCHEMA).await? {
+async fn check_schema(session: &Session, connection: &mut PgConnection, names: &Names) -> Result<i32> {
+    let version: Option<i32> = if has(session, connection, names, Table::SCHEMA).await? {
         let version = sql(format!("SELECT version FROM {} WHERE name = $1", names.schema_table()));
-        let version = sqlx::query_scalar(version).bind(names.table.as_str());
-        version.fetch_optional(&mut *connection).await.map_err(broken)?
+        let version = sqlx::query(version).bind(names.table.as_str());
+        let rows = session.rows(connection, version).await.map_err(broken)?;
+        rows.first().map(|row| row.try_get(0)).transpose().map_err(broken)?
     } else {
         None
     };
-    let there = has(connection, names, names.table.as_str()).await?;
+    let there = has(session, connection, names, names.table.as_str()).await?;
     match version {
         Some(version) if version > SCHEMA_VERSION => {
             Err(Error::new(ErrorKind::Unsupported, Operation::Connect).because(format!(
@@ -180,24 +188,24 @@ async fn check_schema(connection: &mut PgConnection, names: &Names) -> Result<i3
 }
 
 /// Whether there is such a table. By a look into the catalogue, because `to_regclass` may remember for a while that there was none.
-async fn has(connection: &mut PgConnection, names: &Names, table: &str) -> Result<bool> {
-    let there = sqlx::query_scalar(
+async fn has(session: &Session, connection: &mut PgConnection, names: &Names, table: &str) -> Result<bool> {
+    let there = sqlx::query(
         "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
             WHERE c.relname = $1 AND CASE WHEN $2::text IS NULL THEN pg_table_is_visible(c.oid) ELSE n.nspname = $2 END)",
     );
     let there = there.bind(table).bind(names.schema.as_ref().map(Table::as_str));
-    there.fetch_one(connection).await.map_err(broken)
+    session.row(connection, there).await.and_then(|row| row.try_get(0)).map_err(broken)
 }
 
 /// One process makes the tables, and others that start at the same time wait for it.
-async fn make(connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<()> {
-    let mut transaction = connection.begin().await.map_err(broken)?;
+async fn make(session: &Session, connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<()> {
+    let mut transaction = session.begin(connection).await.map_err(broken)?;
     // The number is a hash of "session-sql", so that it is nobody else's.
     raw_sql("SELECT pg_advisory_xact_lock(7305814209633714020)")
         .execute(&mut *transaction)
         .await
         .map_err(broken)?;
-    let found = check_schema(&mut transaction, names).await?;
+    let found = check_schema(session, &mut transaction, names).await?;
     if found < SCHEMA_VERSION && !migrate {
         return Err(missing(names, found));
     }
@@ -209,10 +217,11 @@ async fn make(connection: &mut PgConnection, names: &Names, migrate: bool) -> Re
 }
 
 /// A user without rights hears of it now, and not at the first login.
-async fn check_rights(connection: &mut PgConnection, names: &Names) -> Result<()> {
+async fn check_rights(session: &Session, connection: &mut PgConnection, names: &Names) -> Result<()> {
     for right in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
-        let has = sqlx::query_scalar("SELECT has_table_privilege($1, $2)").bind(names.table()).bind(right);
-        let has: bool = has.fetch_one(&mut *connection).await.map_err(broken)?;
+        let has = sqlx::query("SELECT has_table_privilege($1, $2)").bind(names.table()).bind(right);
+        let has = session.row(connection, has).await.and_then(|row| row.try_get(0));
+        let has: bool = has.map_err(broken)?;
         if !has {
             return Err(config(format!(
                 "the database user lacks the right to {right} on the table {}",

@@ -37,8 +37,10 @@ pub(super) const KEEP_OWNER: i16 = 4;
 /// The statements on one table.
 #[derive(Clone, Debug)]
 pub(super) struct Statements {
-    /// Parameter: keys. Returns what is live, and what is not ours.
+    /// Parameter: keys. Returns what is live, and what is not ours. Fails, as everything that reads, on a server that only reads.
     pub(super) read: SqlStr,
+    /// The same on any server.
+    read_anywhere: SqlStr,
     /// Parameters, an array for each but the fifth: keys, versions, ttls, codes, the expected versions (one behind the other, sixteen bytes for each item), new
     /// owners, data. Returns the keys that were written, and the records that were under the others when it began.
     pub(super) write: SqlStr,
@@ -62,6 +64,13 @@ pub(super) struct Statements {
     /// Parameters: how many; the least `b`. Returns how many were found and their greatest `b`, and the keys of those that had expired.
     pub(super) purge: SqlStr,
 }
+
+/// Gives all rows on a primary, and fails on a standby, which may not know the latest changes. The server computes it once for a
+/// statement, even for one that finds nothing, so that the answer itself proves where it comes from; no cost could be measured.
+const ON_PRIMARY: &str = "LIMIT CASE WHEN current_setting('transaction_read_only') = 'on' THEN -1 END /* negative on a standby, which must not answer */";
+
+/// The failure of [`ON_PRIMARY`].
+pub(super) const NOT_ON_PRIMARY: &str = "2201W";
 
 pub(super) fn sql(text: String) -> SqlStr {
     // The names of schema, table and channel are checked, and everything else is written here.
@@ -109,10 +118,12 @@ impl Statements {
         let ttl = format!("($3::bigint[])[1 + (excluded.b & {})]", (1 << ITEM_BITS) - 1);
         let expected =
             format!("substr($5::bytea, 1 + 16 * (excluded.b & {})::int, 16)", (1 << ITEM_BITS) - 1);
+        let read = format!(
+            "SELECT {RECORD} FROM {table} AS c WHERE c.k = ANY($1) AND (c.e > clock_timestamp() OR NOT {ours_c})"
+        );
         Self {
-            read: sql(format!(
-                "SELECT {RECORD} FROM {table} AS c WHERE c.k = ANY($1) AND (c.e > clock_timestamp() OR NOT {ours_c})"
-            )),
+            read: sql(format!("{read} {ON_PRIMARY}")),
+            read_anywhere: sql(read),
             // One statement for all. What cannot succeed as things stand when it begins is not tried, so that a conflict locks nothing, writes nothing and
             // waits for no disk. For all others, it locks each row in the order of the keys, judges it as it then is, and replaces it or not. If what
             // a write expects is deleted at just that moment, it leaves a row that has expired long ago.
@@ -204,8 +215,8 @@ impl Statements {
                 expiry = from_now("$3::bigint"),
             )),
             make_way: sql(format!("DELETE FROM {table} AS c WHERE c.k = $1 AND {ours_c} AND c.e <= clock_timestamp()")),
-            list_owner: sql(format!("SELECT c.k FROM {table} AS c WHERE c.o = $1 AND {live_c}")),
-            count_owner: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.o = $1 AND {live_c}")),
+            list_owner: sql(format!("SELECT c.k FROM {table} AS c WHERE c.o = $1 AND {live_c} {ON_PRIMARY}")),
+            count_owner: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.o = $1 AND {live_c} {ON_PRIMARY}")),
             delete_owner: sql(format!(
                 "WITH l AS MATERIALIZED (
                     SELECT c.k FROM {table} AS c WHERE c.o = $1 AND c.k IS DISTINCT FROM $2 AND {live_c} ORDER BY c.k FOR UPDATE
@@ -215,8 +226,12 @@ impl Statements {
                 ), {tell}
                 SELECT NULL::bytea, count(*) FROM l UNION ALL SELECT w.k, n.told FROM w, n"
             )),
-            page: sql(format!("SELECT {RECORD} FROM {table} AS c WHERE c.k > $1 AND {live_c} ORDER BY c.k LIMIT $2")),
-            count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > now()")),
+            page: sql(format!(
+                "SELECT * FROM (SELECT {RECORD} FROM {table} AS c WHERE c.k > $1 AND {live_c} ORDER BY c.k LIMIT $2) AS page {ON_PRIMARY}"
+            )),
+            count: sql(format!(
+                "SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > now() {ON_PRIMARY}"
+            )),
             // What others have locked is not waited for: the next purge finds it. The index is searched for when the statement began, because it cannot be for
             // a moment that is another for each row; and rows are found by arrays of keys, because a join reads the whole table as long as nobody has analysed it.
             purge: sql(format!(
@@ -238,5 +253,10 @@ impl Statements {
                 due_at = format_args!("CASE WHEN isfinite(c.e) THEN {} ELSE 0 END", in_millis("c.e")),
             )),
         }
+    }
+
+    /// Those on the same tables of a server that follows the primary, for reads that may be stale.
+    pub(super) fn on_replica(&self) -> Self {
+        Self { read: self.read_anywhere.clone(), ..self.clone() }
     }
 }

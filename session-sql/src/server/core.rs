@@ -62,8 +62,27 @@ pub(crate) enum Verdict<T> {
     Unknown,
 }
 
-/// How long, at most, a job that others were in the way of lets them pass at first.
+/// How long, at most, a job that failed waits before it is tried again for the first time.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
+
+/// The pauses between the attempts of a job, each of a random length, twice as long at most as the one before.
+struct Pause {
+    longest: Duration,
+    most: Duration,
+}
+
+impl Pause {
+    /// Waits. False, and at once, if the deadline would pass meanwhile.
+    async fn wait(&mut self, deadline: Deadline) -> bool {
+        let wait = self.longest.mul_f64(rand::random());
+        if Instant::now() + wait >= deadline.at() {
+            return false;
+        }
+        sleep(wait).await;
+        self.longest = (self.longest * 2).min(self.most);
+        true
+    }
+}
 
 impl<D: Dialect> Core<D> {
     fn ensure_open(&self, operation: Operation) -> Result<()> {
@@ -105,7 +124,7 @@ impl<D: Dialect> Core<D> {
             Err(Error::unavailable(operation, !J::QUESTION)
                 .because("there was no answer within the deadline"))
         };
-        let mut pause = FIRST_PAUSE;
+        let mut pause = Pause { longest: FIRST_PAUSE, most: self.deadline / 8 };
         loop {
             let Ok(outcome) = timeout_at(deadline.at(), job.run(self, lease.connection())).await else {
                 return silence();
@@ -124,26 +143,41 @@ impl<D: Dialect> Core<D> {
                 }
                 Meaning::Again => {
                     lease.is_clean();
-                    let wait = pause.mul_f64(rand::random());
-                    if Instant::now() + wait >= deadline.at() {
+                    if !pause.wait(deadline).await {
                         let busy = Error::unavailable(operation, false);
                         return Err(busy
                             .because("others were in the way until the deadline")
                             .with_source(error));
                     }
-                    sleep(wait).await;
-                    pause = (pause * 2).min(self.deadline / 8);
+                }
+                Meaning::Elsewhere(refusal) => {
+                    self.leave(lease);
+                    if !pause.wait(deadline).await {
+                        return Err(refusal.with_source(error));
+                    }
+                    // Where no other server can be had, this says why.
+                    let Ok(again) = self.lease(operation, deadline).await else {
+                        return Err(refusal.with_source(error));
+                    };
+                    lease = again;
                 }
                 Meaning::Lost { by_server } => {
-                    drop(lease);
-                    let lost = || {
+                    self.leave(lease);
+                    let lost = |error| {
                         Error::unavailable(operation, !J::QUESTION)
                             .because("the connection was lost")
                             .with_source(error)
                     };
-                    let Ok(again) = self.lease(operation, deadline).await else { return Err(lost()) };
-                    lease = again;
+                    lease = match self.lease(operation, deadline).await {
+                        Ok(again) => again,
+                        // A question has changed nothing, and why it has no answer now is of more use.
+                        Err(refusal) if J::QUESTION => return Err(refusal),
+                        Err(_) => return Err(lost(error)),
+                    };
                     if J::QUESTION {
+                        if !pause.wait(deadline).await {
+                            return Err(lost(error));
+                        }
                         continue;
                     }
                     let found =
@@ -156,13 +190,20 @@ impl<D: Dialect> Core<D> {
                         Ok(Ok(Verdict::Undone)) => lease.is_clean(),
                         Ok(Ok(Verdict::Unknown)) => {
                             lease.is_clean();
-                            return Err(lost());
+                            return Err(lost(error));
                         }
-                        _ => return Err(lost()),
+                        _ => return Err(lost(error)),
                     }
                 }
             }
         }
+    }
+
+    /// Gives up a connection. Those beside it may lead to the same server, or to none, and are asked before they are used.
+    fn leave(&self, lease: Lease<D>) {
+        drop(lease);
+        self.connections.doubt();
+        self.dialect.switched();
     }
 
     pub(crate) fn check_len(&self, operation: Operation, write: &Write) -> Result<()> {
@@ -176,7 +217,7 @@ impl<D: Dialect> Core<D> {
 /// The error of an operation whose statement failed.
 pub(crate) fn failed<D: Dialect>(operation: Operation, error: &sqlx::Error) -> Error {
     match D::meaning(operation, error) {
-        Meaning::Refused(refusal) => refusal,
+        Meaning::Refused(refusal) | Meaning::Elsewhere(refusal) => refusal,
         Meaning::Again => Error::unavailable(operation, false).because("others were in the way"),
         Meaning::Lost { .. } => Error::unavailable(operation, changes(operation))
             .because("the connection was lost, or could not be made"),

@@ -20,11 +20,18 @@ pub(crate) type SqlResult<T> = Result<T, sqlx::Error>;
 pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     type Database: Database;
 
-    /// Opens a connection, and sets it up.
+    /// Whether each statement that reads fails on a server that is no primary. Where it does not, a connection of a pool is
+    /// [asked](Self::ask) before each use.
+    const READS_ASK: bool;
+
+    /// Opens a connection, sets it up, and [asks](Self::ask) it.
     fn open(&self) -> impl Future<Output = SqlResult<Connection<Self>>> + Send;
 
-    /// Makes sure that the connection still works.
-    fn ping(connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<()>> + Send;
+    /// Asks the server behind a connection whether it may serve: whether it answers, and is a primary where one is needed.
+    fn ask(&self, connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<()>> + Send;
+
+    /// Tells the listeners of this process that another server may answer from now on, which may lack what the one before had.
+    fn switched(&self);
 
     /// What an error of the driver means.
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning;
@@ -110,6 +117,47 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = SqlResult<Purged>> + Send;
 }
 
+/// The failure of a statement that follows a change within a job. Where it says that nothing was changed, that is true of the
+/// statement and not of the job, whose outcome is as open as if the connection were lost.
+pub(crate) fn after_change<D: Dialect>(operation: Operation, error: sqlx::Error) -> sqlx::Error {
+    match D::meaning(operation, &error) {
+        Meaning::Elsewhere(_) => {
+            sqlx::Error::Protocol(format!("the look that follows a change failed: {error}"))
+        }
+        _ => error,
+    }
+}
+
+/// A server that answers, and is no primary.
+#[derive(Debug)]
+pub(crate) struct OnlyReads;
+
+impl OnlyReads {
+    /// What a dialect gives for a connection to such a server.
+    pub(crate) fn error() -> sqlx::Error {
+        sqlx::Error::AnyDriverError(Box::new(Self))
+    }
+
+    /// What such a failure means; `None` if it is another one.
+    pub(crate) fn meaning(operation: Operation, error: &sqlx::Error) -> Option<Meaning> {
+        match error {
+            sqlx::Error::AnyDriverError(error) if error.is::<Self>() => {
+                let refusal = Error::unavailable(operation, false);
+                Some(Meaning::Elsewhere(refusal.because(Self.to_string())))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for OnlyReads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the server only reads: it is a replica, or it was set to be read-only")
+    }
+}
+
+impl std::error::Error for OnlyReads {}
+
 /// What came of a batch of writes.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
@@ -134,6 +182,8 @@ pub(crate) struct Purged {
 pub(crate) enum Meaning {
     /// Others were in the way, and nothing was changed: the same again may do.
     Again,
+    /// Nothing was changed, and this server cannot serve now, whatever it is asked: another connection may lead to one that can.
+    Elsewhere(Error),
     /// The connection is of no further use. The flag says whether the server said so itself, so that it carries out nothing more on it.
     Lost { by_server: bool },
     /// Nothing was changed, and this is why.

@@ -29,14 +29,6 @@ pub(crate) trait Follow: Dialect {
     ) -> impl Future<Output = SqlResult<bool>> + Send;
 }
 
-impl<D: Follow> Replica<D> {
-    fn now_shows(&self, moment: Instant) {
-        let mut state = self.state.lock();
-        state.changed.retain(|_, changed| *changed >= moment);
-        state.shows = Some(moment);
-    }
-}
-
 /// Looks after the replica, until the store is closed or its last handle is gone.
 pub(crate) fn look_after<D: Follow>(core: &Arc<Core<D>>) {
     let Some(replica) = &core.replica else { return };
@@ -53,7 +45,7 @@ async fn run<D: Follow>(core: Weak<Core<D>>, mut closed: watch::Receiver<bool>, 
                 let asked =
                     timeout(replica.max_lag.max(Duration::from_millis(100)), compare(&core, replica)).await;
                 if matches!(asked, Ok(Ok(true))) {
-                    replica.now_shows(moment);
+                    replica.state.lock().now_shows(moment);
                 }
             }
         }

@@ -8,7 +8,7 @@ use session_core::{
 use super::{
     batches::is_clear,
     core::{Core, Job, Verdict},
-    dialect::{Connection, Dialect, SqlResult},
+    dialect::{Connection, Dialect, SqlResult, after_change},
     found::Found,
 };
 
@@ -50,9 +50,13 @@ impl<D: Dialect> Job<D> for Read {
 async fn look<D: Dialect>(
     core: &Core<D>,
     connection: &mut Connection<D>,
+    operation: Operation,
     keys: &[SessionKey],
 ) -> SqlResult<Found> {
-    if keys.is_empty() { Ok(Found::new()) } else { core.dialect.read(connection, keys).await }
+    if keys.is_empty() {
+        return Ok(Found::new());
+    }
+    core.dialect.read(connection, keys).await.map_err(|error| after_change::<D>(operation, error))
 }
 
 /// The same failure, of the operation that the caller knows of.
@@ -100,7 +104,7 @@ async fn attempt<D: Dialect>(
     for key in &unclear {
         found.remove(key);
     }
-    found.extend(look(core, connection, &unclear).await?);
+    found.extend(look(core, connection, Operation::Write, &unclear).await?);
     let outcome = |item: &WriteItem| {
         if written.keys.contains(&item.key) {
             return Ok(WriteOutcome::Written);
@@ -175,7 +179,7 @@ impl<D: Dialect> Job<D> for Touch {
             core.dialect.tell(Event::Changed { key: *key, version: None });
         }
         let others = items.iter().map(|item| item.key).filter(|key| !touched.contains(key));
-        let mut found = look(core, connection, &others.collect::<Vec<_>>()).await?;
+        let mut found = look(core, connection, Operation::Touch, &others.collect::<Vec<_>>()).await?;
         let outcome = |item: &TouchItem| {
             if touched.contains(&item.key) {
                 return Ok(true);
@@ -199,7 +203,7 @@ impl<D: Dialect> Job<D> for Delete {
         }
         let unclear =
             items.iter().filter(|item| !deleted.contains(&item.key) && !is_clear(item)).map(|item| item.key);
-        let mut found = look(core, connection, &unclear.collect::<Vec<_>>()).await?;
+        let mut found = look(core, connection, Operation::Delete, &unclear.collect::<Vec<_>>()).await?;
         let outcome = |item: &DeleteItem| {
             if deleted.contains(&item.key) {
                 return Ok(DeleteOutcome::Deleted);

@@ -13,6 +13,7 @@ pub(crate) mod opening;
 mod owner_index;
 pub(crate) mod purge;
 pub(crate) mod replica;
+mod replica_state;
 mod settings;
 mod store;
 
@@ -21,7 +22,7 @@ pub(crate) use self::core::Job;
 pub(crate) use self::{
     connections::Connections,
     core::Core,
-    dialect::{Dialect, Meaning, Purged, SqlResult, Written},
+    dialect::{Dialect, Meaning, OnlyReads, Purged, SqlResult, Written, after_change},
     found::{FORMAT, Found, RawRow, found_key},
     settings::{Settings, shared_setters},
     store::{Direct, closed},

@@ -16,7 +16,7 @@ pub(crate) async fn within<T>(deadline: Duration, opening: impl Future<Output = 
 
 pub(crate) fn broken<D: Dialect>(error: sqlx::Error) -> Error {
     match D::meaning(Operation::Connect, &error) {
-        Meaning::Refused(refusal) => refusal.with_source(error),
+        Meaning::Refused(refusal) | Meaning::Elsewhere(refusal) => refusal.with_source(error),
         _ => Error::unavailable(Operation::Connect, false)
             .because("no connection could be made, or it was lost")
             .with_source(error),

@@ -1,10 +1,10 @@
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use parking_lot::Mutex;
 use session_core::{Operation, Record, Result, SessionKey};
 use tokio::time::{Instant, timeout};
 
-use super::{connections::Connections, core::Core, dialect::Dialect, found::Found};
+use super::{connections::Connections, core::Core, dialect::Dialect, found::Found, replica_state::State};
 
 /// A server that follows the primary, for reads that may be a little stale.
 ///
@@ -15,30 +15,23 @@ pub(crate) struct Replica<D: Dialect> {
     pub(crate) dialect: D,
     pub(crate) connections: Connections<D>,
     pub(crate) max_lag: Duration,
-    pub(crate) state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    /// The replica shows everything that was there at this moment.
-    pub(super) shows: Option<Instant>,
-    /// When sessions were changed through this store, as long as the replica may not show it.
-    pub(super) changed: HashMap<SessionKey, Instant>,
+    pub(super) state: Mutex<State>,
 }
 
 impl<D: Dialect> Replica<D> {
-    /// Notes a change, so that nobody here reads what was there before.
+    pub(crate) fn new(dialect: D, connections: Connections<D>, max_lag: Duration) -> Self {
+        Self { dialect, connections, max_lag, state: Mutex::default() }
+    }
+
+    /// Notes a change, so that no read of this store shows what was there before.
     pub(crate) fn changed(&self, keys: impl IntoIterator<Item = SessionKey>, when: Instant) {
-        self.state.lock().changed.extend(keys.into_iter().map(|key| (key, when)));
+        self.state.lock().changed(keys, when, Instant::now(), self.max_lag);
     }
 
     /// Whether the replica may be asked for each of these keys.
     fn may_be_asked(&self, keys: &[SessionKey]) -> Vec<bool> {
-        let state = self.state.lock();
-        let Some(shows) = state.shows.filter(|shows| shows.elapsed() <= self.max_lag) else {
-            return vec![false; keys.len()];
-        };
-        keys.iter().map(|key| state.changed.get(key).is_none_or(|changed| *changed < shows)).collect()
+        let (state, now) = (self.state.lock(), Instant::now());
+        keys.iter().map(|key| state.may_be_asked(key, now, self.max_lag)).collect()
     }
 
     /// Reads from the replica; `None` if it has no answer soon.
@@ -52,7 +45,7 @@ impl<D: Dialect> Replica<D> {
         let found = timeout(patience, reading).await.ok().flatten();
         if found.is_none() {
             // Until it has shown again that it works.
-            self.state.lock().shows = None;
+            self.state.lock().bypass();
         }
         found
     }

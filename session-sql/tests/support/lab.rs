@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, process::ExitCode, sync::Arc, time::Duration
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use session_conformance::FaultControl;
 use session_core::{SessionStore, Ttl, Write};
-use session_servers::{Engine, Proxy, mariadb::MariaDb, postgres::Postgres, required};
+use session_servers::{Engine, LaunchError, Proxy, mariadb::MariaDb, postgres::Postgres, required};
 use session_sql::{MySqlStore, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
 
@@ -145,12 +145,19 @@ pub(crate) use on_both;
 
 /// Runs what the command line asks for. Without its server a case is ignored, with the reason, unless `SESSION_REQUIRE` demands it.
 pub(crate) fn main(cases: Vec<Case>) -> ExitCode {
+    main_with("", None, cases)
+}
+
+/// The same for cases that need something else beside their servers, which `SESSION_REQUIRE` calls `name`, and which may be missing.
+pub(crate) fn main_with(name: &str, missing: Option<LaunchError>, cases: Vec<Case>) -> ExitCode {
+    let beside = missing.filter(|_| !required(name)).map(|error| error.to_string());
     let trials = cases.into_iter().map(|(name, kind, case)| {
         let (word, program) = match kind {
             Kind::Postgres => ("postgres", Postgres::new().program()),
             Kind::MariaDb => ("mysql", MariaDb::new().program()),
         };
         let missing = program.find().err().filter(|_| !required(word)).map(|error| error.to_string());
+        let missing = missing.or(beside.clone());
         Trial::ignorable_test(format!("{word}::{name}"), move || {
             if let Some(reason) = missing {
                 return Ok(Completion::ignored_with(reason));

@@ -1,0 +1,186 @@
+//! How statements reach the server: on connections of our own to it, or through a pooler that lends a connection for each
+//! transaction, such as `PgBouncer` in transaction mode.
+//!
+//! A pooler gives the connection to another client afterwards, with whatever was set on it, and another one to us, without the
+//! statements that we prepared on the first; one prepared by another client may be there under the same name. So nothing is set
+//! or prepared there beyond a transaction. To the server itself, settings go with the start of a connection, where a pooler
+//! refuses or ignores them, which tells the two apart.
+
+use std::{
+    borrow::Cow,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use sqlx::{
+    ConnectOptions, Connection as _, PgConnection, Postgres as Database, Row, SqlStr, Transaction,
+    postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgRow},
+    query::Query,
+    raw_sql,
+};
+
+use super::statements::sql;
+use crate::server::{OnlyReads, SqlResult};
+
+/// The setting by which a connection proves that those which it was started with are in force.
+const PROOF: &str = "session_store.proof";
+
+/// The settings of connections, by their names.
+pub(super) type Settings = Vec<(&'static str, String)>;
+
+/// The way to one server, or to the pooler before it.
+#[derive(Debug)]
+pub(super) struct Session {
+    options: PgConnectOptions,
+    settings: Settings,
+    /// Whether a server that only reads will do.
+    replica: bool,
+    proof: String,
+    /// Begins a transaction on a lent connection.
+    begin: SqlStr,
+    /// Whether connections are lent. Once found, it stays.
+    lent: AtomicBool,
+}
+
+impl Session {
+    /// For connections of our own.
+    pub(super) fn own(options: PgConnectOptions, settings: Settings, replica: bool) -> Self {
+        // The driver asks for more digits of numbers written as text, which are never read; `PgBouncer` does not know that setting.
+        let options = options.extra_float_digits(None).disable_statement_logging();
+        let local: String =
+            settings.iter().map(|(name, value)| format!("; SET LOCAL {name} = '{value}'")).collect();
+        Self {
+            lent: AtomicBool::new(keeps_no_statements(&options)),
+            begin: sql(format!("BEGIN ISOLATION LEVEL READ COMMITTED{local}")),
+            proof: format!("{:016x}", rand::random::<u64>()),
+            options,
+            settings,
+            replica,
+        }
+    }
+
+    /// For the connections of a pool that the application has made, one of which is given.
+    pub(super) async fn of_pool(options: PgConnectOptions, connection: &mut PgConnection) -> SqlResult<Self> {
+        let lent = keeps_no_statements(&options) || !is_direct(connection).await?;
+        let begin = sql("BEGIN".to_owned());
+        let (settings, proof) = (Settings::new(), String::new());
+        Ok(Self { options, settings, replica: false, proof, begin, lent: AtomicBool::new(lent) })
+    }
+
+    /// The options that connections are made with.
+    pub(super) fn options(&self) -> &PgConnectOptions {
+        &self.options
+    }
+
+    /// Whether a pooler lends us connections.
+    pub(super) fn is_lent(&self) -> bool {
+        self.lent.load(Ordering::Relaxed)
+    }
+
+    /// Opens a connection, finds out whether it leads to the server itself, and asks whether that may serve.
+    pub(super) async fn open(&self) -> SqlResult<PgConnection> {
+        if !self.is_lent() {
+            let settings = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
+            let settings = settings.chain([(PROOF, self.proof.as_str())]);
+            match self.options.clone().options(settings).connect().await {
+                Ok(mut connection) => {
+                    if !self.proven(&mut connection).await? {
+                        self.lent.store(true, Ordering::Relaxed);
+                    }
+                    return Ok(connection);
+                }
+                Err(error) if refuses_settings(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let mut connection = self.options.connect().await?;
+        self.lent.store(true, Ordering::Relaxed);
+        self.ask(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// Asks whether the server may serve.
+    pub(super) async fn ask(&self, connection: &mut PgConnection) -> SqlResult<()> {
+        self.proven(connection).await.map(drop)
+    }
+
+    /// Whether the settings of this connection are in force, if its server may serve.
+    async fn proven(&self, connection: &mut PgConnection) -> SqlResult<bool> {
+        let question = format!(
+            "SELECT current_setting('transaction_read_only') = 'on', coalesce(current_setting('{PROOF}', true) = '{}', false)",
+            self.proof
+        );
+        let row = raw_sql(sql(question)).fetch_one(connection).await?;
+        if !self.replica && row.try_get(0)? {
+            return Err(OnlyReads::error());
+        }
+        row.try_get(1)
+    }
+
+    /// The rows that a statement gives.
+    pub(super) async fn rows(
+        &self,
+        connection: &mut PgConnection,
+        query: Query<'_, Database, PgArguments>,
+    ) -> SqlResult<Vec<PgRow>> {
+        if !self.is_lent() {
+            return query.fetch_all(connection).await;
+        }
+        let query = query.persistent(false);
+        if connection.is_in_transaction() {
+            return query.fetch_all(connection).await;
+        }
+        let mut transaction = self.begin(connection).await?;
+        match query.fetch_all(&mut *transaction).await {
+            Ok(rows) => {
+                transaction.commit().await?;
+                Ok(rows)
+            }
+            Err(error) => {
+                // Until this is sent, the pooler keeps a connection of the server for us.
+                transaction.rollback().await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The one row that a statement gives.
+    pub(super) async fn row(
+        &self,
+        connection: &mut PgConnection,
+        query: Query<'_, Database, PgArguments>,
+    ) -> SqlResult<PgRow> {
+        self.rows(connection, query).await?.pop().ok_or(sqlx::Error::RowNotFound)
+    }
+
+    /// Begins a transaction.
+    pub(super) async fn begin<'c>(
+        &self,
+        connection: &'c mut PgConnection,
+    ) -> SqlResult<Transaction<'c, Database>> {
+        if self.is_lent() {
+            connection.begin_with(self.begin.clone()).await
+        } else {
+            connection.begin().await
+        }
+    }
+}
+
+/// Whether the driver is told to keep no prepared statements, which is what those with a pooler write.
+fn keeps_no_statements(options: &PgConnectOptions) -> bool {
+    let capacity = (Cow::Borrowed("statement-cache-capacity"), Cow::Borrowed("0"));
+    options.to_url_lossy().query_pairs().any(|pair| pair == capacity)
+}
+
+/// Whether what the driver sets when it opens a connection is in force on this one. A pooler either ignores it, or has had the
+/// driver told to leave it out.
+async fn is_direct(connection: &mut PgConnection) -> SqlResult<bool> {
+    let source = "SELECT source = 'client' FROM pg_settings WHERE name = 'extra_float_digits'";
+    raw_sql(source).fetch_one(connection).await?.try_get(0)
+}
+
+/// Whether a connection was refused because of the settings that it was to start with: by a pooler, or by a server that does not
+/// know one of them.
+fn refuses_settings(error: &sqlx::Error) -> bool {
+    let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
+    database.is_some_and(|error| matches!(error.code(), "08P01" | "0A000" | "42704" | "22023"))
+}
