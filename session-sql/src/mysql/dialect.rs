@@ -9,7 +9,7 @@ use session_core::{
     Write, WriteItem,
 };
 use sqlx::{
-    ConnectOptions, Connection as _, MySql as Database, MySqlConnection, Row, SqlStr,
+    Connection as _, MySql as Database, MySqlConnection, Row, SqlStr,
     mysql::{MySqlConnectOptions, MySqlRow},
     raw_sql,
 };
@@ -22,13 +22,13 @@ use super::{
 use crate::{
     events::Events,
     padding::padded,
-    server::{Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, found_key},
+    server::{Connector, Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, found_key},
 };
 
 /// What a store knows of its server.
 #[derive(Debug)]
 pub(crate) struct MySql {
-    pub(super) options: MySqlConnectOptions,
+    pub(super) connector: Connector<MySqlConnectOptions>,
     pub(super) setup: SqlStr,
     pub(super) statements: Statements,
     /// Whether the server can return what it has changed: `MariaDB` does.
@@ -100,7 +100,7 @@ impl Dialect for MySql {
     type Database = Database;
 
     async fn open(&self) -> SqlResult<MySqlConnection> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connector.connect().await?;
         raw_sql(self.setup.clone()).execute(&mut connection).await?;
         Ok(connection)
     }

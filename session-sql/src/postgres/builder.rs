@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use session_backend::{CredentialsProvider, Pem, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_batch::{BatchSettings, Batched};
 use session_core::Result;
 use sqlx::{
@@ -20,8 +21,8 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Core, Direct, Settings, following::look_after, opening, purge, replica::Replica,
-        shared_setters,
+        Connections, Connector, Core, Direct, Endpoint, MAX_MAX_DATA_LEN, Settings, following::look_after,
+        opening, purge, replica::Replica, shared_setters,
     },
     table::Table,
 };
@@ -69,18 +70,13 @@ pub struct PostgresStoreBuilder {
     schema: Option<String>,
     synchronous_commit: SynchronousCommit,
     unlogged: bool,
-    replica: Option<(String, Duration)>,
+    /// Its URL, which may hold a password, and how far it may be behind.
+    replica: Option<(Secret, Duration)>,
     stale_reads: bool,
 }
 
 impl PostgresStoreBuilder {
     shared_setters!();
-
-    /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
-    pub fn table(mut self, name: impl Into<String>) -> Self {
-        self.table = Some(name.into());
-        self
-    }
 
     /// The schema that holds the tables. It must exist. The first one of the `search_path` unless set.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
@@ -91,13 +87,13 @@ impl PostgresStoreBuilder {
     /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
     /// kind. One more listens while somebody watches.
     pub fn connections(mut self, connections: usize) -> Self {
-        self.settings.connections = connections.clamp(1, 256);
+        self.settings.connect_at_most(connections);
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most.
+    /// The longest data of one session, in bytes. 1 MiB unless set; zero is for the most, 256 MiB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
-        self.settings.max_data_len = bytes.min(256 << 20);
+        self.settings.limit_data(bytes);
         self
     }
 
@@ -119,9 +115,10 @@ impl PostgresStoreBuilder {
     ///
     /// A session that was changed through this store is read from the primary until the replica shows the change. So is everything while the replica is down,
     /// cut off, or further behind than `max_lag`, which the store asks both servers several times in that time. Writes and their conditions never look at the
-    /// replica. None unless set.
+    /// replica. None unless set. In the URL stands what is about the server; TLS and the [credentials](Self::credentials) are those of the builder
+    /// where it says nothing. A `max_lag` of zero is refused when the store is opened.
     pub fn replica(mut self, url: impl Into<String>, max_lag: Duration) -> Self {
-        self.replica = Some((url.into(), max_lag));
+        self.replica = Some((Secret::from(url), max_lag));
         self
     }
 
@@ -150,24 +147,33 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// Those of [`PostgresStore::connect`].
     pub async fn connect(self, url: &str) -> Result<PostgresStore> {
-        let (options, builder) = url::parse(url, self)?;
-        builder.connect_with(options).await
+        let mut builder = self;
+        let endpoint = url::parse(url, &mut builder)?;
+        builder.connect_to(endpoint).await
     }
 
-    /// Connects with options of the driver, for what a URL cannot say.
+    /// Connects with options of the driver, for what a URL cannot say. What they say about TLS stays, unless the builder says something.
     ///
     /// # Errors
     /// Those of [`PostgresStore::connect`].
     pub async fn connect_with(self, options: PgConnectOptions) -> Result<PostgresStore> {
-        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
+        let tls = Some(self.settings.tls.clone()).filter(|tls| *tls != TlsSettings::default());
+        self.connect_to(Endpoint { options, tls, connect_timeout: None }).await
+    }
+
+    async fn connect_to(self, mut endpoint: Endpoint<PgConnectOptions>) -> Result<PostgresStore> {
+        let (replica, stale) = (self.replica_server()?, self.stale_reads);
         let (settings, names, synchronous_commit) = self.checked()?;
-        let options = options.disable_statement_logging();
+        endpoint.options = endpoint.options.disable_statement_logging();
+        let connector = endpoint.connector(settings.credentials.clone())?;
+        warn(&connector, replica.as_ref());
         opening::within(settings.deadline, async {
             let setup = setup(&settings, synchronous_commit);
-            let mut connection = options.connect().await.map_err(opening::broken::<Postgres>)?;
+            let mut connection = connector.connect().await.map_err(opening::broken::<Postgres>)?;
+            let options = connector.options().await.map_err(opening::broken::<Postgres>)?;
             let listener = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
-            let listener = listener.connect_lazy_with(options.clone());
-            let dialect = prepare(&mut connection, &settings, &names, options, setup, listener).await?;
+            let listener = (listener.connect_lazy_with(options), Some(connector.clone()));
+            let dialect = prepare(&mut connection, &settings, &names, connector, setup, listener).await?;
             connection.close().await.map_err(opening::broken::<Postgres>)?;
             start(&settings, dialect, Connections::own(settings.connections), replica, stale)
         })
@@ -180,13 +186,14 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// Those of [`PostgresStore::from_pool`].
     pub async fn from_pool(self, pool: PgPool) -> Result<PostgresStore> {
-        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
+        let (replica, stale) = (self.replica_server()?, self.stale_reads);
         let (settings, names, _) = self.checked()?;
+        let connector = Connector::of_pool((*pool.connect_options()).clone());
+        warn(&connector, replica.as_ref());
         opening::within(settings.deadline, async {
             let mut connection = pool.acquire().await.map_err(opening::broken::<Postgres>)?;
-            let options = (*pool.connect_options()).clone();
-            let setup = sql(String::new());
-            let dialect = prepare(&mut connection, &settings, &names, options, setup, pool.clone()).await?;
+            let (setup, listener) = (sql(String::new()), (pool.clone(), None));
+            let dialect = prepare(&mut connection, &settings, &names, connector, setup, listener).await?;
             drop(connection);
             start(&settings, dialect, Connections::Pool(pool), replica, stale)
         })
@@ -194,24 +201,37 @@ impl PostgresStoreBuilder {
     }
 
     /// Where the replica is, and how far it may be behind.
-    fn parsed_replica(&self) -> Result<Option<(PgConnectOptions, Duration)>> {
+    fn replica_server(&self) -> Result<Option<ReplicaServer>> {
         let Some((url, max_lag)) = &self.replica else { return Ok(None) };
-        let options = url.parse::<PgConnectOptions>();
-        // The driver's text could repeat a part of the URL.
-        let options = options.map_err(|_| config("the URL of the replica cannot be read"))?;
-        Ok(Some((options.disable_statement_logging(), *max_lag)))
+        if max_lag.is_zero() {
+            return Err(config(
+                "with a max_lag of 0 the replica would never be read; leave it out, or allow more",
+            ));
+        }
+        let mut endpoint = url::parse_replica(url.expose(), self.settings.tls.clone())?;
+        endpoint.options = endpoint.options.disable_statement_logging();
+        Ok(Some((endpoint.connector(self.settings.credentials.clone())?, *max_lag)))
+    }
+
+    /// What all servers have in common.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
     }
 
     fn checked(self) -> Result<(Settings, Names, SynchronousCommit)> {
-        let Self { mut settings, table, schema, synchronous_commit, unlogged, replica: _, stale_reads: _ } =
-            self;
-        if let Some(table) = table {
-            settings.table = Table::new(&table)?;
-        }
+        let Self { settings, table, schema, synchronous_commit, unlogged, replica: _, stale_reads: _ } = self;
+        let settings = settings.checked(table)?;
         let schema = schema.as_deref().map(Table::new).transpose()?;
         let names = Names { schema, table: settings.table.clone(), unlogged };
         Ok((settings, names, synchronous_commit))
     }
+}
+
+/// The way to the replica, and how far it may be behind.
+type ReplicaServer = (Connector<PgConnectOptions>, Duration);
+
+fn warn(primary: &Connector<PgConnectOptions>, replica: Option<&ReplicaServer>) {
+    Connector::warn("PostgresStore", [primary].into_iter().chain(replica.map(|(replica, _)| replica)));
 }
 
 /// What each connection of our own is set to.
@@ -231,14 +251,15 @@ async fn prepare(
     connection: &mut PgConnection,
     settings: &Settings,
     names: &Names,
-    options: PgConnectOptions,
+    connector: Connector<PgConnectOptions>,
     setup: sqlx::SqlStr,
-    listener: PgPool,
+    (pool, of_pool): (PgPool, Option<Connector<PgConnectOptions>>),
 ) -> Result<Postgres> {
     let prepared = schema::prepare(connection, names, settings.migrate).await?;
     let (table, schema_table, name) = (names.table(), names.schema_table(), settings.table.as_str());
     let listening = Listening {
-        pool: listener,
+        pool,
+        connector: of_pool,
         channel: prepared.channel.clone(),
         capacity: settings.watch_capacity,
         switch_on: sql(format!(
@@ -248,18 +269,18 @@ async fn prepare(
         ear: parking_lot::Mutex::default(),
     };
     let statements = Statements::new(&table, &schema_table, name, &prepared.channel);
-    Ok(Postgres { options, setup, statements, listening })
+    Ok(Postgres { connector, setup, statements, listening })
 }
 
 fn start(
     settings: &Settings,
     dialect: Postgres,
     connections: Connections<Postgres>,
-    replica: Option<(PgConnectOptions, Duration)>,
+    replica: Option<ReplicaServer>,
     stale: bool,
 ) -> Result<PostgresStore> {
-    let replica = replica.map(|(options, max_lag)| Replica {
-        dialect: dialect.on_replica(options, setup(settings, SynchronousCommit::Unset)),
+    let replica = replica.map(|(connector, max_lag)| Replica {
+        dialect: dialect.on_replica(connector, setup(settings, SynchronousCommit::Unset)),
         connections: Connections::own(settings.connections),
         max_lag,
         state: parking_lot::Mutex::default(),
@@ -270,7 +291,7 @@ fn start(
         replica,
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
-        max_data_len: settings.max_data_len,
+        max_data_len: settings.max_data_len.min(MAX_MAX_DATA_LEN),
         batch_bytes: MAX_BYTES,
     });
     if let Some(interval) = settings.purge_interval {

@@ -5,7 +5,7 @@ use session_core::{
     When, Write, WriteItem,
 };
 use sqlx::{
-    ConnectOptions, PgConnection, Postgres as Database, Row,
+    PgConnection, Postgres as Database, Row,
     postgres::{PgConnectOptions, PgRow},
     raw_sql,
 };
@@ -16,13 +16,13 @@ use super::{
     statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
 };
 use crate::server::{
-    Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, following::Follow, found_key,
+    Connector, Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, following::Follow, found_key,
 };
 
 /// What a store knows of its server.
 #[derive(Debug)]
 pub(crate) struct Postgres {
-    pub(super) options: PgConnectOptions,
+    pub(super) connector: Connector<PgConnectOptions>,
     pub(super) setup: sqlx::SqlStr,
     pub(super) statements: Statements,
     pub(super) listening: Listening,
@@ -30,8 +30,8 @@ pub(crate) struct Postgres {
 
 impl Postgres {
     /// The same tables on another server.
-    pub(super) fn on_replica(&self, options: PgConnectOptions, setup: sqlx::SqlStr) -> Self {
-        Self { options, setup, statements: self.statements.clone(), listening: self.listening.again() }
+    pub(super) fn on_replica(&self, connector: Connector<PgConnectOptions>, setup: sqlx::SqlStr) -> Self {
+        Self { connector, setup, statements: self.statements.clone(), listening: self.listening.again() }
     }
 }
 
@@ -109,7 +109,7 @@ impl Dialect for Postgres {
     type Database = Database;
 
     async fn open(&self) -> SqlResult<PgConnection> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connector.connect().await?;
         raw_sql(self.setup.clone()).execute(&mut connection).await?;
         Ok(connection)
     }

@@ -7,7 +7,10 @@ use data_encoding::BASE64;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use session_core::{Error, Event, EventStream, Operation, Result, SessionKey, Version, Watch, async_trait};
-use sqlx::{Connection as _, PgConnection, PgPool, Row, SqlStr, postgres::PgListener};
+use sqlx::{
+    Connection as _, PgConnection, PgPool, Row, SqlStr,
+    postgres::{PgConnectOptions, PgListener},
+};
 use tokio::{
     sync::{broadcast, watch},
     task::AbortHandle,
@@ -18,13 +21,15 @@ use super::{
     dialect::Postgres,
     statements::{CHANGED, DELETED, EXPIRED, NEWS_LEN},
 };
-use crate::server::{Core, Direct, Job, SqlResult, closed};
+use crate::server::{Connector, Core, Direct, Job, SqlResult, closed};
 
 /// Hears of changes by `LISTEN`, on one connection, as long as anybody listens.
 #[derive(Debug)]
 pub(crate) struct Listening {
     /// Of one connection, or the application's.
     pub(super) pool: PgPool,
+    /// The login of that connection, unless the pool is the application's.
+    pub(super) connector: Option<Connector<PgConnectOptions>>,
     pub(super) channel: String,
     pub(super) capacity: usize,
     /// Makes all writers of the table tell of their changes, if they do not yet.
@@ -82,6 +87,7 @@ impl Listening {
     pub(super) fn again(&self) -> Self {
         Self {
             pool: self.pool.clone(),
+            connector: self.connector.clone(),
             channel: self.channel.clone(),
             capacity: self.capacity,
             switch_on: self.switch_on.clone(),
@@ -99,6 +105,7 @@ impl Listening {
         let (whole, heard) = watch::channel(false);
         let hearing = Hearing {
             pool: self.pool.clone(),
+            connector: self.connector.clone(),
             channel: self.channel.clone(),
             events: events.clone(),
             deadline,
@@ -149,6 +156,7 @@ impl Watch for Direct<Postgres> {
 /// The task that listens.
 struct Hearing {
     pool: PgPool,
+    connector: Option<Connector<PgConnectOptions>>,
     channel: String,
     events: broadcast::Sender<Event>,
     deadline: Duration,
@@ -176,6 +184,9 @@ impl Hearing {
     }
 
     async fn connect(&self) -> SqlResult<PgListener> {
+        if let Some(connector) = &self.connector {
+            self.pool.set_connect_options(connector.options().await?);
+        }
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.eager_reconnect(false);
         listener.listen(&self.channel).await?;

@@ -4,6 +4,7 @@ mod builder;
 mod dialect;
 mod errors;
 mod listening;
+mod options;
 mod schema;
 mod statements;
 mod store;
