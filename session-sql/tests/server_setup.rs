@@ -123,7 +123,6 @@ async fn bad_urls_say_what_is_wrong_and_no_password(kind: Kind) {
         ("migrate=SECRET", "on or off"),
         ("table=SECRET", "small letter"),
         ("tls=SECRET", "verify-full"),
-        ("tls_roots=/SECRET", "tls=verify-full"),
         ("tls=disable&tls_roots=/SECRET", "tls=verify-full"),
         ("table=%zzSECRET", "hexadecimal"),
     ] {

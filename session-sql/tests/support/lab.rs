@@ -61,8 +61,9 @@ impl Lab {
                 let mut connection = PgConnection::connect(&self.direct).await.expect("connected");
                 let file = sqlx::query_scalar("SELECT current_setting('hba_file')");
                 let file: String = file.fetch_one(&mut connection).await.expect("a file");
+                let way = if proof == "cert" { "hostssl" } else { "host" };
                 let rules = format!(
-                    "SELECT 'host all {name} all {proof}' UNION ALL SELECT 'host all postgres all trust'"
+                    "SELECT '{way} all {name} all {proof}' UNION ALL SELECT 'host all postgres all trust'"
                 );
                 self.run(&format!("COPY ({rules}) TO '{file}'; SELECT pg_reload_conf()")).await;
                 // The server reads it when it comes to that.
