@@ -33,9 +33,12 @@ pub(super) fn parse(url: &str, builder: &mut MySqlStoreBuilder) -> Result<Endpoi
     };
     let mut hosts = url.hosts.iter();
     if let Some(host) = hosts.next() {
-        server.map(|options| match host.name.starts_with('/') {
-            true => options.socket(&host.name),
-            false => options.host(&host.name).port(host.port.unwrap_or(DEFAULT_PORT)),
+        server.map(|options| {
+            if host.name.starts_with('/') {
+                options.socket(&host.name)
+            } else {
+                options.host(&host.name).port(host.port.unwrap_or(DEFAULT_PORT))
+            }
         });
     }
     if hosts.next().is_some() {

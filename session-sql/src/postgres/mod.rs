@@ -8,6 +8,7 @@ mod options;
 mod schema;
 mod statements;
 mod store;
+mod target;
 mod url;
 
 pub use builder::{PostgresStoreBuilder, SynchronousCommit};

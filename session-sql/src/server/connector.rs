@@ -87,6 +87,7 @@ impl<O: DriverOptions> Connector<O> {
     }
 
     /// The options with the login that is valid now.
+    #[cfg(feature = "postgres")]
     pub(crate) async fn options(&self) -> SqlResult<O> {
         Ok(match self.login().await? {
             Some(login) => self.options.clone().with_login(&login),

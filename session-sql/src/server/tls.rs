@@ -35,8 +35,11 @@ impl Tls {
                 mode.name()
             )));
         }
-        if mode == TlsMode::VerifyCa {
-            ensure_provider()?;
+        if mode == TlsMode::VerifyCa && !has_provider() {
+            return Err(config(
+                "tls=verify-ca takes a cryptography of rustls that is installed for the process: call \
+                 `rustls::crypto::ring::default_provider().install_default()` first, or set tls=verify-full, which takes none",
+            ));
         }
         ensure_content(settings.roots.as_ref(), "tls_roots", "CERTIFICATE")?;
         ensure_content(settings.certificate.as_ref(), "tls_cert", "CERTIFICATE")?;
@@ -63,22 +66,16 @@ fn ensure_content(pem: Option<&Pem>, name: &str, content: &str) -> Result<()> {
     Err(config(format!("{name} holds no {} in PEM", content.to_lowercase())))
 }
 
-/// For this mode alone, the driver uses the cryptography that is installed for the process, and installs its own if there is none,
-/// which would keep the application from doing so.
+/// For `verify-ca` alone, the driver uses the cryptography that is installed for the process, and installs its own if there is
+/// none, which would keep the application from doing so.
 #[cfg(feature = "tls")]
-fn ensure_provider() -> Result<()> {
-    if rustls::crypto::CryptoProvider::get_default().is_some() {
-        return Ok(());
-    }
-    Err(config(
-        "tls=verify-ca takes a cryptography of rustls that is installed for the process: call \
-         `rustls::crypto::ring::default_provider().install_default()` first, or set tls=verify-full, which takes none",
-    ))
+fn has_provider() -> bool {
+    rustls::crypto::CryptoProvider::get_default().is_some()
 }
 
 #[cfg(not(feature = "tls"))]
-fn ensure_provider() -> Result<()> {
-    Ok(())
+fn has_provider() -> bool {
+    false
 }
 
 /// Why one side refuses the other's certificate, if that is what the error says.
