@@ -1,6 +1,6 @@
 use std::fmt;
 
-use session_core::Result;
+use session_core::{Error, Result};
 
 use crate::{Credentials, Secret, UrlOption, config};
 
@@ -42,15 +42,10 @@ impl ServerUrl {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(config(format!("this is not a URL; one looks like `{example}`")));
         };
-        let is_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
-        if scheme.is_empty() || scheme.len() > 32 || !scheme.bytes().all(is_scheme) {
+        if !is_scheme(scheme) {
             return Err(config(format!("the URL has no scheme; one looks like `{example}`")));
         }
-        let wrong = |reason: &str| {
-            config(format!(
-                "the `{scheme}` URL cannot be read: {reason}; one looks like `{example}`, and special characters of the user and the password are written as %XX (`/` is %2F, `?` is %3F, `#` is %23, `@` is %40)"
-            ))
-        };
+        let wrong = |reason: &str| wrong(scheme, reason, example);
         if rest.contains('#') {
             return Err(wrong("it contains a `#`"));
         }
@@ -76,17 +71,37 @@ impl ServerUrl {
             let (name, port) = Host::split(host).map_err(wrong)?;
             Ok(Host { name: decoded(name)?, port })
         });
-        let options = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Ok(UrlOption::new(decoded(name)?, decoded(value)?))
-        });
         Ok(Self {
             scheme: scheme.to_owned(),
             user,
             password: password.map(Secret::from),
             hosts: hosts.collect::<Result<_>>()?,
             path: decoded(path)?,
-            options: options.collect::<Result<_>>()?,
+            options: options(query).map_err(wrong)?,
+        })
+    }
+
+    /// Splits a URL that names a path and no server: `scheme:path?name=value`, or with `://`. Nothing but the first `?` and the
+    /// `%` has a meaning in the path.
+    ///
+    /// # Errors
+    /// [`Config`](session_core::ErrorKind::Config).
+    pub fn parse_path(url: &str, example: &str) -> Result<Self> {
+        let Some((scheme, rest)) = url.split_once(':').filter(|(scheme, _)| is_scheme(scheme)) else {
+            return Err(config(format!("this is not a URL; one looks like `{example}`")));
+        };
+        let wrong = |reason: &str| {
+            config(format!("the `{scheme}` URL cannot be read: {reason}; one looks like `{example}`"))
+        };
+        let rest = rest.strip_prefix("//").unwrap_or(rest);
+        let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+        Ok(Self {
+            scheme: scheme.to_owned(),
+            user: None,
+            password: None,
+            hosts: Vec::new(),
+            path: decoded(path).map_err(wrong)?,
+            options: options(query).map_err(wrong)?,
         })
     }
 
@@ -107,6 +122,9 @@ impl Host {
             _ => (text, None),
         };
         let name = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        if name.contains(['[', ']']) {
+            return Err("an IPv6 address has one bracket");
+        }
         if name.is_empty() { Err("a server has no host") } else { Ok((name, port)) }
     }
 }
@@ -121,6 +139,27 @@ impl fmt::Debug for ServerUrl {
             .field("options", &self.options)
             .finish_non_exhaustive()
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    !text.is_empty() && text.len() <= 32 && text.bytes().all(is_allowed)
+}
+
+fn wrong(scheme: &str, reason: &str, example: &str) -> Error {
+    config(format!(
+        "the `{scheme}` URL cannot be read: {reason}; one looks like `{example}`, and special characters of the user and the password are written as %XX (`/` is %2F, `?` is %3F, `#` is %23, `@` is %40)"
+    ))
+}
+
+/// The options behind the `?`.
+fn options(query: &str) -> Result<Vec<UrlOption>, &'static str> {
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    let options = pairs.map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        Ok(UrlOption::new(decoded(name)?, decoded(value)?))
+    });
+    options.collect()
 }
 
 /// The text with `%` and two hexadecimal digits replaced by the byte that they stand for.
@@ -165,6 +204,10 @@ mod tests {
         for socket in ["postgres:///app?host=/run", "redis+unix:///run/redis.sock"] {
             assert_eq!(ServerUrl::parse(socket, EXAMPLE).expect(socket).hosts, []);
         }
+        for (path, url) in [("app.db", "sqlite:app.db?mode=rw"), ("/a@b#c?", "sqlite:///a@b#c%3F?mode=rw")] {
+            let url = ServerUrl::parse_path(url, EXAMPLE).expect("it is right");
+            assert_eq!((&*url.path, url.options[0].value()), (path, "rw"));
+        }
         let user_alone = ServerUrl::parse("mysql://app@h/db", EXAMPLE).expect("it is right");
         assert_eq!((user_alone.user.as_deref(), user_alone.password), (Some("app"), None));
     }
@@ -183,6 +226,7 @@ mod tests {
             "redis://u:SE@CRET/@h",
             "redis://u:SECRET@",
             "redis://u:SECRET@:6379",
+            "redis://u:SECRET@[::1/db",
         ] {
             let Err(error) = ServerUrl::parse(url, EXAMPLE) else {
                 assert!(ServerUrl::parse(url, EXAMPLE).expect("parsed").hosts.is_empty(), "{url}");
@@ -194,6 +238,10 @@ mod tests {
         }
         for not_a_url in ["SECRET", "SEC@RET://h", "://SECRET"] {
             let text = format!("{:?}", ServerUrl::parse(not_a_url, EXAMPLE).expect_err("no scheme"));
+            assert!(!text.contains("SECRET") && !text.contains("RET:"), "{text}");
+        }
+        for url in ["SECRET", "SEC@RET://h", "sqlite:SECRET%zz", "sqlite:app.db?SECRET=%ff"] {
+            let text = format!("{:?}", ServerUrl::parse_path(url, EXAMPLE).expect_err("it is refused"));
             assert!(!text.contains("SECRET") && !text.contains("RET:"), "{text}");
         }
     }

@@ -1,7 +1,24 @@
 use std::{future::Future, time::Duration};
 
-use session_core::{Error, Operation, Result};
+use session_core::{Error, ErrorKind, Operation, Result};
 use tokio::time::{Instant, timeout_at};
+
+/// The shortest deadline.
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// A deadline that can be kept.
+pub(crate) fn checked(deadline: Duration) -> Result<Duration> {
+    if deadline.is_zero() {
+        return Err(Error::new(ErrorKind::Config, Operation::Connect)
+            .because("a deadline of 0 leaves no operation any time; set 10 ms or more"));
+    }
+    Ok(deadline.max(SHORTEST))
+}
+
+/// An interval, if it is one: zero turns off what would happen at it.
+pub(crate) fn interval(interval: Option<Duration>) -> Option<Duration> {
+    interval.filter(|interval| !interval.is_zero()).map(|interval| interval.max(Duration::from_millis(1)))
+}
 
 /// Until when an operation must have an answer.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,6 @@ mod mysql;
 mod padding;
 #[cfg(feature = "postgres")]
 mod postgres;
-mod query;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod server;
 #[cfg(feature = "sqlite")]
@@ -24,6 +23,8 @@ mod table;
 pub use mysql::{MySqlStore, MySqlStoreBuilder};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreBuilder, SynchronousCommit};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub use session_backend::{Credentials, CredentialsProvider, Secret, TlsMode};
 pub use session_batch::BatchSettings;
 #[cfg(feature = "cache")]
 pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};

@@ -18,7 +18,7 @@ impl Table {
     pub(crate) fn new(name: &str) -> Result<Self> {
         let invalid = |reason: String| {
             Err(Error::new(ErrorKind::Config, Operation::Connect)
-                .because(format!("the table {name:?} {reason}")))
+                .because(format!("the name of a table or schema {reason}")))
         };
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
         if !name.bytes().all(plain) || !name.starts_with(|first: char| first.is_ascii_lowercase()) {

@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
 use session_batch::{BatchSettings, Batched};
 use session_core::Result;
 use sqlx::{ConnectOptions, Connection, MySqlPool, SqlStr, mysql::MySqlConnectOptions};
@@ -16,7 +17,10 @@ use super::{
 };
 use crate::{
     chunk::MAX_BYTES,
-    server::{Connections, Core, Direct, Settings, opening, purge, shared_setters},
+    server::{
+        Connections, Connector, Core, Direct, Endpoint, MAX_MAX_DATA_LEN, Settings, opening, purge,
+        shared_setters,
+    },
     table::Table,
 };
 
@@ -36,12 +40,6 @@ pub struct MySqlStoreBuilder {
 impl MySqlStoreBuilder {
     shared_setters!();
 
-    /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
-    pub fn table(mut self, name: impl Into<String>) -> Self {
-        self.table = Some(name.into());
-        self
-    }
-
     /// The database that holds the tables. It must exist. That of the URL unless set.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
@@ -51,14 +49,14 @@ impl MySqlStoreBuilder {
     /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
     /// kind.
     pub fn connections(mut self, connections: usize) -> Self {
-        self.settings.connections = connections.clamp(1, 256);
+        self.settings.connect_at_most(connections);
         self
     }
 
     /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most, and the server's
-    /// `max_allowed_packet` must have room for it.
+    /// `max_allowed_packet` must have room for it. Zero is for all that it has room for.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
-        self.settings.max_data_len = bytes.min(256 << 20);
+        self.settings.limit_data(bytes);
         self
     }
 
@@ -88,25 +86,34 @@ impl MySqlStoreBuilder {
     /// # Errors
     /// Those of [`MySqlStore::connect`].
     pub async fn connect(self, url: &str) -> Result<MySqlStore> {
-        let (options, builder) = url::parse(url, self)?;
-        builder.connect_with(options).await
+        let mut builder = self;
+        let endpoint = url::parse(url, &mut builder)?;
+        builder.connect_to(endpoint).await
     }
 
-    /// Connects with options of the driver, for what a URL cannot say.
+    /// Connects with options of the driver, for what a URL cannot say. What they say about TLS stays, unless the builder says something.
     ///
     /// # Errors
     /// Those of [`MySqlStore::connect`].
     pub async fn connect_with(self, options: MySqlConnectOptions) -> Result<MySqlStore> {
+        let tls = Some(self.settings.tls.clone()).filter(|tls| *tls != TlsSettings::default());
+        let options = options.statement_cache_capacity(STATEMENTS);
+        self.connect_to(Endpoint { options, tls, connect_timeout: None }).await
+    }
+
+    async fn connect_to(self, mut endpoint: Endpoint<MySqlConnectOptions>) -> Result<MySqlStore> {
         let without_returning = self.without_returning;
-        let (settings, names) = self.checked()?;
-        let options = options.disable_statement_logging().statement_cache_capacity(CACHED);
+        let (mut settings, names) = self.checked()?;
+        endpoint.options = endpoint.options.disable_statement_logging();
+        let connector = endpoint.connector(settings.credentials.take())?;
+        Connector::warn("MySqlStore", [&connector]);
         opening::within(settings.deadline, async {
-            let mut connection = options.connect().await.map_err(opening::broken::<MySql>)?;
+            let mut connection = connector.connect().await.map_err(opening::broken::<MySql>)?;
             let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
             let setup = setup(&settings, prepared.returning);
             connection.close().await.map_err(opening::broken::<MySql>)?;
             prepared.returning &= !without_returning;
-            start(&settings, &names, &prepared, options, setup, Connections::own(settings.connections))
+            start(&settings, &names, &prepared, connector, setup, Connections::own(settings.connections))
         })
         .await
     }
@@ -119,22 +126,26 @@ impl MySqlStoreBuilder {
     pub async fn from_pool(self, pool: MySqlPool) -> Result<MySqlStore> {
         let without_returning = self.without_returning;
         let (settings, names) = self.checked()?;
+        let connector = Connector::of_pool((*pool.connect_options()).clone());
+        Connector::warn("MySqlStore", [&connector]);
         opening::within(settings.deadline, async {
             let mut connection = pool.acquire().await.map_err(opening::broken::<MySql>)?;
             let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
             prepared.returning &= !without_returning;
             drop(connection);
-            let options = (*pool.connect_options()).clone();
-            start(&settings, &names, &prepared, options, sql(String::new()), Connections::Pool(pool))
+            start(&settings, &names, &prepared, connector, sql(String::new()), Connections::Pool(pool))
         })
         .await
     }
 
+    /// What all servers have in common.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
+    }
+
     fn checked(self) -> Result<(Settings, Names)> {
-        let Self { mut settings, table, schema, without_returning: _ } = self;
-        if let Some(table) = table {
-            settings.table = Table::new(&table)?;
-        }
+        let Self { settings, table, schema, without_returning: _ } = self;
+        let settings = settings.checked(table)?;
         let schema = schema.as_deref().map(Table::new).transpose()?;
         let names = Names { schema, table: settings.table.clone() };
         Ok((settings, names))
@@ -142,7 +153,7 @@ impl MySqlStoreBuilder {
 }
 
 /// Every statement in all its sizes, and room for the few others.
-const CACHED: usize = 128;
+pub(super) const STATEMENTS: usize = 128;
 
 /// What each connection of our own is set to.
 fn setup(settings: &Settings, mariadb: bool) -> SqlStr {
@@ -163,20 +174,24 @@ fn start(
     settings: &Settings,
     names: &Names,
     prepared: &schema::Prepared,
-    options: MySqlConnectOptions,
+    connector: Connector<MySqlConnectOptions>,
     setup: SqlStr,
     connections: Connections<MySql>,
 ) -> Result<MySqlStore> {
     let packet = prepared.max_allowed_packet;
-    if settings.max_data_len as u64 + OVERHEAD > packet {
-        return Err(config(format!(
-            "the server's max_allowed_packet is {packet} bytes, and sessions of {} bytes need {}: raise it, or lower `max_data_len`",
-            settings.max_data_len,
-            settings.max_data_len as u64 + OVERHEAD
-        )));
-    }
+    let room = usize::try_from(packet.saturating_sub(OVERHEAD)).unwrap_or(usize::MAX);
+    let max_data_len = match settings.max_data_len {
+        usize::MAX => room.min(MAX_MAX_DATA_LEN),
+        len if len <= room => len,
+        len => {
+            return Err(config(format!(
+                "the server's max_allowed_packet is {packet} bytes, and sessions of {len} bytes need {}: raise it, or lower `max_data_len`",
+                len as u64 + OVERHEAD
+            )));
+        }
+    };
     let dialect = MySql {
-        options,
+        connector,
         setup,
         statements: Statements::new(names.table()),
         returning: prepared.returning,
@@ -188,8 +203,8 @@ fn start(
         replica: None,
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
-        max_data_len: settings.max_data_len,
-        batch_bytes: usize::try_from(packet.saturating_sub(OVERHEAD)).unwrap_or(MAX_BYTES).min(MAX_BYTES),
+        max_data_len,
+        batch_bytes: room.min(MAX_BYTES),
     });
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);

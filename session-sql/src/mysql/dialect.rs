@@ -9,7 +9,7 @@ use session_core::{
     Write, WriteItem,
 };
 use sqlx::{
-    ConnectOptions, Connection as _, MySql as Database, MySqlConnection, Row, SqlStr,
+    Connection as _, MySql as Database, MySqlConnection, Row, SqlStr,
     mysql::{MySqlConnectOptions, MySqlRow},
     raw_sql,
 };
@@ -23,14 +23,14 @@ use crate::{
     events::Events,
     padding::padded,
     server::{
-        Dialect, Found, Meaning, OnlyReads, Purged, RawRow, SqlResult, Written, after_change, found_key,
+        Connector, Dialect, Found, Meaning, OnlyReads, Purged, RawRow, SqlResult, Written, after_change, found_key,
     },
 };
 
 /// What a store knows of its server.
 #[derive(Debug)]
 pub(crate) struct MySql {
-    pub(super) options: MySqlConnectOptions,
+    pub(super) connector: Connector<MySqlConnectOptions>,
     pub(super) setup: SqlStr,
     pub(super) statements: Statements,
     /// Whether the server can return what it has changed: `MariaDB` does.
@@ -109,7 +109,7 @@ impl Dialect for MySql {
     const READS_ASK: bool = false;
 
     async fn open(&self) -> SqlResult<MySqlConnection> {
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connector.connect().await?;
         raw_sql(self.setup.clone()).execute(&mut connection).await?;
         self.ask(&mut connection).await?;
         Ok(connection)

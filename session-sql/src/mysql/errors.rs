@@ -1,7 +1,7 @@
 use session_core::{Error, ErrorKind, Operation};
 use sqlx::mysql::MySqlDatabaseError;
 
-use crate::server::{Meaning, OnlyReads};
+use crate::server::{Meaning, OnlyReads, refusal};
 
 /// What an error means, by its number: <https://mariadb.com/kb/en/mariadb-error-code-reference/>.
 pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
@@ -9,6 +9,9 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let unavailable = ErrorKind::Unavailable { may_have_applied: false };
     if let Some(meaning) = OnlyReads::meaning(operation, error) {
         return meaning;
+    }
+    if let Some(refusal) = refusal(operation, error) {
+        return Meaning::Refused(refusal);
     }
     let database = match error {
         sqlx::Error::Database(error) => error.try_downcast_ref::<MySqlDatabaseError>(),
@@ -19,7 +22,21 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             );
         }
         sqlx::Error::PoolClosed => return refused(ErrorKind::Closed, "the pool was closed"),
-        sqlx::Error::Tls(_) => return refused(ErrorKind::Config, "the connection could not be encrypted"),
+        sqlx::Error::Tls(_) => {
+            return refused(
+                ErrorKind::Config,
+                "the connection could not be encrypted: the server offers no TLS, or a certificate that was set cannot be used; tls=disable \
+                 turns it off where the network is trusted",
+            );
+        }
+        // The driver's text, for want of anything better to tell it by.
+        sqlx::Error::Configuration(error) if error.to_string().contains("RSA") => {
+            return refused(
+                ErrorKind::Config,
+                "the server takes the password of this user (caching_sha2_password, sha256_password) over TLS alone: set tls=verify-full, or \
+                 tls=require for a server on this machine",
+            );
+        }
         sqlx::Error::Configuration(_) => {
             return refused(ErrorKind::Config, "the driver did not accept the settings");
         }
@@ -92,4 +109,25 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
 
 pub(super) fn config(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, Operation::Connect).because(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use session_core::{ErrorKind, Operation};
+
+    use super::meaning;
+    use crate::server::Meaning;
+
+    /// The driver's text when it is built without the exchange of passwords over plain text. `MariaDB` never asks for that.
+    #[test]
+    fn a_password_that_takes_tls_is_told() {
+        let text = "RSA auth backend disabled; enable feature `mysql-rsa` (or `rsa` if using sqlx-mysql directly) or use TLS.";
+        match meaning(Operation::Connect, &sqlx::Error::Configuration(text.into())) {
+            Meaning::Refused(error) => {
+                assert_eq!(error.kind(), ErrorKind::Config);
+                assert!(error.to_string().contains("set tls=verify-full"), "{error}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod builder;
 mod dialect;
 mod errors;
+mod options;
 mod parameters;
 mod registry;
 mod schema;

@@ -1,5 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
+use session_backend::{CredentialsProvider, Pem, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_batch::{BatchSettings, Batched};
 use session_core::Result;
 use sqlx::{
@@ -21,8 +22,8 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Core, Direct, Settings, following::look_after, opening, purge, replica::Replica,
-        shared_setters,
+        Connections, Connector, Core, Direct, Endpoint, MAX_MAX_DATA_LEN, Settings, following::look_after,
+        opening, purge, replica::Replica, shared_setters,
     },
     table::Table,
 };
@@ -70,18 +71,13 @@ pub struct PostgresStoreBuilder {
     schema: Option<String>,
     synchronous_commit: SynchronousCommit,
     unlogged: bool,
-    replica: Option<(String, Duration)>,
+    /// Its URL, which may hold a password, and how far it may be behind.
+    replica: Option<(Secret, Duration)>,
     stale_reads: bool,
 }
 
 impl PostgresStoreBuilder {
     shared_setters!();
-
-    /// The table that holds the sessions, which keeps them apart from those of other stores in the schema. `sessions` unless set.
-    pub fn table(mut self, name: impl Into<String>) -> Self {
-        self.table = Some(name.into());
-        self
-    }
 
     /// The schema that holds the tables. It must exist. The first one of the `search_path` unless set.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
@@ -92,13 +88,13 @@ impl PostgresStoreBuilder {
     /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
     /// kind. One more listens while somebody watches.
     pub fn connections(mut self, connections: usize) -> Self {
-        self.settings.connections = connections.clamp(1, 256);
+        self.settings.connect_at_most(connections);
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most.
+    /// The longest data of one session, in bytes. 1 MiB unless set; zero is for the most, 256 MiB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
-        self.settings.max_data_len = bytes.min(256 << 20);
+        self.settings.limit_data(bytes);
         self
     }
 
@@ -120,9 +116,10 @@ impl PostgresStoreBuilder {
     ///
     /// A session that was changed through this store is read from the primary until the replica shows the change. So is everything while the replica is down,
     /// cut off, or further behind than `max_lag`, which the store asks both servers several times in that time. Writes and their conditions never look at the
-    /// replica. None unless set.
+    /// replica. None unless set. In the URL stands what is about the server; TLS and the [credentials](Self::credentials) are those of the builder
+    /// where it says nothing. A `max_lag` of zero is refused when the store is opened.
     pub fn replica(mut self, url: impl Into<String>, max_lag: Duration) -> Self {
-        self.replica = Some((url.into(), max_lag));
+        self.replica = Some((Secret::from(url), max_lag));
         self
     }
 
@@ -151,22 +148,31 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// Those of [`PostgresStore::connect`].
     pub async fn connect(self, url: &str) -> Result<PostgresStore> {
-        let (options, builder) = url::parse(url, self)?;
-        builder.connect_with(options).await
+        let mut builder = self;
+        let endpoint = url::parse(url, &mut builder)?;
+        builder.connect_to(endpoint).await
     }
 
-    /// Connects with options of the driver, for what a URL cannot say.
+    /// Connects with options of the driver, for what a URL cannot say. What they say about TLS stays, unless the builder says something.
     ///
     /// # Errors
     /// Those of [`PostgresStore::connect`].
     pub async fn connect_with(self, options: PgConnectOptions) -> Result<PostgresStore> {
-        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
+        let tls = Some(self.settings.tls.clone()).filter(|tls| *tls != TlsSettings::default());
+        self.connect_to(Endpoint { options, tls, connect_timeout: None }).await
+    }
+
+    async fn connect_to(self, endpoint: Endpoint<PgConnectOptions>) -> Result<PostgresStore> {
+        let (replica, stale) = (self.replica_server()?, self.stale_reads);
         let (settings, names, synchronous_commit) = self.checked()?;
-        let session = Session::own(options, session_settings(&settings, synchronous_commit), false);
+        let connector = endpoint.connector(settings.credentials.clone())?;
+        warn(&connector, replica.as_ref());
+        let session = Session::own(connector, session_settings(&settings, synchronous_commit), false);
         opening::within(settings.deadline, async {
             let mut connection = session.open().await.map_err(opening::broken::<Postgres>)?;
+            let options = session.connector().options().await.map_err(opening::broken::<Postgres>)?;
             let listener = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
-            let listener = listener.connect_lazy_with(session.options().clone());
+            let listener = (listener.connect_lazy_with(options), Some(session.connector().clone()));
             let dialect = prepare(&mut connection, &settings, &names, session, listener).await?;
             connection.close().await.map_err(opening::broken::<Postgres>)?;
             start(&settings, dialect, Connections::own(settings.connections), replica, stale)
@@ -180,14 +186,15 @@ impl PostgresStoreBuilder {
     /// # Errors
     /// Those of [`PostgresStore::from_pool`].
     pub async fn from_pool(self, pool: PgPool) -> Result<PostgresStore> {
-        let (replica, stale) = (self.parsed_replica()?, self.stale_reads);
+        let (replica, stale) = (self.replica_server()?, self.stale_reads);
         let (settings, names, _) = self.checked()?;
+        let connector = Connector::of_pool((*pool.connect_options()).clone());
+        warn(&connector, replica.as_ref());
         opening::within(settings.deadline, async {
             let mut connection = pool.acquire().await.map_err(opening::broken::<Postgres>)?;
-            let options = (*pool.connect_options()).clone();
-            let session = Session::of_pool(options, &mut connection).await;
+            let session = Session::of_pool(connector, &mut connection).await;
             let session = session.map_err(opening::broken::<Postgres>)?;
-            let dialect = prepare(&mut connection, &settings, &names, session, pool.clone()).await?;
+            let dialect = prepare(&mut connection, &settings, &names, session, (pool.clone(), None)).await?;
             drop(connection);
             start(&settings, dialect, Connections::Pool(pool), replica, stale)
         })
@@ -195,24 +202,36 @@ impl PostgresStoreBuilder {
     }
 
     /// Where the replica is, and how far it may be behind.
-    fn parsed_replica(&self) -> Result<Option<(PgConnectOptions, Duration)>> {
+    fn replica_server(&self) -> Result<Option<ReplicaServer>> {
         let Some((url, max_lag)) = &self.replica else { return Ok(None) };
-        let options = url.parse::<PgConnectOptions>();
-        // The driver's text could repeat a part of the URL.
-        let options = options.map_err(|_| config("the URL of the replica cannot be read"))?;
-        Ok(Some((options, *max_lag)))
+        if max_lag.is_zero() {
+            return Err(config(
+                "with a max_lag of 0 the replica would never be read; leave it out, or allow more",
+            ));
+        }
+        let endpoint = url::parse_replica(url.expose(), self.settings.tls.clone())?;
+        Ok(Some((endpoint.connector(self.settings.credentials.clone())?, *max_lag)))
+    }
+
+    /// What all servers have in common.
+    pub(super) fn settings(&mut self) -> &mut Settings {
+        &mut self.settings
     }
 
     fn checked(self) -> Result<(Settings, Names, SynchronousCommit)> {
-        let Self { mut settings, table, schema, synchronous_commit, unlogged, replica: _, stale_reads: _ } =
-            self;
-        if let Some(table) = table {
-            settings.table = Table::new(&table)?;
-        }
+        let Self { settings, table, schema, synchronous_commit, unlogged, replica: _, stale_reads: _ } = self;
+        let settings = settings.checked(table)?;
         let schema = schema.as_deref().map(Table::new).transpose()?;
         let names = Names { schema, table: settings.table.clone(), unlogged };
         Ok((settings, names, synchronous_commit))
     }
+}
+
+/// The way to the replica, and how far it may be behind.
+type ReplicaServer = (Connector<PgConnectOptions>, Duration);
+
+fn warn(primary: &Connector<PgConnectOptions>, replica: Option<&ReplicaServer>) {
+    Connector::warn("PostgresStore", [primary].into_iter().chain(replica.map(|(replica, _)| replica)));
 }
 
 /// What each connection of our own is set to. Tables and statements that the server knows little of are the usual case, so the
@@ -236,12 +255,13 @@ async fn prepare(
     settings: &Settings,
     names: &Names,
     session: Session,
-    listener: PgPool,
+    (pool, connector): (PgPool, Option<Connector<PgConnectOptions>>),
 ) -> Result<Postgres> {
     let prepared = schema::prepare(&session, connection, names, settings.migrate).await?;
     let (table, schema_table, name) = (names.table(), names.schema_table(), settings.table.as_str());
     let listening = Listening {
-        pool: listener,
+        pool,
+        connector,
         channel: prepared.channel.clone(),
         capacity: settings.watch_capacity,
         switch_on: sql(format!(
@@ -258,11 +278,11 @@ fn start(
     settings: &Settings,
     dialect: Postgres,
     connections: Connections<Postgres>,
-    replica: Option<(PgConnectOptions, Duration)>,
+    replica: Option<ReplicaServer>,
     stale: bool,
 ) -> Result<PostgresStore> {
-    let replica = replica.map(|(options, max_lag)| {
-        let session = Session::own(options, session_settings(settings, SynchronousCommit::Unset), true);
+    let replica = replica.map(|(connector, max_lag)| {
+        let session = Session::own(connector, session_settings(settings, SynchronousCommit::Unset), true);
         Replica::new(dialect.on_replica(session), Connections::own(settings.connections), max_lag)
     });
     let core = Arc::new(Core {
@@ -271,7 +291,7 @@ fn start(
         replica,
         closed: watch::Sender::new(false),
         deadline: settings.deadline,
-        max_data_len: settings.max_data_len,
+        max_data_len: settings.max_data_len.min(MAX_MAX_DATA_LEN),
         batch_bytes: MAX_BYTES,
     });
     if let Some(interval) = settings.purge_interval {

@@ -2,7 +2,7 @@ use session_core::{Error, ErrorKind, Operation};
 use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
 use super::statements::NOT_ON_PRIMARY;
-use crate::server::{Meaning, OnlyReads};
+use crate::server::{Meaning, OnlyReads, refusal};
 
 /// What an error means, by its SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
@@ -10,6 +10,9 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let unavailable = ErrorKind::Unavailable { may_have_applied: false };
     if let Some(meaning) = OnlyReads::meaning(operation, error) {
         return meaning;
+    }
+    if let Some(refusal) = refusal(operation, error) {
+        return Meaning::Refused(refusal);
     }
     let database = match error {
         sqlx::Error::Database(error) => error.try_downcast_ref::<PgDatabaseError>(),
@@ -20,7 +23,13 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             );
         }
         sqlx::Error::PoolClosed => return refused(ErrorKind::Closed, "the pool was closed"),
-        sqlx::Error::Tls(_) => return refused(ErrorKind::Config, "the connection could not be encrypted"),
+        sqlx::Error::Tls(_) => {
+            return refused(
+                ErrorKind::Config,
+                "the connection could not be encrypted: the server offers no TLS, or a certificate that was set cannot be used; tls=disable \
+                 turns it off where the network is trusted",
+            );
+        }
         sqlx::Error::Configuration(_) => {
             return refused(ErrorKind::Config, "the driver did not accept the settings");
         }

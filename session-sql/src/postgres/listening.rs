@@ -9,7 +9,11 @@ use parking_lot::Mutex;
 use session_core::{
     Error, ErrorKind, Event, EventStream, Operation, Result, SessionKey, Version, Watch, async_trait,
 };
-use sqlx::{PgConnection, PgPool, Row, SqlStr, postgres::PgListener, raw_sql};
+use sqlx::{
+    PgConnection, PgPool, Row, SqlStr,
+    postgres::{PgConnectOptions, PgListener},
+    raw_sql,
+};
 use tokio::{
     sync::{broadcast, watch},
     task::AbortHandle,
@@ -20,13 +24,15 @@ use super::{
     dialect::Postgres,
     statements::{CHANGED, DELETED, EXPIRED, NEWS_LEN},
 };
-use crate::server::{Core, Direct, Job, SqlResult, closed};
+use crate::server::{Connector, Core, Direct, Job, SqlResult, closed};
 
 /// Hears of changes by `LISTEN`, on one connection, as long as anybody listens.
 #[derive(Debug)]
 pub(crate) struct Listening {
     /// Of one connection, or the application's.
     pub(super) pool: PgPool,
+    /// The login of that connection, unless the pool is the application's.
+    pub(super) connector: Option<Connector<PgConnectOptions>>,
     pub(super) channel: String,
     pub(super) capacity: usize,
     /// Makes all writers of the table tell of their changes, if they do not yet.
@@ -134,6 +140,7 @@ impl Listening {
     pub(super) fn again(&self) -> Self {
         Self {
             pool: self.pool.clone(),
+            connector: self.connector.clone(),
             channel: self.channel.clone(),
             capacity: self.capacity,
             switch_on: self.switch_on.clone(),
@@ -152,6 +159,7 @@ impl Listening {
         let task = Hearing {
             core: Arc::downgrade(core),
             pool: self.pool.clone(),
+            connector: self.connector.clone(),
             channel: self.channel.clone(),
             events: events.clone(),
             heard: sender,
@@ -223,6 +231,7 @@ impl Watch for Direct<Postgres> {
 struct Hearing {
     core: Weak<Core<Postgres>>,
     pool: PgPool,
+    connector: Option<Connector<PgConnectOptions>>,
     channel: String,
     events: broadcast::Sender<Event>,
     heard: watch::Sender<Heard>,
@@ -262,6 +271,9 @@ impl Hearing {
     async fn connect(&self) -> SqlResult<Option<PgListener>> {
         let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
         let Some(core) = self.core.upgrade() else { return Err(sqlx::Error::PoolClosed) };
+        if let Some(connector) = &self.connector {
+            self.pool.set_connect_options(connector.options().await?);
+        }
         let mut listener = PgListener::connect_with(&self.pool).await?;
         listener.eager_reconnect(false);
         if core.dialect.session.is_lent() && !is_kept(&core, &mut listener).await? {

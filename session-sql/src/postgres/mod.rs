@@ -4,10 +4,12 @@ mod builder;
 mod dialect;
 mod errors;
 mod listening;
+mod options;
 mod schema;
 mod session;
 mod statements;
 mod store;
+mod target;
 mod url;
 
 pub use builder::{PostgresStoreBuilder, SynchronousCommit};

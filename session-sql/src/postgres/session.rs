@@ -19,7 +19,7 @@ use sqlx::{
 };
 
 use super::statements::sql;
-use crate::server::{OnlyReads, SqlResult};
+use crate::server::{Connector, OnlyReads, SqlResult};
 
 /// The setting by which a connection proves that those which it was started with are in force.
 const PROOF: &str = "session_store.proof";
@@ -30,8 +30,9 @@ pub(super) type Settings = Vec<(&'static str, String)>;
 /// The way to one server, or to the pooler before it.
 #[derive(Debug)]
 pub(super) struct Session {
-    options: PgConnectOptions,
-    settings: Settings,
+    connector: Connector<PgConnectOptions>,
+    /// The same, for connections that start with the settings.
+    starting: Connector<PgConnectOptions>,
     /// Whether a server that only reads will do.
     replica: bool,
     proof: String,
@@ -43,32 +44,43 @@ pub(super) struct Session {
 
 impl Session {
     /// For connections of our own.
-    pub(super) fn own(options: PgConnectOptions, settings: Settings, replica: bool) -> Self {
+    pub(super) fn own(connector: Connector<PgConnectOptions>, settings: Settings, replica: bool) -> Self {
         // The driver asks for more digits of numbers written as text, which are never read; `PgBouncer` does not know that setting.
-        let options = options.extra_float_digits(None).disable_statement_logging();
+        let connector =
+            connector.map(|options| options.extra_float_digits(None).disable_statement_logging());
+        let proof = format!("{:016x}", rand::random::<u64>());
         let local: String =
             settings.iter().map(|(name, value)| format!("; SET LOCAL {name} = '{value}'")).collect();
+        let start = settings.into_iter().chain([(PROOF, proof.clone())]);
         Self {
-            lent: AtomicBool::new(keeps_no_statements(&options)),
+            lent: AtomicBool::new(keeps_no_statements(connector.base())),
             begin: sql(format!("BEGIN ISOLATION LEVEL READ COMMITTED{local}")),
-            proof: format!("{:016x}", rand::random::<u64>()),
-            options,
-            settings,
+            starting: connector.clone().map(|options| options.options(start)),
+            connector,
             replica,
+            proof,
         }
     }
 
     /// For the connections of a pool that the application has made, one of which is given.
-    pub(super) async fn of_pool(options: PgConnectOptions, connection: &mut PgConnection) -> SqlResult<Self> {
-        let lent = keeps_no_statements(&options) || !is_direct(connection).await?;
-        let begin = sql("BEGIN".to_owned());
-        let (settings, proof) = (Settings::new(), String::new());
-        Ok(Self { options, settings, replica: false, proof, begin, lent: AtomicBool::new(lent) })
+    pub(super) async fn of_pool(
+        connector: Connector<PgConnectOptions>,
+        connection: &mut PgConnection,
+    ) -> SqlResult<Self> {
+        let lent = keeps_no_statements(connector.base()) || !is_direct(connection).await?;
+        Ok(Self {
+            lent: AtomicBool::new(lent),
+            begin: sql("BEGIN".to_owned()),
+            starting: connector.clone(),
+            connector,
+            replica: false,
+            proof: String::new(),
+        })
     }
 
-    /// The options that connections are made with.
-    pub(super) fn options(&self) -> &PgConnectOptions {
-        &self.options
+    /// The way to the server, without settings.
+    pub(super) fn connector(&self) -> &Connector<PgConnectOptions> {
+        &self.connector
     }
 
     /// Whether a pooler lends us connections.
@@ -79,9 +91,7 @@ impl Session {
     /// Opens a connection, finds out whether it leads to the server itself, and asks whether that may serve.
     pub(super) async fn open(&self) -> SqlResult<PgConnection> {
         if !self.is_lent() {
-            let settings = self.settings.iter().map(|(name, value)| (*name, value.as_str()));
-            let settings = settings.chain([(PROOF, self.proof.as_str())]);
-            match self.options.clone().options(settings).connect().await {
+            match self.starting.connect().await {
                 Ok(mut connection) => {
                     if !self.proven(&mut connection).await? {
                         self.lent.store(true, Ordering::Relaxed);
@@ -92,7 +102,7 @@ impl Session {
                 Err(error) => return Err(error),
             }
         }
-        let mut connection = self.options.connect().await?;
+        let mut connection = self.connector.connect().await?;
         self.lent.store(true, Ordering::Relaxed);
         self.ask(&mut connection).await?;
         Ok(connection)

@@ -1,94 +1,228 @@
-use std::{str::FromStr, time::Duration};
-
+use session_backend::{ServerUrl, TlsMode, TlsSettings, UrlOption};
 use session_core::Result;
 use sqlx::postgres::PgConnectOptions;
 
 use super::{
     builder::{PostgresStoreBuilder, SynchronousCommit},
     errors::config,
+    target::{OF_SERVER, Server, is_foreign, only_one_server},
 };
-use crate::query::{number, split};
+use crate::server::{
+    DriverOptions, Endpoint, Settings,
+    foreign::{on_is, set_tls_file, unsupported, verify_named_roots},
+};
 
-/// What may stand behind the `?` beside what the driver knows.
-const OPTIONS: &str = "table, schema, connections, deadline_ms, max_data_len, purge_interval_ms, batching, synchronous_commit, unlogged, migrate";
+const EXAMPLE: &str = "postgres://user:password@host/database";
 
-/// What the driver knows.
-const DRIVERS: [&str; 17] = [
-    "sslmode",
-    "ssl-mode",
-    "sslrootcert",
-    "ssl-root-cert",
-    "ssl-ca",
-    "sslcert",
-    "ssl-cert",
-    "sslkey",
-    "ssl-key",
-    "statement-cache-capacity",
-    "host",
-    "hostaddr",
-    "port",
-    "dbname",
-    "user",
-    "password",
-    "application_name",
-];
+/// Reads the URL of a store, whose options overrule those of the builder.
+pub(super) fn parse(url: &str, builder: &mut PostgresStoreBuilder) -> Result<Endpoint<PgConnectOptions>> {
+    let tls = builder.settings().tls.clone();
+    read(url, tls, false, |option| of_store(option, builder))
+}
 
-/// Reads a URL, whose options overrule those of the builder. Nothing of it is repeated in an error that could be a password.
-pub(super) fn parse(
-    url: &str,
-    mut builder: PostgresStoreBuilder,
-) -> Result<(PgConnectOptions, PostgresStoreBuilder)> {
-    let example = "`postgres://user:password@host/database`";
-    let Some((scheme, _)) = url.split_once("://") else {
-        return Err(config(format!("this is not a URL; one looks like {example}")));
+/// Reads the URL of a replica, which takes what is about the server.
+pub(super) fn parse_replica(url: &str, tls: TlsSettings) -> Result<Endpoint<PgConnectOptions>> {
+    read(url, tls, true, |_| Ok(false))
+}
+
+/// Takes an option of the store over; `false` if it is none.
+fn of_store(option: &UrlOption, builder: &mut PostgresStoreBuilder) -> Result<bool> {
+    let set = std::mem::take(builder);
+    *builder = match option.name() {
+        "table" => set.table(option.value()),
+        "schema" | "currentSchema" => set.schema(option.value()),
+        "synchronous_commit" => set.synchronous_commit(option.one_of(&SynchronousCommit::ALL)?),
+        "unlogged" => set.unlogged(option.switch()?),
+        _ => {
+            *builder = set;
+            return builder.settings().set(option);
+        }
     };
-    if scheme != "postgres" && scheme != "postgresql" {
-        let scheme: String = scheme.chars().take(32).collect();
+    Ok(true)
+}
+
+fn read(
+    url: &str,
+    mut tls: TlsSettings,
+    is_replica: bool,
+    mut of_store: impl FnMut(&UrlOption) -> Result<bool>,
+) -> Result<Endpoint<PgConnectOptions>> {
+    let url = ServerUrl::parse(url, EXAMPLE)?;
+    if url.scheme != "postgres" && url.scheme != "postgresql" {
+        let scheme = url.scheme;
         return Err(config(format!(
             "the scheme {scheme:?} is not known here; `postgres` and `postgresql` are"
         )));
     }
-    let (rest, ours) = split(url, &DRIVERS)?;
-    for (name, value) in ours {
-        let value = &*value;
-        let refused =
-            |accepted: &str| Err(config(format!("the option {name}={value} is not known; {accepted} is")));
-        match &*name {
-            "table" => builder = builder.table(value),
-            "schema" => builder = builder.schema(value),
-            "connections" => builder = builder.connections(number(&name, value)?),
-            "deadline_ms" => builder = builder.deadline(Duration::from_millis(number(&name, value)?)),
-            "max_data_len" => builder = builder.max_data_len(number(&name, value)?),
-            "purge_interval_ms" => {
-                builder = builder.purge_interval(Some(Duration::from_millis(number(&name, value)?)));
-            }
-            "batching" => match value {
-                "on" => {}
-                "off" => builder = builder.batching(None),
-                _ => return refused("batching=on or batching=off"),
-            },
-            "synchronous_commit" => match SynchronousCommit::ALL.iter().find(|(name, _)| *name == value) {
-                Some((_, found)) => builder = builder.synchronous_commit(*found),
-                None => return refused("one of on, local, off, remote_write and remote_apply"),
-            },
-            "unlogged" | "migrate" => {
-                let on = match value {
-                    "on" => true,
-                    "off" => false,
-                    _ => return refused("on or off"),
-                };
-                builder = if name == "migrate" { builder.migrate(on) } else { builder.unlogged(on) };
-            }
-            _ => {
-                return Err(config(format!(
-                    "the option {name:?} is not known; these are: {OPTIONS}, and of the driver: {}",
-                    DRIVERS.join(", ")
-                )));
-            }
+    let mut server = Server { user: url.user, password: url.password, ..Server::default() };
+    server.database = Some(url.path).filter(|name| !name.is_empty());
+    let mut hosts = url.hosts.into_iter();
+    if let Some(host) = hosts.next() {
+        (server.host, server.port) = (Some(host.name), host.port);
+    }
+    if hosts.next().is_some() {
+        return Err(only_one_server());
+    }
+    for option in &url.options {
+        let known = of_store(option)?
+            || tls.set(option)?
+            || set_tls(&mut tls, option)?
+            || server.set(option, is_replica)?
+            || is_foreign(option);
+        if !known {
+            let of_store = if is_replica {
+                String::new()
+            } else {
+                format!("table, schema, {}, synchronous_commit, unlogged, ", Settings::OPTIONS)
+            };
+            return Err(option.unknown(&format!("{of_store}{}, {OF_SERVER}", TlsSettings::OPTIONS)));
         }
     }
-    // The driver's text could repeat a part of the URL.
-    let options = PgConnectOptions::from_str(&rest)
-        .map_err(|_| config(format!("the URL cannot be read; one looks like {example}, where special characters of a password are written as `%` and two digits")))?;
-    Ok((options, builder))
+    let options = server.options()?;
+    // What PGSSLMODE says; the driver's rule for want of any says nothing.
+    let of_environment = options.tls_mode();
+    if tls.mode.is_none() && of_environment != TlsMode::Prefer {
+        tls.mode = Some(of_environment);
+    }
+    verify_named_roots(&mut tls);
+    if let Some(proof) = server.proof {
+        prove(proof, &options, &mut tls)?;
+    }
+    Ok(Endpoint { options, tls: Some(tls), connect_timeout: server.connect_timeout })
+}
+
+/// Takes an option about TLS over, as libpq and other clients call it; `false` if it is none.
+fn set_tls(tls: &mut TlsSettings, option: &UrlOption) -> Result<bool> {
+    let modes = TlsMode::NAMES.into_iter();
+    // The last is what the client of Node.js adds.
+    let modes = modes.chain([("allow", TlsMode::Prefer), ("no-verify", TlsMode::Require)]);
+    let mode = match option.name() {
+        "sslmode" | "ssl-mode" | "ssl_mode" => option.one_of(&modes.collect::<Vec<_>>())?,
+        // The clients of Java, Python and Node.js.
+        "ssl" if option.switch().is_ok() => on_is(option, TlsMode::VerifyFull)?,
+        "ssl" => option.one_of(&modes.collect::<Vec<_>>())?,
+        "requiressl" => on_is(option, TlsMode::Require)?,
+        // Prisma.
+        "sslaccept" => {
+            option.one_of(&[("strict", TlsMode::VerifyFull), ("accept_invalid_certs", TlsMode::Require)])?
+        }
+        // Of no protocol below what the driver takes.
+        "ssl_min_protocol_version" => {
+            return option.one_of(&[("TLSv1", true), ("TLSv1.1", true), ("TLSv1.2", true)]);
+        }
+        "sslcrl" | "sslcrldir" => return Err(unsupported("sslcrl", "end certificates by a new authority")),
+        "sslpassword" | "sslidentity" => {
+            return Err(unsupported(
+                option.name(),
+                "name a key that is not encrypted, and its certificate: tls_key, tls_cert",
+            ));
+        }
+        _ => return Ok(set_tls_file(tls, option)),
+    };
+    tls.mode = Some(mode);
+    Ok(true)
+}
+
+/// The driver knows none of the proofs that libpq can ask the server for. A verified certificate keeps an impostor away as well; on this
+/// machine there is no way on which one could be.
+fn prove(option: &'static str, options: &PgConnectOptions, tls: &mut TlsSettings) -> Result<()> {
+    if options.is_local() {
+        tracing::warn!(
+            option,
+            "an option of the URL has no meaning for a server on this machine and is ignored"
+        );
+        return Ok(());
+    }
+    match tls.mode {
+        Some(TlsMode::Disable | TlsMode::Prefer) => {
+            return Err(unsupported(
+                option,
+                "set tls=verify-full, which proves the server by its certificate",
+            ));
+        }
+        None | Some(TlsMode::VerifyFull) => {}
+        Some(_) => tracing::warn!(
+            option,
+            "this store proves the server by its certificate instead: the mode of TLS is verify-full"
+        ),
+    }
+    tls.mode = Some(TlsMode::VerifyFull);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+    use crate::{PostgresStore, server::Connector};
+
+    /// What the URL comes to, as far as `Debug` shows it, or the error.
+    fn opened(url: &str) -> Result<String, String> {
+        let endpoint = parse(url, &mut PostgresStore::builder()).map_err(|error| format!("{error:?}"))?;
+        let connector: session_core::Result<Connector<_>> = endpoint.connector(None);
+        connector.map(|connector| format!("{connector:?}")).map_err(|error| format!("{error:?}"))
+    }
+
+    #[test]
+    fn off_this_machine_the_server_is_verified() {
+        let base = "postgres://app:SECRET@db.example/app";
+        for (options, mode) in [
+            ("", "VerifyFull"),
+            ("?tls=verify-full", "VerifyFull"),
+            ("?ssl=true", "VerifyFull"),
+            ("?sslrootcert=system", "VerifyFull"),
+            ("?sslmode=require", "Require"),
+            ("?ssl=no-verify", "Require"),
+            // As Neon writes it.
+            ("?sslmode=require&channel_binding=require", "VerifyFull"),
+            ("?channel_binding=require", "VerifyFull"),
+            ("?require_auth=scram-sha-256", "VerifyFull"),
+        ] {
+            let shown = opened(&format!("{base}{options}"));
+            match shown {
+                Ok(shown) => {
+                    assert!(cfg!(feature = "tls") && shown.contains(mode), "{options}: {shown}");
+                    assert!(!shown.contains("SECRET"), "{shown}");
+                }
+                Err(error) => {
+                    assert!(!cfg!(feature = "tls"), "{options}: {error}");
+                    assert!(
+                        error.contains("feature `tls` of session-sql") && error.contains("tls=disable"),
+                        "{error}"
+                    );
+                    assert!(!error.contains("SECRET"), "{error}");
+                }
+            }
+        }
+        for options in ["?tls=disable", "?sslmode=disable", "?ssl=false"] {
+            assert!(opened(&format!("{base}{options}")).expect(options).contains("Disable"), "{options}");
+        }
+        for mode in ["disable", "allow", "prefer"] {
+            let error = opened(&format!("{base}?channel_binding=require&sslmode={mode}"));
+            assert!(error.expect_err(mode).contains("verify-full"), "{mode}");
+        }
+    }
+
+    #[test]
+    fn on_this_machine_plain_text_is_the_rule() {
+        for url in [
+            "postgres://app@localhost/app",
+            "postgres://app@127.0.0.1:6432/app?channel_binding=require",
+            "postgres://app@[::1]/app",
+            "postgres://app@%2Fvar%2Frun%2Fpostgresql/app?sslmode=verify-full",
+            "postgres:///app?host=/var/run/postgresql&sslmode=require",
+        ] {
+            assert!(opened(url).expect(url).contains("Disable"), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_parts_reach_the_driver() {
+        let url = "postgres://us%40er:p%2Fw@h%2Eexample:6000/a%20b?application_name=w%26b&options=endpoint%3Dx&tls=disable";
+        let options = parse(url, &mut PostgresStore::builder()).expect("it is right").options;
+        assert_eq!((options.get_host(), options.get_port()), ("h.example", 6000));
+        assert_eq!((options.get_username(), options.get_database()), ("us@er", Some("a b")));
+        assert_eq!(options.get_application_name(), Some("w&b"));
+        assert_eq!(options.get_options(), Some("endpoint=x"));
+        assert!(format!("{options:?}").contains("p/w"), "the driver needs the password");
+    }
 }

@@ -2,10 +2,12 @@
 
 mod batches;
 mod connections;
+mod connector;
 mod core;
 mod dialect;
 #[cfg(feature = "postgres")]
 pub(crate) mod following;
+pub(crate) mod foreign;
 mod found;
 mod jobs;
 mod maintenance;
@@ -16,14 +18,17 @@ pub(crate) mod replica;
 mod replica_state;
 mod settings;
 mod store;
+mod tls;
 
 #[cfg(feature = "postgres")]
 pub(crate) use self::core::Job;
 pub(crate) use self::{
     connections::Connections,
+    connector::{Connector, DriverOptions, Endpoint, refusal},
     core::Core,
     dialect::{Dialect, Meaning, OnlyReads, Purged, SqlResult, Written, after_change},
     found::{FORMAT, Found, RawRow, found_key},
-    settings::{Settings, shared_setters},
+    settings::{MAX_MAX_DATA_LEN, Settings, shared_setters},
     store::{Direct, closed},
+    tls::Tls,
 };

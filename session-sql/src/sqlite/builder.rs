@@ -22,7 +22,7 @@ use super::{
     store::{Direct, Front, SqliteStore},
     url,
 };
-use crate::table::Table;
+use crate::{deadline, table::Table};
 
 /// The settings of a [`SqliteStore`], made by [`SqliteStore::builder`].
 #[derive(Clone, Debug, Default)]
@@ -53,15 +53,15 @@ impl SqliteStoreBuilder {
 
     /// How long an operation may take, waiting included, before its caller is told
     /// [`Unavailable`](session_core::ErrorKind::Unavailable); other processes' locks are waited for three quarters of that. Five seconds
-    /// unless set; 10 milliseconds is the least.
+    /// unless set; 10 milliseconds is the least, and zero is refused when the store is opened.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.settings.deadline = deadline.max(Duration::from_millis(10));
+        self.settings.deadline = deadline;
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; 900 MB is the most that SQLite takes.
+    /// The longest data of one session, in bytes. 1 MiB unless set; zero is for the most that SQLite takes, 900 MB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
-        self.settings.max_data_len = bytes.min(MAX_MAX_DATA_LEN);
+        self.settings.max_data_len = if bytes == 0 { MAX_MAX_DATA_LEN } else { bytes.min(MAX_MAX_DATA_LEN) };
         self
     }
 
@@ -71,10 +71,10 @@ impl SqliteStoreBuilder {
         self
     }
 
-    /// About how long expired sessions may take up space, and their expiry go unreported; `None` leaves the purging to others. 30 seconds
-    /// unless set. Expired sessions are invisible at once, whatever is set here.
+    /// About how long expired sessions may take up space, and their expiry go unreported; `None` and zero leave the purging to others. 30
+    /// seconds unless set. Expired sessions are invisible at once, whatever is set here.
     pub fn purge_interval(mut self, interval: Option<Duration>) -> Self {
-        self.settings.purge_interval = interval.map(|interval| interval.max(Duration::from_millis(1)));
+        self.settings.purge_interval = deadline::interval(interval);
         self
     }
 
@@ -111,7 +111,8 @@ impl SqliteStoreBuilder {
     /// # Errors
     /// Those of [`SqliteStore::connect`].
     pub async fn connect(self, url: &str) -> Result<SqliteStore> {
-        let (place, builder) = url::parse(url, self)?;
+        let mut builder = self;
+        let place = url::parse(url, &mut builder)?;
         builder.open_place(place).await
     }
 
@@ -168,6 +169,7 @@ impl SqliteStoreBuilder {
 
     fn checked(self) -> Result<Settings> {
         let Self { mut settings, table } = self;
+        settings.deadline = deadline::checked(settings.deadline)?;
         if let Some(table) = table {
             settings.table = Table::new(&table)?;
         }
@@ -183,20 +185,20 @@ async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>)
 
 /// Says more than SQLite would.
 fn check_path(path: &Path) -> Result<()> {
-    let shown = path.display();
+    // Without the path, in which a password can stand that was meant for a server.
     if path.to_str().is_none_or(|path| path.starts_with("file:")) {
-        return Err(config(format!(
-            "{shown} is not a plain path; `sqlite:` takes one, and its options after a `?`"
-        )));
+        return Err(config(
+            "the database is not named by a plain path; `sqlite:` takes one, and its options after a `?`",
+        ));
     }
     if path.is_dir() {
-        return Err(config(format!("{shown} is a directory, and the database is a file")));
+        return Err(config("the path of the database is a directory, and the database is a file"));
     }
     let parent = path.parent().filter(|parent| *parent != Path::new(""));
     if let Some(parent) = parent
         && !parent.is_dir()
     {
-        return Err(config(format!("there is no directory {}", parent.display())));
+        return Err(config("there is no directory for the file of the database; make it first"));
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
+use session_backend::{ServerUrl, UrlOption};
 use session_core::Result;
 
 use super::{
@@ -7,66 +8,77 @@ use super::{
     errors::config,
     settings::{Place, Synchronous},
 };
-use crate::query::{decoded, number};
 
-/// What may stand behind the `?`.
+const EXAMPLE: &str = "sqlite:app.db";
+
+/// What may stand behind the `?`, beside what is ignored.
 const OPTIONS: &str =
     "mode, table, synchronous, readers, deadline_ms, max_data_len, mmap_size, purge_interval_ms, batching";
 
+/// What other clients of SQLite know, and has no meaning for this store.
+const IGNORED: [&str; 6] =
+    ["busy_timeout", "connect_timeout", "connection_limit", "foreign_keys", "pool_timeout", "socket_timeout"];
+
+/// How the path is to be taken.
+#[derive(Clone, Copy)]
+enum Mode {
+    Create,
+    Open,
+    Memory,
+}
+
 /// Reads a URL, whose options overrule those of the builder.
-pub(crate) fn parse(url: &str, mut builder: SqliteStoreBuilder) -> Result<(Place, SqliteStoreBuilder)> {
-    let Some((scheme, rest)) = url.split_once(':') else {
-        return Err(config("this is not a URL; one looks like `sqlite:app.db`"));
-    };
-    if scheme != "sqlite" {
-        // The rest may hold a password.
-        let scheme: String = scheme.chars().take(32).collect();
+pub(crate) fn parse(url: &str, builder: &mut SqliteStoreBuilder) -> Result<Place> {
+    let url = ServerUrl::parse_path(url, EXAMPLE)?;
+    if url.scheme != "sqlite" {
+        let scheme = url.scheme;
         return Err(config(format!("the scheme {scheme:?} is not known here; `sqlite:` is")));
     }
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let path = decoded(path)?;
-    let mut memory = path == ":memory:";
-    let mut create = true;
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let value = &*decoded(value)?;
-        let refused =
-            |accepted: &str| Err(config(format!("the option {name}={value} is not known; {accepted} is")));
-        match name {
-            "mode" => match value {
-                "rwc" => create = true,
-                "rw" => create = false,
-                "memory" => memory = true,
-                _ => return refused("mode=rwc, mode=rw or mode=memory"),
-            },
-            "table" => builder = builder.table(value),
-            "synchronous" => match &*value.to_ascii_lowercase() {
-                "normal" => builder = builder.synchronous(Synchronous::Normal),
-                "full" => builder = builder.synchronous(Synchronous::Full),
-                "off" => builder = builder.synchronous(Synchronous::Off),
-                _ => return refused("synchronous=normal, synchronous=full or synchronous=off"),
-            },
-            "readers" => builder = builder.readers(number(name, value)?),
-            "deadline_ms" => builder = builder.deadline(Duration::from_millis(number(name, value)?)),
-            "max_data_len" => builder = builder.max_data_len(number(name, value)?),
-            "mmap_size" => builder = builder.mmap_size(number(name, value)?),
-            "purge_interval_ms" => {
-                builder = builder.purge_interval(Some(Duration::from_millis(number(name, value)?)));
+    let mut mode = if url.path == ":memory:" { Mode::Memory } else { Mode::Create };
+    for option in &url.options {
+        match option.name() {
+            "mode" => {
+                let named =
+                    option.one_of(&[("rwc", Mode::Create), ("rw", Mode::Open), ("memory", Mode::Memory)])?;
+                mode = if matches!(mode, Mode::Memory) { mode } else { named };
             }
-            "batching" => match value {
-                "on" => {}
-                "off" => builder = builder.batching(None),
-                _ => return refused("batching=on or batching=off"),
-            },
-            _ => return Err(config(format!("the option {name:?} is not known; these are: {OPTIONS}"))),
+            name if IGNORED.contains(&name) => option.ignore(),
+            _ => set(option, builder)?,
         }
     }
-    if memory {
-        return Ok((Place::Memory, builder));
-    }
-    if path.is_empty() {
+    let create = match mode {
+        Mode::Memory => return Ok(Place::Memory),
+        Mode::Create => true,
+        Mode::Open => false,
+    };
+    if url.path.is_empty() {
         return Err(config("the URL names no file; `sqlite::memory:` keeps the sessions in memory"));
     }
-    Ok((Place::File { path: PathBuf::from(path), create }, builder))
+    Ok(Place::File { path: PathBuf::from(url.path), create })
+}
+
+fn set(option: &UrlOption, builder: &mut SqliteStoreBuilder) -> Result<()> {
+    let set = std::mem::take(builder);
+    *builder = match option.name() {
+        "table" => set.table(option.value()),
+        "synchronous" => set.synchronous(option.one_of(&[
+            ("normal", Synchronous::Normal),
+            ("full", Synchronous::Full),
+            ("off", Synchronous::Off),
+        ])?),
+        "readers" => match option.number()? {
+            0 => return Err(option.refused("a whole number of connections, at least 1")),
+            readers => set.readers(readers),
+        },
+        "deadline_ms" => set.deadline(option.millis()?),
+        "max_data_len" => {
+            set.max_data_len(option.limit()?.map_or(0, |most| usize::try_from(most).unwrap_or(usize::MAX)))
+        }
+        "mmap_size" => set.mmap_size(option.limit()?.unwrap_or(0)),
+        "purge_interval_ms" => set.purge_interval(option.interval_millis()?),
+        "batching" if option.switch()? => set,
+        "batching" => set.batching(None),
+        _ => return Err(option.unknown(OPTIONS)),
+    };
+    Ok(())
 }

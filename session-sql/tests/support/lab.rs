@@ -4,8 +4,8 @@ use std::{future::Future, pin::Pin, process::ExitCode, sync::Arc, time::Duration
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use session_conformance::FaultControl;
-use session_core::{SessionStore, Ttl, Write};
-use session_servers::{Engine, LaunchError, Proxy, mariadb::MariaDb, postgres::Postgres, required};
+use session_core::{SessionId, SessionStore, Ttl, When, Write};
+use session_servers::{Engine, LaunchError, Proxy, Server, mariadb::MariaDb, postgres::Postgres, required};
 use session_sql::{MySqlStore, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
 
@@ -31,17 +31,49 @@ impl Lab {
     /// Starts a server with these arguments beside the usual ones.
     pub(crate) async fn start(kind: Kind, args: &[&str]) -> Self {
         match kind {
+            Kind::Postgres => Self::of(kind, Postgres::new().args(args)).await,
+            Kind::MariaDb => Self::of(kind, MariaDb::new().args(args)).await,
+        }
+    }
+
+    /// Starts this server.
+    pub(crate) async fn of<E: Engine>(kind: Kind, engine: E) -> Self {
+        let server = Server::launch(engine).await.expect("it starts");
+        let proxy = Proxy::start(server.addr()).await.expect("a proxy");
+        let (direct, addr) = (server.url(), proxy.addr());
+        let url = match kind {
+            Kind::Postgres => format!("postgres://postgres@{addr}/postgres"),
+            Kind::MariaDb => format!("mysql://root@{addr}/sessions"),
+        };
+        Self { kind, control: Arc::new(Broken { server, proxy }), direct, url }
+    }
+
+    /// The URL for another user, by name and password.
+    pub(crate) fn url_of(&self, login: &str) -> String {
+        self.url.replacen("postgres@", &format!("{login}@"), 1).replacen("root@", &format!("{login}@"), 1)
+    }
+
+    /// Makes a user who may do everything, and is asked for what `proof` says: `cert`, or else a password.
+    pub(crate) async fn make_user(&self, name: &str, password: &str, proof: &str) {
+        match self.kind {
             Kind::Postgres => {
-                let server = Postgres::new().args(args).start().await.expect("it starts");
-                let proxy = Proxy::start(server.addr()).await.expect("a proxy");
-                let (direct, url) = (server.url(), format!("postgres://postgres@{}/postgres", proxy.addr()));
-                Self { kind, control: Arc::new(Broken { server, proxy }), direct, url }
+                self.run(&format!("CREATE USER {name} SUPERUSER PASSWORD '{password}'")).await;
+                let mut connection = PgConnection::connect(&self.direct).await.expect("connected");
+                let file = sqlx::query_scalar("SELECT current_setting('hba_file')");
+                let file: String = file.fetch_one(&mut connection).await.expect("a file");
+                let way = if proof == "cert" { "hostssl" } else { "host" };
+                let rules = format!(
+                    "SELECT '{way} all {name} all {proof}' UNION ALL SELECT 'host all postgres all trust'"
+                );
+                self.run(&format!("COPY ({rules}) TO '{file}'; SELECT pg_reload_conf()")).await;
+                // The server reads it when it comes to that.
+                let wrong = self.direct.replacen("postgres@", &format!("{name}:wrong@"), 1);
+                while PgConnection::connect(&wrong).await.is_ok() {}
             }
             Kind::MariaDb => {
-                let server = MariaDb::new().args(args).start().await.expect("it starts");
-                let proxy = Proxy::start(server.addr()).await.expect("a proxy");
-                let (direct, url) = (server.url(), format!("mysql://root@{}/sessions", proxy.addr()));
-                Self { kind, control: Arc::new(Broken { server, proxy }), direct, url }
+                let proof = if proof == "cert" { "REQUIRE X509" } else { "" };
+                let password = format!("IDENTIFIED BY '{password}'");
+                self.run(&format!("CREATE USER {name} {password} {proof}; GRANT ALL ON *.* TO {name}")).await;
             }
         }
     }
@@ -107,6 +139,18 @@ impl Lab {
             }
         }
     }
+}
+
+/// What opening fails with.
+pub(crate) async fn refusal(lab: &Lab, url: &str) -> session_core::Error {
+    lab.try_open(url).await.map(drop).expect_err("it must not open")
+}
+
+/// Makes sure that the store works.
+pub(crate) async fn serves(store: &dyn SessionStore) {
+    let key = SessionId::generate().key();
+    assert!(store.write(&key, write("x"), When::Absent).await.expect("it answers").is_written());
+    assert_eq!(store.read(&key).await.expect("it answers").expect("it lives").data, "x");
 }
 
 pub(crate) fn hour() -> Ttl {

@@ -5,6 +5,8 @@
 pub(crate) mod broken;
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 pub(crate) mod lab;
+#[cfg(all(feature = "postgres", feature = "mysql", feature = "tls"))]
+pub(crate) mod tls;
 
 use tokio::runtime::{Builder, Runtime};
 
