@@ -23,9 +23,9 @@ use super::{
 /// * **Changes through this cache** are seen by all reads that begin after they have returned.
 /// * **Changes by others** are seen as soon as the store's [`Watch`] has told of them, usually within milliseconds, and at the very worst
 ///   after [`max_staleness`](CacheSettings::max_staleness): also if the connection that tells is frozen, or this process was.
-/// * **If it is not certain that all changes are heard**, because the watch is interrupted, has missed some, ended, or does not tell of a change that was
-///   made through this cache, everything that is kept is forgotten, and reads go to the store until
-/// all is heard again. The log and
+/// * **If it is not certain that all changes are heard**, because the watch is interrupted, has
+///   missed some, ended, or does not tell of a change that was made through this cache, everything
+///   that is kept is forgotten, and reads go to the store until all is heard again. The log and
 ///   [`stats`](Self::stats) say so, with the reason.
 /// * **An entry never outlives its record.** What was read before a change is never kept after it.
 /// * **One question** is under way for a session, however many readers wait for the answer. No reader shares one that began before a change that this
