@@ -71,6 +71,38 @@ async fn frees_what_has_expired_and_leaves_what_was_renewed() {
 }
 
 #[tokio::test]
+async fn zero_and_off_turn_it_off() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("app.db");
+    let url = |options: &str| format!("sqlite:{}?{options}", file.display());
+    let builder = SqliteStore::builder().purge_interval(Some(Duration::ZERO));
+    for store in [
+        SqliteStore::connect(&url("purge_interval_ms=0&max_data_len=off")).await,
+        SqliteStore::connect(&url("purge_interval_ms=off&max_data_len=0&mmap_size=off")).await,
+        builder.max_data_len(0).open(&file).await,
+    ] {
+        let store = store.expect("a store");
+        assert_eq!(store.max_data_len(), 900_000_000);
+        let purging = SqliteStore::connect(&url("table=purging&purge_interval_ms=10")).await;
+        let purging = purging.expect("a store");
+        let mut events = purging.watch().expect("it has one").subscribe().await.expect("a stream");
+        let key = SessionId::generate().key();
+        for store in [&store, &purging] {
+            let write = Write::new("a session", ttl(20));
+            assert!(store.write(&key, write, When::Absent).await.expect("a write").is_written());
+        }
+        let freed = async { while !matches!(events.next().await, Some(Event::Expired { .. })) {} };
+        timeout(PATIENCE, freed).await.expect("the other table is purged");
+        for store in [store, purging] {
+            store.close().await.expect("closed");
+        }
+    }
+    assert_eq!(rows(&mut other(&file).await).await, 3, "something was purged");
+    let no_time = SqliteStore::builder().deadline(Duration::ZERO).open(&file).await;
+    assert!(no_time.expect_err("no time").to_string().contains("deadline of 0"));
+}
+
+#[tokio::test]
 async fn survives_errors_of_the_database() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("app.db");

@@ -89,7 +89,8 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<&'static str> {
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 "the server's certificate is for another host; connect by the name that stands in it"
             }
-            Certificate::UnknownIssuer => {
+            // A bad signature is one of another authority with the same name.
+            Certificate::UnknownIssuer | Certificate::BadSignature => {
                 "the server's certificate is of an authority that is not trusted; name that authority in tls_roots"
             }
             Certificate::Expired | Certificate::ExpiredContext { .. } => {
