@@ -9,6 +9,8 @@ impl Session {
     /// When it has returned, no save, touch, update or rotation, whenever it began, brings the session back. If another request rotates it
     /// at the same time, it is ended under its new id, too, provided that it has an owner, by whom it can be found.
     ///
+    /// If the client has presented [several ids](crate::SessionManager::open_any), the sessions of all of them end.
+    ///
     /// Costs one round trip, and a read if the session was not loaded. Also ends what cannot be read.
     ///
     /// # Errors
@@ -18,7 +20,7 @@ impl Session {
         let manager = &handle.manager;
         let _turn = handle.turn.lock().await;
         let key = match &handle.state.lock().link {
-            Link::Presented(id) | Link::Unsure { id, .. } => Some(id.key()),
+            Link::Presented(id) | Link::Unsure { id, .. } => Some(manager.key_of(id)),
             Link::Live(live) => Some(live.key),
             Link::Fresh | Link::Gone => None,
         };
@@ -28,6 +30,8 @@ impl Session {
             Err(SessionError::Store(error)) if !error.is_transient() => {}
             Err(error) => return Err(error),
         }
+        // Of several ids, the one that counts may be another one than it was.
+        let key = handle.state.lock().live_key().or(key);
         let lineage = {
             let state = handle.state.lock();
             state.base().and_then(|base| Some((base.owner.clone()?, base.payload.meta().family)))
@@ -40,6 +44,9 @@ impl Session {
             for key in self.successors(&owner, family).await? {
                 manager.destroy(&key).await?;
             }
+        }
+        for key in self.twins() {
+            manager.destroy(&key).await?;
         }
         let mut state = handle.state.lock();
         state.link = Link::Fresh;

@@ -11,12 +11,15 @@ use crate::{
         meta::{self, Meta},
     },
     settings::Settings,
+    twins::Twins,
 };
 
 /// What the clones of one handle share.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) link: Link,
+    /// What the client has presented beside the id of `link`.
+    pub(crate) twins: Twins,
     pub(crate) changes: Changes,
     pub(crate) logged_out: bool,
 }

@@ -3,6 +3,7 @@ mod codecs;
 mod concurrency;
 mod ended;
 mod expiry;
+mod ids;
 mod owners;
 mod trouble;
 
@@ -38,6 +39,7 @@ pub(crate) fn all() -> Vec<Case> {
         concurrency::all(),
         ended::all(),
         expiry::all(),
+        ids::all(),
         owners::all(),
         trouble::all(),
     ];
