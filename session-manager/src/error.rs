@@ -19,6 +19,12 @@ pub enum SessionError {
         /// The keys whose changes were not saved.
         unsaved: Vec<String>,
     },
+    /// The response was sent already, so that no client could be told the id that this would have given the session: see
+    /// [`Session::response_sent`](crate::Session::response_sent). Nothing was stored; save or log in before the response is sent.
+    TooLate {
+        /// The keys whose changes were not saved.
+        unsaved: Vec<String>,
+    },
     /// Another request has changed the same keys, and the policy is [`SameKey::Fail`](crate::SameKey::Fail). Nothing was saved.
     SameKey {
         /// The keys that both have changed.
@@ -99,6 +105,16 @@ impl fmt::Display for SessionError {
                     "the session has ended elsewhere; the changes of these keys were not saved: {}",
                     unsaved.join(", ")
                 )
+            }
+            Self::TooLate { unsaved } => {
+                f.write_str(
+                    "the response was sent, and no client could be told the id of a new session; \
+                     save the session, log in or rotate before the response is sent",
+                )?;
+                if unsaved.is_empty() {
+                    return Ok(());
+                }
+                write!(f, "; the changes of these keys were not saved: {}", unsaved.join(", "))
             }
             Self::SameKey { keys } => {
                 write!(

@@ -58,6 +58,7 @@ impl Session {
         for attempt in 1..=settings.max_attempts {
             let (old, prepared) = {
                 let state = handle.state.lock();
+                state.may_give_new_id()?;
                 let prepared = state.prepare(None, settings, manager.max_len(), &Part::All, extra)?;
                 match &state.link {
                     Link::Live(live) => (Some((live.id.clone(), live.key, live.base.version)), prepared),
@@ -71,15 +72,33 @@ impl Session {
             let id = old_id.rotate();
             let (new, sent_at) = (manager.key_of(&id), Instant::now());
             let outcome = manager.store().rename(&old, &new, prepared.write.clone(), expected).await;
-            let moved = handle.state.lock().settle_move(prepared, outcome, sent_at, old_id, (id, new))?;
+            let (moved, too_late) = {
+                let mut state = handle.state.lock();
+                let moved = state.settle_move(prepared, outcome, sent_at, old_id, (id, new))?;
+                (moved, state.may_give_new_id().err())
+            };
             if let Some(owner) = moved {
                 manager.tell(|| SessionEvent::Rotated { old, new, owner });
-                return Ok(());
+                let Some(error) = too_late else { return Ok(()) };
+                // The client has the old id, which is worth nothing, and will not be told the new one.
+                self.end_here().await?;
+                return Err(error);
             }
             // Nobody else of this process writes the session during the next attempt.
             manager.stand_in_line(&old, attempt, false, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
+    }
+
+    /// Ends the session that is live here, and for this handle; for those who hold the turn.
+    pub(crate) async fn end_here(&self) -> Result<()> {
+        let handle = self.handle();
+        let live = handle.state.lock().live_key();
+        if let Some(key) = live {
+            handle.manager.destroy(&key).await?;
+            handle.state.lock().link = Link::Gone;
+        }
+        Ok(())
     }
 }
 

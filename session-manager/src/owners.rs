@@ -152,7 +152,11 @@ impl Session {
                 // Whoever sees too many steps back, so that no order has to be agreed on.
                 let _turn = self.handle().turn.lock().await;
                 let extra = Extra { owner: OwnerChange::Clear, restart: true };
-                self.move_to_new_id(&extra).await?;
+                match self.move_to_new_id(&extra).await {
+                    // The client gets the id of this login and no other, so the login itself has to end.
+                    Err(SessionError::TooLate { .. }) => self.end_here().await?,
+                    moved => moved?,
+                }
                 Err(SessionError::TooManySessions { owner: owner.clone(), max })
             }
         }

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use session_core::{SessionId, SessionKey, When, WriteOutcome};
+use session_core::{Expected, SessionId, SessionKey, When, WriteOutcome};
 
 use crate::{
     Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
@@ -45,7 +45,7 @@ impl Session {
     ///   time create two sessions.
     ///
     /// # Errors
-    /// [`SessionError::Gone`] with the unsaved keys, [`SessionError::SameKey`], [`SessionError::TooLarge`],
+    /// [`SessionError::Gone`] and [`SessionError::TooLate`] with the unsaved keys, [`SessionError::SameKey`], [`SessionError::TooLarge`],
     /// [`SessionError::Contended`], [`SessionError::Store`]. The changes stay in the handle, so that saving can be tried
     /// again; after an error that [may have been applied](SessionError::may_have_applied), too: the same keys would be set to the same values.
     pub async fn save(&self) -> Result<Saved> {
@@ -140,10 +140,18 @@ impl Session {
         let stamp = prepared.stamp;
         let base = prepared.into_base(sent_at);
         let owner = base.owner.clone();
-        {
+        let too_late = {
             let mut state = handle.state.lock();
-            state.changes.saved(stamp);
-            state.link = Link::Live(Live { id, presented: false, key, base });
+            let too_late = state.may_give_new_id().err();
+            if too_late.is_none() {
+                state.changes.saved(stamp);
+                state.link = Link::Live(Live { id, presented: false, key, base });
+            }
+            too_late
+        };
+        if let Some(error) = too_late {
+            let _ = manager.store().delete(&key, Expected::Any).await?;
+            return Err(error);
         }
         manager.tell(|| SessionEvent::Created { key, owner });
         Ok(Saved::Created)
@@ -185,7 +193,10 @@ impl State {
                 Some(ttl) => Step::Touch(live.key, ttl),
                 None => Step::Done(Saved::Nothing),
             }),
-            Link::Fresh if self.changes.worth_a_session() => prepare().map(Step::Create),
+            Link::Fresh if self.changes.worth_a_session() => {
+                self.may_give_new_id()?;
+                prepare().map(Step::Create)
+            }
             Link::Fresh | Link::Presented(_) | Link::Unsure { .. } => Ok(Step::Done(Saved::Nothing)),
             Link::Gone => Err(self.gone()),
         }

@@ -47,7 +47,9 @@ pub(crate) struct Handle {
 impl Session {
     pub(crate) fn new(manager: SessionManager, presented: Option<SessionId>, twins: Vec<SessionId>) -> Self {
         let (is_presented, link) = (presented.is_some(), presented.map_or(Link::Fresh, Link::Presented));
-        let state = State { link, twins: Twins::new(twins), changes: Changes::default(), logged_out: false };
+        let twins = Twins::new(twins);
+        let state =
+            State { link, twins, changes: Changes::default(), logged_out: false, response_sent: false };
         Self(Arc::new(Handle {
             manager,
             presented: is_presented,
@@ -239,6 +241,17 @@ impl Session {
             _ if state.logged_out && self.0.presented => CookieChange::Remove,
             _ => CookieChange::Keep,
         }
+    }
+
+    /// Says that the response which can carry the session's id to the client is on its way: what serves a request calls this once, and then
+    /// asks for the [`cookie_change`](Self::cookie_change) of that response. All clones know of it.
+    ///
+    /// From then on the client can be told no other id. Whatever would need one fails as [`TooLate`](SessionError::TooLate) and stores
+    /// nothing: saving or updating a session that is not stored yet, also one that was logged out, [`login`](Self::login) and
+    /// [`rotate`](Self::rotate). What was on its way to the store at this moment is ended there before it fails. A session
+    /// whose id the client has can be read, saved, updated and logged out as before, for as long as a task keeps the handle.
+    pub fn response_sent(&self) {
+        self.0.state.lock().response_sent = true;
     }
 
     /// Asks the store for the session unless that was done, and says whether it is there.

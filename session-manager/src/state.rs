@@ -22,6 +22,8 @@ pub(crate) struct State {
     pub(crate) twins: Twins,
     pub(crate) changes: Changes,
     pub(crate) logged_out: bool,
+    /// The client can be told no new id any more.
+    pub(crate) response_sent: bool,
 }
 
 /// How the handle stands to the store.
@@ -84,6 +86,14 @@ impl Prepared {
 impl State {
     pub(crate) fn gone(&self) -> SessionError {
         SessionError::Gone { unsaved: self.changes.keys() }
+    }
+
+    /// Refuses what would end in an id that no client can be told.
+    pub(crate) fn may_give_new_id(&self) -> Result<()> {
+        if self.response_sent {
+            return Err(SessionError::TooLate { unsaved: self.changes.keys() });
+        }
+        Ok(())
     }
 
     pub(crate) fn base(&self) -> Option<&Base> {

@@ -34,7 +34,7 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`SessionError::Gone`], [`SessionError::Decode`] if the current value is no `T`, [`SessionError::Encode`],
+    /// [`SessionError::Gone`], [`SessionError::TooLate`], [`SessionError::Decode`] if the current value is no `T`, [`SessionError::Encode`],
     /// [`SessionError::TooLarge`], [`SessionError::Contended`], [`SessionError::Store`]. Nothing has changed then, unless the error says
     /// that it [may have been applied](SessionError::may_have_applied): only if a reply was lost, and the store could not be asked again.
     pub async fn update<T, F>(&self, key: &str, mut f: F) -> Result<T>
@@ -122,6 +122,9 @@ impl Session {
         let settings = handle.manager.settings();
         let (current, stamp) = {
             let state = handle.state.lock();
+            if let Link::Fresh = state.link {
+                state.may_give_new_id()?;
+            }
             let stored = state.stored_on(ground, key)?;
             let current = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
             (current, state.changes.stamp())

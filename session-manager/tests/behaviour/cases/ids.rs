@@ -91,8 +91,11 @@ async fn of_several_live_sessions_the_last_login_counts(context: Context) {
 async fn a_logout_ends_the_sessions_of_all_ids(context: Context) {
     let manager = context.manager();
     for loaded in [false, true] {
-        let [first, second, third] =
-            [context.stored(&manager).await.1, context.stored(&manager).await.1, context.stored(&manager).await.1];
+        let [first, second, third] = [
+            context.stored(&manager).await.1,
+            context.stored(&manager).await.1,
+            context.stored(&manager).await.1,
+        ];
         let all = [first, SessionId::generate(), second, third];
         let session = manager.open_any(all.clone());
         if loaded {

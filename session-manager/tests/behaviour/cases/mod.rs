@@ -4,6 +4,7 @@ mod concurrency;
 mod ended;
 mod expiry;
 mod ids;
+mod late;
 mod owners;
 mod trouble;
 
@@ -40,6 +41,7 @@ pub(crate) fn all() -> Vec<Case> {
         ended::all(),
         expiry::all(),
         ids::all(),
+        late::all(),
         owners::all(),
         trouble::all(),
     ];

@@ -31,6 +31,33 @@ pub(crate) struct Tap {
     pub(crate) lost: AtomicUsize,
     /// The next write is carried out, or not, then this happens, and then its reply is lost.
     pub(crate) next_write: Mutex<Option<NextWrite>>,
+    /// Happens before the next write or rename reaches the store.
+    pub(crate) before_change: Meanwhile,
+    /// Happens after the store has carried out the next write or rename, and before its reply arrives.
+    pub(crate) before_reply: Meanwhile,
+}
+
+/// What happens once while a change is on its way.
+#[derive(Default)]
+pub(crate) struct Meanwhile(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
+
+impl Meanwhile {
+    pub(crate) fn set(&self, what: impl Future<Output = ()> + Send + 'static) {
+        *self.0.lock() = Some(Box::pin(what));
+    }
+
+    async fn happen(&self) {
+        let what = self.0.lock().take();
+        if let Some(what) = what {
+            what.await;
+        }
+    }
+}
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Meanwhile").field(&self.0.lock().is_some()).finish()
+    }
 }
 
 /// What becomes of a write.
@@ -62,6 +89,8 @@ impl Tap {
             lose_requests: AtomicU32::new(0),
             lost: AtomicUsize::new(0),
             next_write: Mutex::new(None),
+            before_change: Meanwhile::default(),
+            before_reply: Meanwhile::default(),
         }
     }
 
@@ -112,7 +141,10 @@ impl SessionStore for Tap {
             return Err(Error::unavailable(Operation::Write, true).because("the reply was lost"));
         }
         self.request(Operation::Write)?;
-        self.reply(self.store.write(key, write, when).await, Operation::Write)
+        self.before_change.happen().await;
+        let outcome = self.store.write(key, write, when).await;
+        self.before_reply.happen().await;
+        self.reply(outcome, Operation::Write)
     }
 
     async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
@@ -133,12 +165,17 @@ impl SessionStore for Tap {
         expected: Version,
     ) -> Result<RenameOutcome> {
         self.pass(&self.others, Operation::Rename)?;
-        self.reply(self.store.rename(old, new, write, expected).await, Operation::Rename)
+        self.before_change.happen().await;
+        let outcome = self.store.rename(old, new, write, expected).await;
+        self.before_reply.happen().await;
+        self.reply(outcome, Operation::Rename)
     }
 
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.others.fetch_add(1, Relaxed);
-        self.store.read_many(keys).await
+        match self.pass(&self.others, Operation::Read) {
+            Ok(()) => self.store.read_many(keys).await,
+            Err(_) => keys.iter().map(|_| Err(Error::unavailable(Operation::Read, false))).collect(),
+        }
     }
 
     async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
