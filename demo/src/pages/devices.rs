@@ -78,9 +78,9 @@ pub(crate) async fn sign_out_everywhere(
     State(app): State<App>,
     visitor: Visitor,
 ) -> Result<Redirect, Failure> {
-    app.manager.logout_everywhere(&visitor.owner).await?;
-    // It has ended already; this also takes the cookie away.
+    // The one that is here first, as long as it is there: this also takes the cookie away.
     visitor.session.logout().await?;
+    app.manager.logout_everywhere(&visitor.owner).await?;
     Ok(Redirect::to("/"))
 }
 
