@@ -72,7 +72,7 @@ async fn two_layers_and_the_responses_of_the_application() {
     let admin = SessionLayer::new(store.clone()).with_cookie(CookieSettings::new("admin")).expect("a cookie");
     let sessions = SessionLayer::new(store)
         .on_failure(|error| (StatusCode::IM_A_TEAPOT, error.to_string()).into_response());
-    let fail = async || -> Result<(), SessionError> {
+    let fail = async |_: Session| -> Result<(), SessionError> {
         Err(session_tower::session_manager::SessionError::Contended { attempts: 3 }.into())
     };
     let app: Router = Router::new().route("/", get(count)).route("/fail", get(fail)).layer(
