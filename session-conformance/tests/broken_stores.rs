@@ -94,12 +94,16 @@ broken! {
     rename_leaves_new: RenameLeavesNew is caught by "p06_rename::a_stale_version_changes_nothing";
     rename_overwrites: RenameOverwrites is caught by "p06_rename::a_taken_key_is_left_alone";
     rename_deletes_first: RenameDeletesFirst is caught by "p06_rename::a_dropped_rename_loses_nothing";
+    rename_redelivery_conflicts: RenameRedeliveryConflicts is caught by "p06_rename::a_redelivered_rename_knows_itself";
+    rename_redelivery_undoes: RenameRedeliveryUndoes is caught by "p06_rename::a_redelivered_rename_does_not_undo_what_came_later";
+    rename_trusts_the_new_record: RenameTrustsTheNewRecord is caught by "p06_rename::a_dropped_and_redelivered_rename_revives_nothing";
 
     cuts_at_nul: CutsAtNul is caught by "p07_bytes::every_byte_value_comes_back";
     data_is_text: DataIsText is caught by "p07_bytes::every_byte_value_comes_back";
     cuts_long_data: CutsLongData is caught by "p07_bytes::every_length_comes_back";
     cuts_what_is_too_large: CutsWhatIsTooLarge is caught by "p07_bytes::too_much_is_refused";
     too_large_deletes: TooLargeDeletes is caught by "p07_bytes::too_much_is_refused";
+    debug_shows_records: DebugShowsRecords is caught by "p07_bytes::debug_shows_neither_data_nor_owners";
 
     index_misses_renamed: IndexMissesRenamed is caught by "p08_owner_index::a_renamed_session_is_listed_once";
     index_forgets_renewed: IndexForgetsRenewed is caught by "p08_owner_index::a_session_that_is_given_more_time_stays_listed";

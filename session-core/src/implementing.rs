@@ -28,6 +28,7 @@
 //!   [`When::Any`](crate::When::Any) when the first attempt may still be under way: it could undo a logout.
 //! * **Dropped futures.** Callers time out. Whatever your engine does when a request is dropped halfway, the record must be
 //!   whole and the connection usable.
+//! * **`Debug` is for logs.** Never derive it where data, owners or a password are inside: a store that gets into a log would take them all with it.
 //! * **The index is the data.** An owner index that is updated in a second step misses sessions when the client dies in
 //!   between. Change both in one step, or make the index derivable from the records.
 //!

@@ -37,10 +37,10 @@ pub enum DeleteOutcome {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "a rename that met a conflict has changed nothing"]
 pub enum RenameOutcome {
-    /// The old key is gone and the new one has the new content.
+    /// The old key is gone and the new one has the new content, by this call or an earlier one with the same write.
     Renamed,
     /// The old record was gone (`None`) or had another version (the record that was live after that was found).
-    /// Nothing is under the new key.
+    /// Nothing of this write is under the new key.
     Conflict(Option<Record>),
     /// Something live is under the new key already, which nobody who draws ids at random will ever see.
     /// Nothing was changed.

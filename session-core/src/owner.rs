@@ -7,11 +7,15 @@ use crate::{Error, ErrorKind, Operation, Result};
 /// Any text of 1 to 255 bytes without control characters. Two owners are the same only if their bytes are: case, accents
 /// and trailing spaces count. Cloning shares the text.
 ///
+/// An owner is personal data: `Debug` shows no part of it, so that it gets into no log with what contains it. [`as_str`](Owner::as_str) and `Display`
+/// show it where that is meant.
+///
 /// ```
 /// use session_core::{ErrorKind, Owner};
 ///
 /// let owner = Owner::new("user:4711")?;
 /// assert_eq!(owner.as_str(), "user:4711");
+/// assert_eq!(format!("{owner:?}"), "Owner(..)");
 /// assert_eq!(Owner::new("").unwrap_err().kind(), ErrorKind::InvalidOwner);
 /// # Ok::<(), session_core::Error>(())
 /// ```
@@ -65,7 +69,7 @@ impl fmt::Display for Owner {
 
 impl fmt::Debug for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Owner({:?})", self.as_str())
+        f.write_str("Owner(..)")
     }
 }
 

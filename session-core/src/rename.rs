@@ -1,12 +1,17 @@
+use std::time::Duration;
+
 use crate::{
     DeleteOutcome, Error, Expected, Operation, OwnerChange, RenameOutcome, Result, SessionKey, SessionStore,
-    Version, When, Write, WriteOutcome,
+    Ttl, Version, When, Write, WriteOutcome,
 };
 
 /// The provided [`SessionStore::rename`], for stores whose engine cannot do it in one step.
 ///
 /// The new record comes first, so that no crash loses the session; the old one is deleted under its version, so that of
 /// several renames, writes and deletes one wins; and until that delete has said so, nobody is given the new key.
+///
+/// The new record gets its whole ttl last. By that, this rename knows itself when it is delivered again: a new record without a live old one can
+/// also be what is left of an attempt that was dropped halfway, before a logout ended the old one, and must not be handed out then.
 pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
     store: &S,
     old: &SessionKey,
@@ -14,9 +19,10 @@ pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
     mut write: Write,
     expected: Version,
 ) -> Result<RenameOutcome> {
-    let written = write.version;
+    let (written, ttl) = (write.version, write.ttl);
     let current = match store.read(old).await.map_err(as_rename)? {
         Some(record) if record.version == expected => record,
+        None if is_complete(store, new, &write).await? => return Ok(RenameOutcome::Renamed),
         other => {
             // An earlier attempt with the same write may have stopped before its undo.
             undo(store, new, written).await?;
@@ -27,11 +33,17 @@ pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
         Some(owner) => OwnerChange::Set(owner),
         None => OwnerChange::Clear,
     };
+    write.ttl = first_ttl(ttl);
     if let WriteOutcome::Conflict(_) = store.write(new, write, When::Absent).await.map_err(as_rename)? {
         return Ok(RenameOutcome::Occupied);
     }
     match store.delete(old, Expected::Version(expected)).await {
-        Ok(DeleteOutcome::Deleted) => Ok(RenameOutcome::Renamed),
+        Ok(DeleteOutcome::Deleted) => match store.touch(new, ttl).await {
+            Ok(true) => Ok(RenameOutcome::Renamed),
+            // Ended under its new key already, with all sessions of its owner.
+            Ok(false) => Ok(RenameOutcome::Conflict(None)),
+            Err(error) => Err(Error::unavailable(Operation::Rename, true).with_source(error)),
+        },
         Ok(DeleteOutcome::Absent | DeleteOutcome::Conflict) => {
             undo(store, new, written).await?;
             store.read(old).await.map(RenameOutcome::Conflict).map_err(as_rename)
@@ -42,6 +54,22 @@ pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
             Err(as_rename(error))
         }
     }
+}
+
+/// The ttl of the new record until the old one is deleted: long enough for that, and, for any session that is meant to last, far from the whole ttl.
+fn first_ttl(ttl: Ttl) -> Ttl {
+    const LEAST: Duration = Duration::from_mins(1);
+    let whole = ttl.as_duration();
+    Ttl::new((whole / 2).max(LEAST).min(whole)).unwrap_or(ttl)
+}
+
+/// Whether the new record of this very rename has got its whole ttl, not long ago.
+async fn is_complete<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, write: &Write) -> Result<bool> {
+    let record = store.read(new).await.map_err(as_rename)?;
+    let (first, whole) = (first_ttl(write.ttl).as_duration(), write.ttl.as_duration());
+    Ok(record.is_some_and(|record| {
+        record.version == write.version && record.expires_in > first + (whole - first) / 2
+    }))
 }
 
 /// Takes back what this rename created, and nothing else. If that fails, the new record may be there, under a key nobody was given.

@@ -54,13 +54,14 @@ pub const DEFAULT_MAX_DATA_LEN: usize = 1 << 20;
 /// write is not lost. What is absent stays absent, and the answer is `false`.
 ///
 /// ## 6. Rename
-/// `rename` reports [`Renamed`](RenameOutcome::Renamed) only after this call has removed the old record, which had the expected
-/// version, and the new one is live. If the old record was gone or changed, nothing of the new one remains. A crash or a dropped
-/// future leaves at most a record under a key nobody was given.
+/// `rename` reports [`Renamed`](RenameOutcome::Renamed) only after this call, or an earlier one with the same write, has removed the old record,
+/// which had the expected version, and the new one is live: a rename whose write is the live record's under the new key, while nothing is live under
+/// the old one, is the same rename delivered again, changes nothing and reports `Renamed`. If the old record was gone or changed otherwise, nothing of
+/// the new one remains. A crash or a dropped future leaves at most a record under a key that was handed out to no caller.
 ///
 /// ## 7. Bytes
 /// Data comes back exactly as written, from empty to [`max_data_len`](Self::max_data_len). More is
-/// [`TooLarge`](crate::ErrorKind::TooLarge) and changes nothing.
+/// [`TooLarge`](crate::ErrorKind::TooLarge) and changes nothing. The `Debug` of a store shows neither data nor owners.
 ///
 /// ## 8. Owner index
 /// Where [`owners`](Self::owners) is there: it never misses a live session, whatever client crashed where. Deleting by
@@ -179,7 +180,8 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
     /// [`SessionId::rotate`](crate::SessionId::rotate), which keeps the shard and lets partitioned engines do it atomically.
     ///
     /// As provided: reads the old record, creates the new one, deletes the old one under its version, and undoes the
-    /// creation if that fails. Three round trips; for a moment, both keys can be read.
+    /// creation if that fails; then it gives the new one its whole ttl, by which it knows itself when it is delivered again, for a quarter of that ttl. Four
+    /// round trips; for a moment, both keys can be read.
     ///
     /// ```
     /// use session_core::{Owner, OwnerChange, RenameOutcome, Result, SessionId, SessionStore, Ttl, Write};

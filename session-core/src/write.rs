@@ -1,3 +1,5 @@
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::{Owner, Ttl, Version};
@@ -13,7 +15,7 @@ use crate::{Owner, Ttl, Version};
 /// let next_condition = login.version;
 /// # Ok::<(), session_core::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Write {
     /// The bytes to keep. A store may keep this very buffer, so a small view of a large one keeps the large one alive.
     ///
@@ -38,6 +40,18 @@ impl Write {
     pub fn owner(mut self, owner: OwnerChange) -> Self {
         self.owner = owner;
         self
+    }
+}
+
+impl fmt::Debug for Write {
+    /// Says how long the data is, and shows neither data nor owner: see [`Record`](crate::Record).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Write")
+            .field("data", &format_args!("{} bytes", self.data.len()))
+            .field("version", &self.version)
+            .field("ttl", &self.ttl)
+            .field("owner", &self.owner)
+            .finish()
     }
 }
 

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::payload::{Payload, Stored};
 
 /// What a handle has changed and not saved yet.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Changes {
     values: BTreeMap<Box<str>, Change>,
     /// All values are to go that are there when the session is first seen.
@@ -13,7 +13,6 @@ pub(crate) struct Changes {
     stamp: u64,
 }
 
-#[derive(Debug)]
 struct Change {
     stamp: u64,
     /// `None` removes.

@@ -41,8 +41,10 @@ pub enum SessionError {
         key: String,
         /// The codec.
         codec: Codec,
-        /// What was wrong.
-        source: Box<dyn StdError + Send + Sync>,
+        /// The type of the value.
+        type_name: &'static str,
+        /// What was wrong, in fixed words: what serde says could quote the value.
+        reason: &'static str,
     },
     /// The value under this key is not of the type that was asked for. All other keys are unharmed.
     Decode {
@@ -50,8 +52,10 @@ pub enum SessionError {
         key: String,
         /// The codec that encoded it, or `None` if this release does not know it.
         codec: Option<Codec>,
-        /// What was wrong.
-        source: Box<dyn StdError + Send + Sync>,
+        /// The type that was asked for.
+        type_name: &'static str,
+        /// What was wrong, in fixed words: what serde says could quote the value.
+        reason: &'static str,
     },
     /// The session would be larger than is allowed. Nothing was changed.
     TooLarge {
@@ -126,11 +130,14 @@ impl fmt::Display for SessionError {
             Self::Contended { attempts } => {
                 write!(f, "others wrote to the session in each of {attempts} attempts, and nothing was saved")
             }
-            Self::Encode { key, codec, source } => {
-                write!(f, "the value of {key:?} cannot be kept as {codec}: {source}")
+            Self::Encode { key, codec, type_name, reason } => {
+                write!(
+                    f,
+                    "the value of {key:?}, a {type_name}, cannot be kept as {codec} and read back: {reason}"
+                )
             }
-            Self::Decode { key, source, .. } => {
-                write!(f, "the value of {key:?} is not of the type that was asked for: {source}")
+            Self::Decode { key, type_name, reason, .. } => {
+                write!(f, "the value of {key:?} is not of the type that was asked for, {type_name}: {reason}")
             }
             Self::TooLarge { len, max, largest } => write!(
                 f,
@@ -147,7 +154,6 @@ impl StdError for SessionError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Store(error) => Some(error),
-            Self::Encode { source, .. } | Self::Decode { source, .. } => Some(&**source),
             _ => None,
         }
     }

@@ -29,6 +29,7 @@ pub use codec::{Codec, SessionValue};
 pub use cookie::CookieChange;
 pub use error::{Result, SessionError};
 pub use events::SessionEvent;
+pub use login::Login;
 pub use manager::SessionManager;
 #[cfg(feature = "metrics")]
 pub use metered::Metered;

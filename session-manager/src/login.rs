@@ -1,4 +1,4 @@
-use std::time::Instant;
+use std::{pin::Pin, time::Instant};
 
 use session_core::{Owner, OwnerChange, RenameOutcome, SessionId, SessionKey};
 
@@ -8,29 +8,83 @@ use crate::{
     state::{Extra, Link, Live, Part, Prepared, State},
 };
 
+/// A login, which begins when it is awaited: see [`Session::login`].
+#[derive(Debug)]
+#[must_use = "a login does nothing until it is awaited"]
+pub struct Login<'a> {
+    session: &'a Session,
+    owner: Owner,
+    kept: &'a [&'a str],
+}
+
+impl<'a> Login<'a> {
+    /// If the session is another owner's, keeps the values under these keys, and only these; otherwise all stay. What others change under these keys
+    /// at the same time counts.
+    pub fn keep(mut self, keys: &'a [&'a str]) -> Self {
+        self.kept = keys;
+        self
+    }
+
+    async fn run(self) -> Result<()> {
+        let Self { session, owner, kept } = self;
+        let manager = &session.handle().manager;
+        // An owner that is logged in already takes no further place, so it has to be known.
+        session.load().await?;
+        manager.refuse_early(&owner, session.key().as_ref()).await?;
+        {
+            let _turn = session.handle().turn.lock().await;
+            let extra = Extra { owner: OwnerChange::Set(owner.clone()), restart: true, kept };
+            session.move_to_new_id(&extra).await?;
+        }
+        session.keep_limit(&owner).await
+    }
+}
+
+impl<'a> IntoFuture for Login<'a> {
+    type Output = Result<()>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.run())
+    }
+}
+
 impl Session {
-    /// Makes the session `owner`'s, under a new id, with all that this handle has changed, in one step: what a login does after it
+    /// Makes the session `owner`'s, under a new id, with all that this handle has changed and not saved, in one step: what a login does after it
     /// has checked the password.
     ///
     /// The old id is worth nothing from then on (an attacker may have planted it), and requests that loaded the session before can change nothing
     /// any more: they fail as [`Gone`](SessionError::Gone). The [absolute timeout](crate::SessionManagerBuilder::absolute_timeout) begins anew. A
     /// session that was not stored is created. The client must be told the new id: [`cookie_change`](Self::cookie_change).
     ///
+    /// # What stays
+    /// | the session was | |
+    /// | --- | --- |
+    /// | without an owner | All values, the label and the timeouts stay: a visitor's cart becomes the customer's. Where another person may have filled it, as on a shared computer, [`clear`](Self::clear) first. |
+    /// | `owner`'s | All values, the label and the timeouts stay. |
+    /// | another owner's | Nothing stays: no value, also none that another request saves at the same time, no label, no timeouts, but for the values under keys that are named with [`keep`](Login::keep). |
+    ///
+    /// In each case, what this handle has set since its last save is part of the login, such as the label and the name of the new owner.
+    ///
+    /// ```
+    /// # use session_manager::{SessionManager, session_core::Owner};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let session = SessionManager::new(session_memory::MemoryStore::new()).create();
+    /// session.insert("cart", &["book".to_owned()])?;
+    /// session.insert("address", "12 Elm Street")?;
+    /// session.login(Owner::new("alice")?).await?;
+    /// session.login(Owner::new("bob")?).keep(&["cart"]).await?;
+    /// assert_eq!(session.keys().await?, ["cart"]);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// As [`save`](Self::save), and [`SessionError::TooManySessions`]. After an error that
     /// [may have been applied](SessionError::may_have_applied), the old id may have ended, and nobody has the new one: the client has to log in
     /// again.
-    pub async fn login(&self, owner: Owner) -> Result<()> {
-        let manager = &self.handle().manager;
-        // Whoever is logged in already takes no further place, so it has to be known.
-        self.load().await?;
-        manager.refuse_early(&owner, self.key().as_ref()).await?;
-        {
-            let _turn = self.handle().turn.lock().await;
-            let extra = Extra { owner: OwnerChange::Set(owner.clone()), restart: true };
-            self.move_to_new_id(&extra).await?;
-        }
-        self.keep_limit(&owner).await
+    pub fn login(&self, owner: Owner) -> Login<'_> {
+        Login { session: self, owner, kept: &[] }
     }
 
     /// Gives the session a new id, with all that this handle has changed, in one step: when its rights have changed.
@@ -49,7 +103,7 @@ impl Session {
     }
 
     /// Gives the session a new id; for those who hold the turn.
-    pub(crate) async fn move_to_new_id(&self, extra: &Extra) -> Result<()> {
+    pub(crate) async fn move_to_new_id(&self, extra: &Extra<'_>) -> Result<()> {
         let handle = self.handle();
         let manager = &handle.manager;
         let settings = manager.settings();
@@ -90,7 +144,7 @@ impl Session {
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }
 
-    /// Ends the session that is live here, and for this handle; for those who hold the turn.
+    /// Ends the session that is live here, and for this handle. The caller holds the turn.
     pub(crate) async fn end_here(&self) -> Result<()> {
         let handle = self.handle();
         let live = handle.state.lock().live_key();

@@ -1,5 +1,6 @@
 use std::{
     cmp::Reverse,
+    fmt,
     time::{Instant, SystemTime},
 };
 
@@ -13,7 +14,7 @@ use crate::{
 };
 
 /// One of an owner's sessions, for a page "your devices".
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OwnedSession {
     /// Its key, by which [`SessionManager::destroy`] ends it. No secret.
@@ -28,6 +29,18 @@ pub struct OwnedSession {
     pub label: Option<String>,
 }
 
+impl fmt::Debug for OwnedSession {
+    /// Without the label: it may name a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnedSession")
+            .field("key", &self.key)
+            .field("created", &self.created)
+            .field("last_seen", &self.last_seen)
+            .field("is_labelled", &self.label.is_some())
+            .finish()
+    }
+}
+
 impl SessionManager {
     /// The live sessions of `owner`, the latest login first. Costs a look-up of the owner and one batch of reads.
     ///
@@ -36,8 +49,9 @@ impl SessionManager {
     /// # Errors
     /// [`SessionError::Store`], with [`ErrorKind::Config`] if the store has no index of owners.
     pub async fn sessions_of(&self, owner: &Owner) -> Result<Vec<OwnedSession>> {
-        let mut sessions: Vec<_> =
-            self.records_of(owner).await?.iter().map(|(key, base)| self.show(*key, base)).collect();
+        let sessions = self.records_of(owner).await?;
+        let live = sessions.iter().filter_map(|(key, base)| Some(self.show(*key, base.as_ref()?)));
+        let mut sessions: Vec<_> = live.collect();
         sessions.sort_by_key(|session| (Reverse(session.created), session.key));
         Ok(sessions)
     }
@@ -68,20 +82,20 @@ impl SessionManager {
         })
     }
 
-    /// The owner's sessions as they are stored.
-    pub(crate) async fn records_of(&self, owner: &Owner) -> Result<Vec<(SessionKey, Box<Base>)>> {
+    /// The owner's sessions as they are stored, without those that cannot be read; `None` where one was listed, and has moved or ended before it was read.
+    pub(crate) async fn records_of(&self, owner: &Owner) -> Result<Vec<(SessionKey, Option<Box<Base>>)>> {
         let keys = self.owner_index()?.list(owner).await?;
         let asked = Instant::now();
         let mut sessions = Vec::with_capacity(keys.len());
         for (key, record) in keys.iter().zip(self.store().read_many(&keys).await) {
-            let record = match record {
-                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => None,
-                other => other?,
-            };
-            if let Some(base) = record.and_then(|record| Base::of(record, asked).ok())
-                && base.owner.as_ref() == Some(owner)
-            {
-                sessions.push((*key, base));
+            match record {
+                Ok(None) => sessions.push((*key, None)),
+                Ok(Some(record)) if record.owner.as_ref() == Some(owner) => {
+                    sessions.extend(Base::of(record, asked).ok().map(|base| (*key, Some(base))));
+                }
+                Ok(Some(_)) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {}
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(sessions)
@@ -151,7 +165,7 @@ impl Session {
             WhenReached::Refuse => {
                 // Whoever sees too many steps back, so that no order has to be agreed on.
                 let _turn = self.handle().turn.lock().await;
-                let extra = Extra { owner: OwnerChange::Clear, restart: true };
+                let extra = Extra { owner: OwnerChange::Clear, restart: true, kept: &[] };
                 match self.move_to_new_id(&extra).await {
                     // The client gets the id of this login and no other, so the login itself has to end.
                     Err(SessionError::TooLate { .. }) => self.end_here().await?,

@@ -66,7 +66,7 @@ impl Session {
             let ground = match (settings.same_key, &mut place) {
                 (SameKey::LastWriterWins, Some(place)) => {
                     if place.looks_first() {
-                        self.reload().await?;
+                        self.reload(settings.same_key).await?;
                     }
                     place.ground()
                 }
@@ -82,7 +82,7 @@ impl Session {
                 // What it stands on may never come to be.
                 Err(_) if ground.is_some() => {
                     place = None;
-                    self.reload().await?;
+                    self.reload(settings.same_key).await?;
                     continue;
                 }
                 step => step?,
@@ -221,12 +221,8 @@ impl State {
                 return Err(self.gone());
             }
             Sent::Conflict(now) => {
-                let keys = match policy {
-                    SameKey::Fail => self.changed_by_both(&now.payload),
-                    SameKey::LastWriterWins => Vec::new(),
-                };
-                if !keys.is_empty() {
-                    return Err(SessionError::SameKey { keys });
+                if policy == SameKey::Fail {
+                    self.refuse_same_keys(&now.payload)?;
                 }
                 self.rebase(now);
                 return Ok(None);
@@ -241,10 +237,11 @@ impl State {
         self.rebase(prepared.into_base(sent_at));
     }
 
-    /// The keys that this handle has changed and that differ between what it has seen and what is there `now`.
-    fn changed_by_both(&self, now: &Payload) -> Vec<String> {
+    /// Fails if this handle has changed keys that differ between what it has seen and what is there `now`.
+    pub(crate) fn refuse_same_keys(&self, now: &Payload) -> Result<()> {
         let seen = self.base().map(|base| &base.payload);
         let differs = |key: &str| seen.and_then(|seen| seen.stored(key)) != now.stored(key);
-        self.changes.keys().into_iter().filter(|key| differs(key)).collect()
+        let keys: Vec<_> = self.changes.keys().into_iter().filter(|key| differs(key)).collect();
+        if keys.is_empty() { Ok(()) } else { Err(SessionError::SameKey { keys }) }
     }
 }

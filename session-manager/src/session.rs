@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use session_core::{Owner, Record, SessionId, SessionKey, Ttl};
 
 use crate::{
-    CookieChange, Result, SessionError, SessionManager, SessionValue,
+    CookieChange, Result, SameKey, SessionError, SessionManager, SessionValue,
     base::Base,
     changes::Changes,
     codec,
@@ -29,6 +29,9 @@ use crate::{
 /// **What has ended stays ended.** After a logout, a login or a rotation elsewhere, every change through this handle fails as
 /// [`Gone`](SessionError::Gone).
 ///
+/// **A handle that outlives its request** (a WebSocket, a worker) answers reads from what was loaded once, and so never notices a logout:
+/// [`refresh`](Self::refresh) asks the store again. After [`response_sent`](Self::response_sent) it stores nothing that no client could reach.
+///
 /// # Concurrency and cancellation
 /// All calls may overlap. Those that change the store take turns within a handle. A future that is dropped leaves the handle
 /// usable; what it was about to store may be stored or not.
@@ -38,7 +41,7 @@ pub struct Session(Arc<Handle>);
 pub(crate) struct Handle {
     pub(crate) manager: SessionManager,
     /// Whether the client has presented an id.
-    presented: bool,
+    pub(crate) presented: bool,
     pub(crate) state: Mutex<State>,
     /// Held while the store is asked to change something, or to show the session.
     pub(crate) turn: tokio::sync::Mutex<()>,
@@ -265,6 +268,42 @@ impl Session {
         self.look(None, State::is_there).await
     }
 
+    /// Asks the store for the session again, also if that was done, and says whether it is there: what others have changed is seen from then on,
+    /// and that it has ended, by a logout, a login or a rotation elsewhere, or its timeout. What this handle has changed and not saved stays.
+    ///
+    /// For handles that outlive a request, such as that of a WebSocket or a worker: all other reads answer from what was loaded once. Call it
+    /// before acting on the session's rights, and in intervals as long as a logout may go unnoticed. One read of the store; it does not renew
+    /// the idle timeout, which the next [`save`](Self::save) does.
+    ///
+    /// ```
+    /// # use session_manager::{SessionError, SessionManager};
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> session_manager::Result<()> {
+    /// # let sessions = SessionManager::new(session_memory::MemoryStore::new());
+    /// # let session = sessions.create();
+    /// # session.insert("n", &1)?;
+    /// # session.save().await?;
+    /// # let elsewhere = sessions.load(&session.id().expect("stored")).await?.expect("live");
+    /// elsewhere.logout().await?;
+    /// assert!(session.load().await?, "it was loaded before, and that is what this knows");
+    /// match session.refresh().await {
+    ///     Err(SessionError::Gone { .. }) => {} // close the connection
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`load`](Self::load): [`SessionError::Gone`] if it has ended, [`SessionError::Store`] in an outage, which says nothing about the session. With
+    /// [`SameKey::Fail`], [`SessionError::SameKey`] if others have changed what this handle has changed, too; then it still sees the session as before.
+    pub async fn refresh(&self) -> Result<bool> {
+        let _turn = self.0.turn.lock().await;
+        if self.is_loaded() {
+            self.reload(self.0.manager.settings().same_key).await?;
+        }
+        self.load_in_turn().await
+    }
+
     /// What `look` sees in the state, after the store was asked if that has to be: see [`State::unseen`].
     async fn look<T>(&self, key: Option<&str>, look: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         let (turn, unseen) = {
@@ -294,16 +333,19 @@ impl Session {
     }
 
     /// Asks the store for the session that is live as far as is known; for those who hold the turn.
-    pub(crate) async fn reload(&self) -> Result<()> {
+    pub(crate) async fn reload(&self, policy: SameKey) -> Result<()> {
         let Some(key) = self.0.state.lock().live_key() else { return Ok(()) };
         let asked = Instant::now();
         let record = self.0.manager.store().read(&key).await?;
-        let base = record.map(|record| Base::of(record, asked)).transpose()?;
+        let base = self.base_of(record, asked)?;
         let mut state = self.0.state.lock();
         let Some(base) = base else {
             state.link = Link::Gone;
             return Err(state.gone());
         };
+        if policy == SameKey::Fail {
+            state.refuse_same_keys(&base.payload)?;
+        }
         state.rebase(base);
         Ok(())
     }
@@ -326,18 +368,16 @@ impl Session {
         record: Option<Record>,
         asked: Instant,
     ) -> Result<MutexGuard<'_, State>> {
-        let base = match record {
-            Some(record) => {
-                let base = Base::of(record, asked)?;
-                // Another node may have given it longer than this one allows.
-                let is_over = self.0.manager.settings().is_over(base.payload.meta());
-                (!is_over).then_some(base)
-            }
-            None => None,
-        };
+        let base = self.base_of(record, asked)?;
         let mut state = self.0.state.lock();
         state.found(key, base);
         Ok(state)
+    }
+
+    /// The session in a record, unless its absolute timeout has passed: another node may have given it longer than this one allows.
+    fn base_of(&self, record: Option<Record>, asked: Instant) -> Result<Option<Box<Base>>> {
+        let base = record.map(|record| Base::of(record, asked)).transpose()?;
+        Ok(base.filter(|base| !self.0.manager.settings().is_over(base.payload.meta())))
     }
 }
 

@@ -16,8 +16,8 @@ pub enum SameKey {
 /// What a login does when its owner has as many sessions as are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenReached {
-    /// It fails with [`SessionError::TooManySessions`](crate::SessionError::TooManySessions), and the session stays as it was but for
-    /// its id.
+    /// It fails with [`SessionError::TooManySessions`](crate::SessionError::TooManySessions), and the session stays as it was. If only logins that
+    /// overlap show that there are too many, it has no owner afterwards, and another id.
     Refuse,
     /// It ends the owner's oldest sessions, by the time of their login.
     EndOldest,

@@ -15,7 +15,6 @@ use crate::{
 };
 
 /// What the clones of one handle share.
-#[derive(Debug)]
 pub(crate) struct State {
     pub(crate) link: Link,
     /// What the client has presented beside the id of `link`.
@@ -27,7 +26,6 @@ pub(crate) struct State {
 }
 
 /// How the handle stands to the store.
-#[derive(Debug)]
 pub(crate) enum Link {
     /// The client has presented this id, and nobody has looked it up yet.
     Presented(SessionId),
@@ -41,7 +39,6 @@ pub(crate) enum Link {
     Gone,
 }
 
-#[derive(Debug)]
 pub(crate) struct Live {
     pub(crate) id: SessionId,
     /// The client has it from an earlier request.
@@ -58,10 +55,39 @@ pub(crate) enum Part<'a> {
 
 /// What a write does beside changing values.
 #[derive(Clone, Default)]
-pub(crate) struct Extra {
+pub(crate) struct Extra<'a> {
     pub(crate) owner: OwnerChange,
     /// It is a login, from which the absolute timeout counts.
     pub(crate) restart: bool,
+    /// The keys whose values go over to another owner.
+    pub(crate) kept: &'a [&'a str],
+}
+
+impl Extra<'_> {
+    /// What a write on top of `base` keeps of the stored values: all, or, if it gives the session of one owner to another, those under the keys
+    /// that were named.
+    fn keeps(&self, base: Option<&Base>) -> Keeps<'_> {
+        match (&self.owner, base.and_then(|base| base.owner.as_ref())) {
+            (OwnerChange::Set(next), Some(owner)) if next != owner => Keeps::Only(self.kept),
+            _ => Keeps::All,
+        }
+    }
+}
+
+/// Which of the stored values go on.
+#[derive(Clone, Copy)]
+enum Keeps<'a> {
+    All,
+    Only(&'a [&'a str]),
+}
+
+impl Keeps<'_> {
+    fn value(self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(keys) => keys.contains(&key),
+        }
+    }
 }
 
 /// A write that is ready to be sent, and what the session is when it has arrived.
@@ -183,13 +209,14 @@ impl State {
         settings: &Settings,
         max: usize,
         part: &Part<'_>,
-        extra: &Extra,
+        extra: &Extra<'_>,
     ) -> Result<Prepared> {
         let base = ground.or(self.base());
-        let meta = self.next_meta(base, matches!(part, Part::All), extra.restart);
+        let keeps = extra.keeps(base);
+        let meta = self.next_meta(base, matches!(part, Part::All), extra.restart, keeps);
         let ttl = settings.ttl(&meta).ok_or_else(|| self.gone())?;
         let schema = base.map_or(0, |base| base.payload.schema_version()).max(settings.schema_version);
-        let payload = self.encode(base, settings.codec, schema, meta, part);
+        let payload = self.encode(base, keeps, settings.codec, schema, meta, part);
         let bytes = payload.bytes();
         if bytes.len() > max {
             let largest = payload.values().max_by_key(|(_, value)| value.bytes.len());
@@ -201,10 +228,11 @@ impl State {
         Ok(Prepared { write, payload, owner, stamp: self.changes.stamp() })
     }
 
-    fn next_meta(&self, base: Option<&Base>, all: bool, restart: bool) -> Meta {
+    fn next_meta(&self, base: Option<&Base>, all: bool, restart: bool, keeps: Keeps<'_>) -> Meta {
         let now = meta::now();
         let old = base.map(|base| base.payload.meta());
         let kept = old.filter(|_| !restart);
+        let old = old.filter(|_| matches!(keeps, Keeps::All));
         let old_label = || old.and_then(|old| old.label.clone());
         Meta {
             created: kept.map_or(now, |kept| kept.created),
@@ -220,8 +248,17 @@ impl State {
     }
 
     /// Merges what is stored and what was changed; both are in the order of their keys.
-    fn encode(&self, base: Option<&Base>, codec: Codec, schema: u16, meta: Meta, part: &Part<'_>) -> Payload {
+    fn encode(
+        &self,
+        base: Option<&Base>,
+        keeps: Keeps<'_>,
+        codec: Codec,
+        schema: u16,
+        meta: Meta,
+        part: &Part<'_>,
+    ) -> Payload {
         let old = base.into_iter().flat_map(|base| base.payload.values());
+        let old = old.filter(|(key, _)| keeps.value(key));
         let values = match part {
             Part::All => merge(old, self.changes.values()),
             Part::Key(key, value) => merge(old, std::iter::once((*key, Some(*value)))),

@@ -4,7 +4,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use session_core::{SessionKey, Version};
 
 use crate::{
-    Result, Saved, Session, SessionError,
+    Result, SameKey, Saved, Session, SessionError,
     base::Base,
     codec,
     commit::Sent,
@@ -82,7 +82,7 @@ impl Session {
         };
         for attempt in 1..=settings.max_attempts {
             if place.as_ref().is_some_and(Place::looks_first) {
-                self.reload().await?;
+                self.reload(SameKey::LastWriterWins).await?;
             }
             let ground = place.as_ref().and_then(Place::ground);
             let Next { target, prepared, new, stamp } = match self.next(ground.as_deref(), key, &mut f) {
@@ -90,7 +90,7 @@ impl Session {
                 // What it stands on may never come to be: what `f` thinks of it counts only if it is there.
                 Err(_) if ground.is_some() => {
                     place = None;
-                    self.reload().await?;
+                    self.reload(SameKey::LastWriterWins).await?;
                     continue;
                 }
                 Err(error) => return Err(error),

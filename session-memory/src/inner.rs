@@ -163,10 +163,14 @@ impl Inner {
         let _moving = (old.shard() != new.shard()).then(|| self.moves.read());
         let mut shards = self.lock_both(old, new);
         let now = self.clock.now();
-        let occupied = shards.of(new).live(new, now).is_some();
+        let taken_by = shards.of(new).live(new, now).map(|slot| slot.version);
         let current = match shards.of(old).live(old, now) {
-            Some(slot) if slot.version == expected && occupied => return unchanged(RenameOutcome::Occupied),
+            Some(slot) if slot.version == expected && taken_by.is_some() => {
+                return unchanged(RenameOutcome::Occupied);
+            }
             Some(slot) if slot.version == expected => slot,
+            // This very rename, delivered again.
+            None if taken_by == Some(write.version) => return unchanged(RenameOutcome::Renamed),
             other => return unchanged(RenameOutcome::Conflict(other.map(|slot| slot.record(now)))),
         };
         // The new record takes the old one's place, so that a login works in a full store, too.

@@ -112,10 +112,10 @@ impl TowerSessionsStore {
 
     async fn load<D: DeserializeOwned>(&self, id: i128) -> Result<Option<(D, OffsetDateTime)>, Failure> {
         let Some(found) = self.store.read(&self.key(id)).await? else { return Ok(None) };
-        let (data, expiry): (D, i128) =
-            rmp_serde::from_slice(&found.data).map_err(|error| Failure::Decode(error.to_string()))?;
+        let (data, expiry): (D, i128) = rmp_serde::from_slice(&found.data)
+            .map_err(|_| Failure::Decode("it is damaged, or no session of tower-sessions"))?;
         let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(expiry)
-            .map_err(|error| Failure::Decode(error.to_string()))?;
+            .map_err(|_| Failure::Decode("its date of expiry is no date"))?;
         Ok(Some((data, expiry_date)))
     }
 
@@ -130,10 +130,10 @@ impl fmt::Debug for TowerSessionsStore {
     }
 }
 
-/// The errors that their interface knows.
+/// The errors that their interface knows. What serde says quotes values, so that it is not passed on.
 enum Failure {
-    Encode(String),
-    Decode(String),
+    Encode(&'static str),
+    Decode(&'static str),
     Backend(String),
 }
 
@@ -152,7 +152,7 @@ fn write(data: &impl Serialize, expiry_date: OffsetDateTime) -> Result<Option<Wr
         return Err(Failure::Backend(format!("{expiry_date} lies too far in the future")));
     };
     let data = rmp_serde::to_vec_named(&(data, expiry_date.unix_timestamp_nanos()))
-        .map_err(|error| Failure::Encode(error.to_string()))?;
+        .map_err(|_| Failure::Encode("MessagePack cannot carry a value of the session"))?;
     Ok(Some(Write::new(data, ttl)))
 }
 
@@ -162,8 +162,8 @@ macro_rules! implement {
         impl From<Failure> for $core::session_store::Error {
             fn from(failure: Failure) -> Self {
                 match failure {
-                    Failure::Encode(reason) => Self::Encode(reason),
-                    Failure::Decode(reason) => Self::Decode(reason),
+                    Failure::Encode(reason) => Self::Encode(reason.to_owned()),
+                    Failure::Decode(reason) => Self::Decode(reason.to_owned()),
                     Failure::Backend(reason) => Self::Backend(reason),
                 }
             }

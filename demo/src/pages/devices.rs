@@ -78,9 +78,10 @@ pub(crate) async fn sign_out_everywhere(
     State(app): State<App>,
     visitor: Visitor,
 ) -> Result<Redirect, Failure> {
-    // The one that is here first, as long as it is there: this also takes the cookie away.
-    visitor.session.logout().await?;
+    // This one first: a logout also takes the cookie away, and says so if there was nothing left to end.
+    let here = visitor.session.logout().await;
     app.manager.logout_everywhere(&visitor.owner).await?;
+    here?;
     Ok(Redirect::to("/"))
 }
 

@@ -202,4 +202,59 @@ cases! {
         let outcome = cx.store.rename(&old, &new, write("login"), record.version).await?;
         ensure_eq!(outcome, RenameOutcome::Renamed, "this is the version that was just reported");
     }
+
+    /// A rename delivered again, as after a lost reply, takes effect once and reports success each time.
+    async fn a_redelivered_rename_knows_itself(cx) {
+        for shards in ["one", "two"] {
+            let (old, new) = if shards == "one" { cx.pair() } else { (cx.key(), cx.key()) };
+            let version = put(&cx.store, &old, owned("before", "alice"), When::Absent).await?;
+            let login = write("after");
+            let begun = Instant::now();
+            for delivery in 1..=3 {
+                let outcome = cx.store.rename(&old, &new, login.clone(), version).await?;
+                ensure_eq!(outcome, RenameOutcome::Renamed, "delivery {delivery} of the rename ({shards} shards)");
+                ensure_absent(&cx.store, &old).await?;
+            }
+            let record = ensure_live(&cx.store, &new, "after", login.version).await?;
+            ensure_eq!(record.owner, Some(owner("alice")), "the owner must come along");
+            ensure_expires_in(&record, hour(), begun, begun)?;
+        }
+    }
+
+    /// A rename delivered again after a later write, or after the session was ended, is none: it changes nothing, and revives nothing.
+    async fn a_redelivered_rename_does_not_undo_what_came_later(cx) {
+        let (old, new) = cx.pair();
+        let version = create(&cx.store, &old, "before").await?;
+        let login = write("login");
+        let outcome = cx.store.rename(&old, &new, login.clone(), version).await?;
+        ensure_eq!(outcome, RenameOutcome::Renamed, "the old record had the expected version");
+        let later = put(&cx.store, &new, write("later"), When::Version(login.version)).await?;
+        let outcome = cx.store.rename(&old, &new, login.clone(), version).await?;
+        ensure_eq!(outcome, RenameOutcome::Conflict(None), "what is live is another write");
+        ensure_live(&cx.store, &new, "later", later).await?;
+        let _ = cx.store.delete(&new, Expected::Any).await?;
+        let outcome = cx.store.rename(&old, &new, login, version).await?;
+        ensure_eq!(outcome, RenameOutcome::Conflict(None), "the session was ended");
+        ensure_absent(&cx.store, &old).await?;
+        ensure_absent(&cx.store, &new).await?;
+    }
+
+    /// A rename dropped at any point, a logout, and the rename delivered again: a session that the logout has ended does not come back.
+    async fn a_dropped_and_redelivered_rename_revives_nothing(cx) {
+        for polls in 0..cx.rounds(24) {
+            let (old, new) = cx.pair();
+            let version = create(&cx.store, &old, "before").await?;
+            let login = write("after");
+            let _ = poll_then_drop(polls, cx.store.rename(&old, &new, login.clone(), version)).await;
+            let logout = cx.store.delete(&old, Expected::Any).await?;
+            let outcome = cx.store.rename(&old, &new, login.clone(), version).await?;
+            match (logout, outcome) {
+                (DeleteOutcome::Deleted, RenameOutcome::Renamed) => {
+                    ensure!(false, "after {polls} polls, a rename succeeds whose old record a logout has ended");
+                }
+                (_, RenameOutcome::Renamed) => drop(ensure_live(&cx.store, &new, "after", login.version).await?),
+                (_, outcome) => ensure_eq!(outcome, RenameOutcome::Conflict(None), "nothing is under the old key"),
+            }
+        }
+    }
 }

@@ -2,8 +2,8 @@ use session_core::{Bytes, ErrorKind, Version, When, WriteItem, WriteOutcome};
 
 use crate::{
     case::cases,
-    failure::ensure_eq,
-    steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, put, write},
+    failure::{ensure, ensure_eq},
+    steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, owned, put, write},
 };
 
 /// Bytes without a pattern that an engine could compress or take for text, different for each seed.
@@ -103,5 +103,20 @@ cases! {
         }
         ensure_live(&cx.store, &key, "before", version).await?;
         ensure_absent(&cx.store, &free).await?;
+    }
+
+    /// What a log shows with `{:?}` of a store and of what it answers holds neither data nor owners.
+    async fn debug_shows_neither_data_nor_owners(cx) {
+        let (data, name) = ("correct horse battery staple", "alice@example.org");
+        let key = cx.key();
+        put(&cx.store, &key, owned(data, name), When::Absent).await?;
+        let record = live(&cx.store, &key).await?;
+        let refused = cx.store.write(&key, owned(data, name), When::Absent).await?;
+        let shown = format!("{:?} {:#?} {record:?} {refused:?}", cx.store, cx.store);
+        // Text as such, and as a list of numbers.
+        let numbers = format!("{:?}", data.as_bytes());
+        for secret in [data, name, numbers.trim_matches(['[', ']'])] {
+            ensure!(!shown.contains(secret), "the Debug of a store or an outcome shows {secret:?}");
+        }
     }
 }

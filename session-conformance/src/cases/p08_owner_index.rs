@@ -28,9 +28,9 @@ async fn ensure_listed<'a>(
     let expected: BTreeSet<SessionKey> = keys.into_iter().copied().collect();
     let listed = owners.list(owner).await?;
     let found: BTreeSet<SessionKey> = listed.iter().copied().collect();
-    ensure_eq!(found.len(), listed.len(), "the list of {owner:?} repeats a session");
-    ensure_eq!(found, expected, "the sessions of {owner:?}");
-    ensure_eq!(owners.count(owner).await?, expected.len() as u64, "the count for {owner:?}");
+    ensure_eq!(found.len(), listed.len(), "the list of {:?} repeats a session", owner.as_str());
+    ensure_eq!(found, expected, "the sessions of {:?}", owner.as_str());
+    ensure_eq!(owners.count(owner).await?, expected.len() as u64, "the count for {:?}", owner.as_str());
     Ok(())
 }
 

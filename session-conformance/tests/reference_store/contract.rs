@@ -142,7 +142,8 @@ impl SessionStore for ReferenceStore {
         write: Write,
         expected: Version,
     ) -> Result<RenameOutcome> {
-        if self.has(Flaw::RenameDeletesFirst) || self.has(Flaw::RenameForgetsToCheck) {
+        let in_steps = [Flaw::RenameDeletesFirst, Flaw::RenameForgetsToCheck, Flaw::RenameTrustsTheNewRecord];
+        if in_steps.iter().any(|flaw| self.has(*flaw)) {
             return self.rename_in_steps((old, new), write, expected).await;
         }
         lock(&self.cache).remove(old);

@@ -112,6 +112,12 @@ pub(crate) enum Flaw {
     RenameOverwrites,
     /// The old record is deleted first, the new one created later.
     RenameDeletesFirst,
+    /// A rename that is delivered again does not know itself.
+    RenameRedeliveryConflicts,
+    /// A rename that is delivered again is carried out again, whatever has become of the new record.
+    RenameRedeliveryUndoes,
+    /// A rename creates the new record first, and when it is delivered again, it takes that for its success.
+    RenameTrustsTheNewRecord,
 
     // 7. Bytes
     /// Data ends at the first NUL.
@@ -124,6 +130,8 @@ pub(crate) enum Flaw {
     CutsWhatIsTooLarge,
     /// What is refused for its size ends the record.
     TooLargeDeletes,
+    /// The `Debug` of the store is derived, down to the records.
+    DebugShowsRecords,
 
     // 8. Owner index
     /// A renamed session is not in the index.

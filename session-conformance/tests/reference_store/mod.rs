@@ -11,6 +11,7 @@ mod space;
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -35,7 +36,6 @@ struct World {
 }
 
 /// One handle, which is one node: it has its own cache, where a flaw makes it use one.
-#[derive(Debug)]
 pub(crate) struct ReferenceStore {
     world: Arc<World>,
     namespace: String,
@@ -89,6 +89,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 async fn gap() {
     for _ in 0..4 {
         yield_now().await;
+    }
+}
+
+impl fmt::Debug for ReferenceStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("ReferenceStore");
+        if self.has(Flaw::DebugShowsRecords) {
+            out.field("world", &self.world);
+        }
+        out.finish_non_exhaustive()
     }
 }
 
@@ -342,7 +352,15 @@ impl ReferenceStore {
         if self.has(Flaw::RenameRevives) && found.is_none() {
             buried = space.graveyard.get(old).cloned();
         }
-        let Some(stored) = found.clone().or(buried) else { return Ok(RenameOutcome::Conflict(None)) };
+        let Some(stored) = found.clone().or(buried) else {
+            let there = space.find(new, now, Operation::Rename)?.map(|stored| stored.version);
+            if there.is_some() && self.has(Flaw::RenameRedeliveryUndoes) {
+                self.keep(space, now, new, write, None, None);
+                return Ok(RenameOutcome::Renamed);
+            }
+            let is_mine = there == Some(write.version) && !self.has(Flaw::RenameRedeliveryConflicts);
+            return Ok(if is_mine { RenameOutcome::Renamed } else { RenameOutcome::Conflict(None) });
+        };
         if stored.version != expected {
             if self.has(Flaw::RenameLeavesNew) {
                 self.keep(space, now, new, write, None, None);
@@ -378,6 +396,11 @@ impl ReferenceStore {
         let found = self.read(old).await?;
         match found {
             Some(record) if record.version == expected => {}
+            None if self.has(Flaw::RenameTrustsTheNewRecord) => {
+                let there = self.read(new).await?;
+                let is_mine = there.is_some_and(|record| record.version == write.version);
+                return Ok(if is_mine { RenameOutcome::Renamed } else { RenameOutcome::Conflict(None) });
+            }
             other => return Ok(RenameOutcome::Conflict(other)),
         }
         if self.has(Flaw::RenameDeletesFirst) {

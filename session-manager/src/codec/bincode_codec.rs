@@ -1,10 +1,13 @@
 use std::marker::PhantomData;
 
-use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
+use bincode::{
+    config::{self, Configuration, Limit, LittleEndian, Varint},
+    error::DecodeError,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    CodecError,
+    fault::Fault,
     fingerprint::Fingerprint,
     guard::{Guard, Rules},
     reader::Reader,
@@ -24,28 +27,29 @@ fn fingerprint(rules: &Rules) -> [u8; 8] {
 }
 
 /// The eight bytes of the value's [`Fingerprint`], then the value.
-pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
+pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
     let rules = rules();
-    let value =
-        bincode::serde::encode_to_vec(Shaped { value, rules: &rules }, CONFIG).map_err(CodecError::of)?;
+    let value = bincode::serde::encode_to_vec(Shaped { value, rules: &rules }, CONFIG).map_err(Fault::of)?;
     Ok([fingerprint(&rules).as_slice(), &value].concat())
 }
 
-pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     let Some((written, bytes)) = bytes.split_first_chunk::<8>() else {
-        return Err(CodecError::new("it is shorter than a fingerprint"));
+        return Err(Fault::CUT);
     };
     let rules = rules();
     let seed = Reader::new(PhantomData::<T>, &rules);
     let decoded = bincode::serde::seed_decode_from_slice(seed, bytes, CONFIG);
+    if let Err(error @ DecodeError::Serde(_)) = &decoded {
+        // No bytes would do for this type.
+        return Err(Fault::of(error));
+    }
     let whole = !matches!(decoded, Ok((_, len)) if len != bytes.len());
     // Where both are wrong, the shape is the cause.
     if fingerprint(&rules) != *written || !whole {
-        let text = "it was encoded from a type with another shape (other fields, variants, or kinds of numbers), and bincode cannot \
-                    tell what has become of which";
-        return Err(CodecError(text.to_owned(), decoded.err().map(Into::into)));
+        return Err(Fault::OTHER_SHAPE);
     }
-    decoded.map(|(value, _)| value).map_err(CodecError::of)
+    decoded.map(|(value, _)| value).map_err(Fault::of)
 }
 
 struct Shaped<'a, T: ?Sized> {

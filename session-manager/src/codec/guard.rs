@@ -6,7 +6,10 @@ use serde::ser::{
     SerializeTuple, SerializeTupleStruct, SerializeTupleVariant, Serializer,
 };
 
-use super::fingerprint::{Fingerprint, Kind};
+use super::{
+    fault::Fault,
+    fingerprint::{Fingerprint, Kind},
+};
 
 /// What a codec cannot carry, and what there is to know.
 #[derive(Debug)]
@@ -86,7 +89,7 @@ macro_rules! float {
     ($($method:ident($type:ty) $kind:ident),*) => {
         $(fn $method(self, value: $type) -> Result<S::Ok, S::Error> {
             if self.rules.finite && !value.is_finite() {
-                return Err(S::Error::custom(format_args!("it holds {value}, and this codec has finite numbers only")));
+                return Err(S::Error::custom(Fault::NOT_FINITE.0));
             }
             self.rules.kind(Kind::$kind);
             self.inner.$method(value)
@@ -97,9 +100,7 @@ macro_rules! float {
 impl<S: Serializer> Guard<'_, S> {
     fn null(&self) -> Result<(), S::Error> {
         if self.in_some && self.rules.one_null {
-            return Err(S::Error::custom(
-                "it holds a Some of what is null (Some(None) or Some(())), which this codec could not tell from None",
-            ));
+            return Err(S::Error::custom(Fault::SOME_OF_NULL.0));
         }
         Ok(())
     }
@@ -333,7 +334,7 @@ impl<S: Serializer> SerializeStruct for Struct<'_, S> {
                 named.inner.serialize_field(key, &part(value, named.rules))
             }
             Self::Number { text, .. } => {
-                *text = super::number::text_of(value).map_err(S::Error::custom)?;
+                *text = super::number::text_of(value).map_err(|fault| S::Error::custom(fault.0))?;
                 Ok(())
             }
         }
@@ -350,7 +351,7 @@ impl<S: Serializer> SerializeStruct for Struct<'_, S> {
         match self {
             Self::Named(named) => named.inner.end(),
             Self::Number { inner, text } => {
-                match super::number::Plain::of(&text).map_err(S::Error::custom)? {
+                match super::number::Plain::of(&text).map_err(|fault| S::Error::custom(fault.0))? {
                     super::number::Plain::Unsigned(number) => inner.serialize_u64(number),
                     super::number::Plain::Signed(number) => inner.serialize_i64(number),
                     super::number::Plain::Float(number) => inner.serialize_f64(number),

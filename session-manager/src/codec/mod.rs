@@ -1,4 +1,5 @@
 mod bincode_codec;
+mod fault;
 mod fingerprint;
 mod guard;
 mod json;
@@ -7,10 +8,11 @@ mod number;
 mod reader;
 mod value;
 
-use std::{error::Error as StdError, fmt};
+use std::{any::type_name, fmt};
 
 use serde::{Serialize, de::DeserializeOwned};
 
+use fault::Fault;
 pub use value::SessionValue;
 
 use crate::{SessionError, payload::Stored};
@@ -40,32 +42,6 @@ pub enum Codec {
     Bincode,
 }
 
-/// Why a codec could not encode or decode a value. It never holds the value.
-#[derive(Debug)]
-pub(crate) struct CodecError(pub(crate) String, pub(crate) Option<Box<dyn StdError + Send + Sync>>);
-
-impl CodecError {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into(), None)
-    }
-
-    pub(crate) fn of(source: impl StdError + Send + Sync + 'static) -> Self {
-        Self(source.to_string(), Some(Box::new(source)))
-    }
-}
-
-impl fmt::Display for CodecError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl StdError for CodecError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.1.as_deref().map(|source| source as &(dyn StdError + 'static))
-    }
-}
-
 impl Codec {
     /// The number that stands for it in a payload. Never changes its meaning.
     pub(crate) const fn tag(self) -> u8 {
@@ -85,7 +61,7 @@ impl Codec {
         }
     }
 
-    fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Vec<u8>, CodecError> {
+    fn encode<T: Serialize + ?Sized>(self, value: &T) -> Result<Vec<u8>, Fault> {
         match self {
             Self::MessagePack => message_pack::encode(value),
             Self::Json => json::encode(value),
@@ -93,7 +69,7 @@ impl Codec {
         }
     }
 
-    fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, CodecError> {
+    fn decode<T: DeserializeOwned>(self, bytes: &[u8]) -> Result<T, Fault> {
         match self {
             Self::MessagePack => message_pack::decode(bytes),
             Self::Json => json::decode(bytes),
@@ -107,24 +83,28 @@ impl Codec {
         key: &str,
         value: &T,
     ) -> Result<Vec<u8>, SessionError> {
-        let error =
-            |source| SessionError::Encode { key: key.to_owned(), codec: self, source: Box::new(source) };
+        let error = |Fault(reason)| SessionError::Encode {
+            key: key.to_owned(),
+            codec: self,
+            type_name: type_name::<T>(),
+            reason,
+        };
         let bytes = self.encode(value).map_err(error)?;
-        if let Err(CodecError(text, source)) = self.decode::<T::Stored>(&bytes) {
-            return Err(error(CodecError(format!("it could not be read back: {text}"), source)));
-        }
+        self.decode::<T::Stored>(&bytes).map_err(error)?;
         Ok(bytes)
     }
 }
 
 /// The value in `stored`, by whatever codec it was encoded.
 pub(crate) fn decode_stored<T: DeserializeOwned>(key: &str, stored: Stored<'_>) -> Result<T, SessionError> {
-    let error = |codec, source| SessionError::Decode { key: key.to_owned(), codec, source: Box::new(source) };
-    if let Some(codec) = Codec::from_tag(stored.codec) {
-        return codec.decode(stored.bytes).map_err(|source| error(Some(codec), source));
-    }
-    let text = format!("codec {} is not known to this release; a later one wrote the value", stored.codec);
-    Err(error(None, CodecError::new(text)))
+    let codec = Codec::from_tag(stored.codec);
+    let value = codec.map_or(Err(Fault::UNKNOWN_CODEC), |codec| codec.decode(stored.bytes));
+    value.map_err(|Fault(reason)| SessionError::Decode {
+        key: key.to_owned(),
+        codec,
+        type_name: type_name::<T>(),
+        reason,
+    })
 }
 
 impl fmt::Display for Codec {

@@ -1,8 +1,8 @@
 //! Numbers of `serde_json` in a build where its feature `arbitrary_precision` is on.
 
-use std::fmt;
-
 use serde::Serialize;
+
+use super::fault::Fault;
 
 /// A number that every codec and every build can carry.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,7 +14,7 @@ pub(super) enum Plain {
 
 impl Plain {
     /// The number that `text` says in JSON, exactly, or as near as a float comes.
-    pub(super) fn of(text: &str) -> Result<Self, String> {
+    pub(super) fn of(text: &str) -> Result<Self, Fault> {
         if let Ok(number) = text.parse() {
             return Ok(Self::Unsigned(number));
         }
@@ -27,25 +27,13 @@ impl Plain {
         let whole = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() && (!whole || number == 0.0) => Ok(Self::Float(number)),
-            _ => Err(format!(
-                "the number {text} has neither 64 bits nor is it a float, and is carried as no other number would be; keep it as text"
-            )),
+            _ => Err(Fault::LONG_NUMBER),
         }
     }
 }
 
 /// The text that a magic struct holds: a plain string, as JSON.
-pub(super) fn text_of<T: Serialize + ?Sized>(value: &T) -> Result<String, NotText> {
-    let json = serde_json::to_string(value).map_err(|_| NotText)?;
-    serde_json::from_str(&json).map_err(|_| NotText)
-}
-
-/// A struct with the magic name that holds something else.
-#[derive(Debug)]
-pub(super) struct NotText;
-
-impl fmt::Display for NotText {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a number of serde_json is not what it is in the releases that are known")
-    }
+pub(super) fn text_of<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
+    let json = serde_json::to_string(value).map_err(|_| Fault::STRANGE_NUMBER)?;
+    serde_json::from_str(&json).map_err(|_| Fault::STRANGE_NUMBER)
 }

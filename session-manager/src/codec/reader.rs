@@ -133,7 +133,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
             first = access.next_key::<String>()?;
             if first.as_deref() == Some(NUMBER) {
                 let text: String = access.next_value()?;
-                return match Plain::of(&text).map_err(A::Error::custom)? {
+                return match Plain::of(&text).map_err(|fault| A::Error::custom(fault.0))? {
                     Plain::Unsigned(number) => self.inner.visit_u64(number),
                     Plain::Signed(number) => self.inner.visit_i64(number),
                     Plain::Float(number) => self.inner.visit_f64(number),

@@ -20,6 +20,8 @@ pub(crate) struct Change {
     moved: u64,
     alone: bool,
     asked: Moment,
+    /// It is a write that was certainly not sent before.
+    is_first: bool,
     /// The entry when it began.
     before: Option<Entry>,
     ended: bool,
@@ -50,13 +52,15 @@ impl Change {
             busy.own = version.filter(|_| alone).map(|version| (version, false));
             (busy.moved, alone, l1.gate.epoch())
         });
+        let asked = l1.clock.now();
         Self {
             l1: Arc::clone(l1),
             key: *key,
             epoch,
             moved,
             alone,
-            asked: l1.clock.now(),
+            asked,
+            is_first: version.is_some_and(|version| l1.sent.is_first(&version, asked)),
             before,
             ended: false,
         }
@@ -65,8 +69,8 @@ impl Change {
     /// What the record will be if this write takes effect, if that can be known.
     pub(crate) fn foresee(&self, write: &Write, when: When) -> Option<Record> {
         let version_before = self.before.as_ref().map(|entry| entry.version);
-        // The same write once more changes nothing, not even the expiry, and an earlier attempt may have been seen by nobody. It was not longer
-        // ago than the ttl, so the end cannot come within `max_staleness`, unless the ttl is short.
+        // The same write once more changes nothing. Where that does not show (see `end`), the ttl was counted from an earlier attempt, which was not longer ago
+        // than the ttl, so the end cannot come within `max_staleness`, unless the ttl is short.
         if version_before == Some(write.version) || write.ttl.as_duration() <= 2 * self.l1.max_staleness {
             return None;
         }
@@ -136,6 +140,11 @@ impl Change {
         if self.l1.has(Flaw::DropsBeforeChange) {
             return self.leave();
         }
+        let known = match known {
+            // Delivered again, it has changed nothing, not even the expiry; and no event will tell of it.
+            Known::Record(_, true) if !self.is_first && !self.l1.has(Flaw::CountsTtlAnew) => Known::Nothing,
+            known => known,
+        };
         self.conclude(known);
     }
 

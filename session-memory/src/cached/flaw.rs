@@ -25,6 +25,8 @@ pub(crate) enum Flaw {
     TakesTouchesForEchoes,
     /// The entry stays although nobody knows what came of a change.
     KeepsWhatIsInDoubt,
+    /// A write that is delivered again is thought to live for its ttl from then on.
+    CountsTtlAnew,
     /// Of changes that overlap, the one that returns last is thought to be the last one.
     TrustsOverlaps,
     /// Sessions that were ended by their owner stay.

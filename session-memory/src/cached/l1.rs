@@ -10,6 +10,7 @@ use super::{
     flaw::Flaw,
     gate::Gate,
     lag::LagMeter,
+    sent::SentWrites,
     settings::CacheSettings,
     stats::{CacheStats, Evictions},
     under_way::{Busy, UnderWay},
@@ -26,6 +27,7 @@ pub(crate) struct L1 {
     pub(crate) gate: Gate,
     pub(crate) clock: Clock,
     pub(crate) lag: LagMeter,
+    pub(crate) sent: SentWrites,
     pub(crate) counters: std::sync::Arc<Counters>,
     pub(crate) max_staleness: Duration,
     unknown_for: Duration,
@@ -70,14 +72,16 @@ impl L1 {
                 .max_capacity(settings.unknown_entries)
                 .build_with_hasher(RandomState::default())
         });
+        let clock = Clock::start();
         Self {
             sessions,
             unknown,
             under_way: UnderWay::new(),
             // Nobody listens yet. Where nobody ever will, trust begins at once.
             gate: Gate::new(!is_watched),
-            clock: Clock::start(),
             lag: LagMeter::default(),
+            sent: SentWrites::new(clock.now()),
+            clock,
             counters,
             max_staleness: settings.max_staleness,
             unknown_for: settings.unknown_for.min(settings.max_staleness),

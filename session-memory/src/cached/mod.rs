@@ -19,6 +19,7 @@ mod runtime;
 #[cfg(shuttle)]
 #[path = "runtime_model.rs"]
 mod runtime;
+mod sent;
 mod settings;
 mod stats;
 mod store;

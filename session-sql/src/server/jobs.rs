@@ -239,6 +239,10 @@ impl<D: Dialect> Job<D> for Rename {
                     Some(Ok(_)) => return Ok(Ok(RenameOutcome::Occupied)),
                     None => {}
                 },
+                // This very rename, delivered again.
+                Ok(None) if matches!(in_the_way, Some(Ok(record)) if record.version == write.version) => {
+                    return Ok(Ok(RenameOutcome::Renamed));
+                }
                 other => return Ok(of(Operation::Rename, other).map(RenameOutcome::Conflict)),
             }
         }

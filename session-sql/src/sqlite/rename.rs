@@ -50,11 +50,16 @@ impl Change for Rename {
             return Ok(RenameOutcome::Renamed);
         }
         let mut found = core.look(lease, Operation::Rename, &[old, new]).await?;
+        let in_the_way = found.remove(&new);
         match found.remove(&old).transpose()? {
             // So it was the new key that was in the way.
             Some(record) if record.version == expected => {
-                found.remove(&new).transpose()?;
+                in_the_way.transpose()?;
                 Ok(RenameOutcome::Occupied)
+            }
+            // This very rename, delivered again.
+            None if matches!(in_the_way, Some(Ok(record)) if record.version == write.version) => {
+                Ok(RenameOutcome::Renamed)
             }
             other => Ok(RenameOutcome::Conflict(other)),
         }

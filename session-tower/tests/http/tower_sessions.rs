@@ -11,7 +11,7 @@ use crate::{
     store::Tap,
 };
 
-cases!("tower_sessions": their_routes_work, deleted_stays_deleted, what_ends_while_it_is_saved_stays_ended, a_slow_request_revives_nothing, an_outage_is_an_error, their_records_come_back);
+cases!("tower_sessions": their_routes_work, deleted_stays_deleted, what_ends_while_it_is_saved_stays_ended, a_slow_request_revives_nothing, an_outage_is_an_error, their_records_come_back, what_cannot_be_read_is_not_quoted);
 
 /// What their documentation and examples do.
 fn app(tap: &Arc<Tap>, gate: &Arc<[Notify; 2]>) -> Router {
@@ -126,4 +126,19 @@ async fn their_records_come_back(tap: Arc<Tap>) {
     let ended = Record { expiry_date: time::OffsetDateTime::UNIX_EPOCH, ..first.clone() };
     store.save(&ended).await.expect("saved");
     assert_eq!(store.load(&first.id).await.expect("an answer"), None);
+}
+
+async fn what_cannot_be_read_is_not_quoted(tap: Arc<Tap>) {
+    use session_core::{SessionStore, Ttl, When, Write};
+    let store = TowerSessionsStore::new(Arc::clone(&tap));
+    let mut record = record();
+    store.create(&mut record).await.expect("created");
+    let page = tap.maintenance().expect("all of them have it").page(None, 1).await.expect("a page");
+    let (key, _) = page.records[0];
+    // A text of MessagePack, where there should be a session, with seven characters.
+    let write = Write::new(b"\xa7hunter2".to_vec(), Ttl::MAX);
+    assert!(SessionStore::write(&tap, &key, write, When::Any).await.expect("a write").is_written());
+    let error = store.load(&record.id).await.expect_err("it is no session");
+    assert!(error.to_string().contains("damaged"), "{error}");
+    assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
 }

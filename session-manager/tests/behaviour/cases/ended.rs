@@ -8,6 +8,9 @@ super::cases![
     what_ended_elsewhere_is_gone_with_the_unsaved_keys,
     a_request_from_before_a_login_changes_nothing,
     a_logout_ends_it_for_all,
+    a_logout_that_ends_nothing_says_so,
+    each_session_of_a_handle_is_ended_by_itself,
+    a_logout_catches_up_with_rotations,
     a_logout_follows_a_rotation,
     nothing_revives_a_session_that_was_logged_out,
     of_concurrent_logins_one_wins,
@@ -81,9 +84,81 @@ async fn a_logout_ends_it_for_all(context: Context) {
     assert!(!context.is_live(&id).await);
     session.insert("n", &1).expect("a number");
     assert!(session.save().await.expect_err("it has ended").is_gone());
-    // Ending what has ended is fine.
-    session.logout().await.expect("it has ended");
-    context.manager().open(Some(id)).logout().await.expect("it has ended");
+    logout.logout().await.expect("it was this one that ended it");
+}
+
+/// `Ok` means that the session is at an end because of this handle: a user that is told so may leave the computer to others.
+async fn a_logout_that_ends_nothing_says_so(context: Context) {
+    for ending in 0..4 {
+        let (elsewhere, id) = context.stored(&context.manager()).await;
+        let (loaded, cold) = (context.load(&id).await, context.manager().open(Some(id.clone())));
+        loaded.insert("unsaved", &1).expect("a number");
+        let gone = context.load(&id).await;
+        match ending {
+            0 => elsewhere.rotate().await.expect("a rotation"),
+            1 => elsewhere.login(owner("alice")).await.expect("a login"),
+            2 => elsewhere.logout().await.expect("a logout"),
+            _ => assert!(context.manager().destroy(&id.key()).await.expect("an end")),
+        }
+        gone.insert("late", &1).expect("a number");
+        assert!(gone.save().await.expect_err("it has ended").is_gone());
+        for handle in [loaded, cold, gone] {
+            for _ in 0..2 {
+                let error = handle.logout().await.expect_err("it has ended nothing");
+                assert_eq!(unsaved(&error), [""; 0], "it has dropped what was not saved");
+            }
+            // The client may have been told a newer id, which must not be taken away or replaced.
+            assert_eq!(handle.cookie_change(), session_manager::CookieChange::Keep);
+            handle.insert("farewell", "bye").expect("text");
+            assert!(handle.save().await.expect_err("it has ended").is_gone());
+        }
+        if ending < 2 {
+            assert!(context.is_live(&elsewhere.id().expect("it was live")).await);
+        }
+    }
+    let unknown = context.manager().open(Some(SessionId::generate()));
+    assert!(unknown.logout().await.expect_err("nothing is there").is_gone());
+}
+
+/// What was set after a logout is another session, which can be ended in turn, by this handle or elsewhere.
+async fn each_session_of_a_handle_is_ended_by_itself(context: Context) {
+    let (session, _) = context.stored(&context.manager()).await;
+    for elsewhere in [false, true] {
+        session.logout().await.expect("a logout");
+        session.logout().await.expect("it has ended it already");
+        session.insert("farewell", "bye").expect("text");
+        session.save().await.expect("a save");
+        if elsewhere {
+            let key = session.key().expect("it is live");
+            assert!(context.manager().destroy(&key).await.expect("an end"));
+            assert!(session.logout().await.expect_err("it was not this one").is_gone());
+        }
+    }
+    context.manager().create().logout().await.expect("the client has nothing that could be ended");
+}
+
+/// Rotations go on while a logout looks for where the session is.
+async fn a_logout_catches_up_with_rotations(context: Context) {
+    for _ in 0..rounds(100) {
+        let session = context.manager().create();
+        session.login(owner("alice")).await.expect("a login");
+        let id = session.id().expect("it is live");
+        let logout = context.load(&id).await;
+        let rotations = tokio::spawn(async move {
+            for _ in 0..4 {
+                match session.rotate().await {
+                    Ok(()) => {}
+                    Err(error) if error.is_gone() => return,
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        });
+        tokio::task::yield_now().await;
+        logout.logout().await.expect("one of them is live");
+        rotations.await.expect("no panic");
+        let left = context.manager().sessions_of(&owner("alice")).await.expect("a list");
+        assert_eq!(left, [], "the login has ended under each of its ids");
+    }
 }
 
 async fn a_logout_follows_a_rotation(context: Context) {
@@ -140,7 +215,9 @@ async fn nothing_revives_a_session_that_was_logged_out(context: Context) {
         for _ in 0..round % 5 {
             tokio::task::yield_now().await;
         }
-        logout.logout().await.expect("a logout");
+        if let Err(error) = logout.logout().await {
+            assert!(error.is_gone(), "a new login was faster: {error}");
+        }
         assert!(!context.is_live(&id).await, "the old id, at once");
         for (_, ids) in racers.join_all().await {
             for id in ids {

@@ -1,4 +1,5 @@
 mod basics;
+mod change_of_owner;
 mod codecs;
 mod concurrency;
 mod ended;
@@ -6,6 +7,7 @@ mod expiry;
 mod ids;
 mod late;
 mod owners;
+mod refresh;
 mod trouble;
 
 use std::{future::Future, pin::Pin};
@@ -36,6 +38,7 @@ use cases;
 pub(crate) fn all() -> Vec<Case> {
     let files = [
         basics::all(),
+        change_of_owner::all(),
         codecs::all(),
         concurrency::all(),
         ended::all(),
@@ -43,6 +46,7 @@ pub(crate) fn all() -> Vec<Case> {
         ids::all(),
         late::all(),
         owners::all(),
+        refresh::all(),
         trouble::all(),
     ];
     files.into_iter().flatten().collect()

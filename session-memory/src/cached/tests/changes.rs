@@ -3,12 +3,13 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use session_core::{
-    Expected, Operation, Owner, OwnerChange, OwnerIndex, RenameOutcome, SessionStore, When, WriteOutcome,
+    Expected, Operation, Owner, OwnerChange, OwnerIndex, RenameOutcome, SessionKey, SessionStore, Version,
+    When, Write, WriteItem, WriteOutcome,
 };
 
 use super::{
-    super::flaw::Flaw,
-    lab::{catches, data, key, lab, settings, ttl, write},
+    super::{Cached, flaw::Flaw},
+    lab::{Lab, catches, data, key, lab, settings, ttl, write},
 };
 
 #[tokio::test]
@@ -209,6 +210,77 @@ async fn a_write_that_is_delivered_again_prolongs_nothing() {
     assert!(cached.write(&key, write.clone(), When::Absent).await.expect("a write").is_written());
     assert!(cached.touch(&key, ttl(Duration::from_mins(5))).await.expect("a touch"));
     assert!(cached.write(&key, write, When::Absent).await.expect("a write").is_written());
+    lab.settle().await;
+    let left = cached.read(&key).await.expect("a read").expect("it is live").expires_in;
+    assert!(left <= Duration::from_mins(5), "{left:?}");
+}
+
+/// How a write comes to the store: by itself, in a batch, or as a rename.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Write,
+    Batch,
+    Rename,
+}
+
+/// Sends the same write, which makes the record under `key`.
+async fn send(
+    way: Way,
+    cached: &Cached<Lab>,
+    (old, key): (SessionKey, SessionKey),
+    seen: Version,
+    write: &Write,
+) {
+    let write = write.clone();
+    let took_effect = match way {
+        Way::Write => cached.write(&key, write, When::Absent).await.expect("a write").is_written(),
+        Way::Batch => {
+            let item = WriteItem { key, write, when: When::Absent };
+            let outcomes = cached.write_many(&[item]).await;
+            outcomes.into_iter().all(|outcome| outcome.expect("a write").is_written())
+        }
+        Way::Rename => {
+            cached.rename(&old, &key, write, seen).await.expect("a rename") == RenameOutcome::Renamed
+        }
+    };
+    assert!(took_effect, "{way:?}");
+}
+
+/// Also if nothing was kept of the first delivery: the record expires by a touch since, which nothing more will tell of.
+#[tokio::test]
+async fn what_is_delivered_again_expires_as_before() {
+    for way in [Way::Write, Way::Batch, Way::Rename] {
+        catches(Flaw::CountsTtlAnew, |flaw| async move {
+            let (cached, lab) = lab(settings(flaw)).await;
+            let (keys, old) = ((key(), key()), write("old"));
+            assert!(cached.write(&keys.0, old.clone(), When::Absent).await.expect("a write").is_written());
+            let write = write("x").owner(OwnerChange::Clear);
+            send(way, &cached, keys, old.version, &write).await;
+            assert!(lab.elsewhere.touch(&keys.1, ttl(Duration::from_mins(5))).await.expect("a touch"));
+            lab.settle().await;
+            assert!(cached.inner.l1.current(&keys.1).is_none(), "the touch was heard of");
+            send(way, &cached, keys, old.version, &write).await;
+            lab.settle().await;
+            let left = cached.read(&keys.1).await.expect("a read").expect("it is live").expires_in;
+            left <= Duration::from_mins(5)
+        })
+        .await;
+    }
+}
+
+/// The reply to the first delivery was lost, and what it made was changed since: the event of that is no echo of the second one.
+#[tokio::test]
+async fn a_touch_after_a_second_delivery_is_heard() {
+    let (cached, lab) = lab(settings(None)).await;
+    let (key, write) = (key(), write("x"));
+    lab.state.loses_replies.store(true, Ordering::SeqCst);
+    let lost = cached.write(&key, write.clone(), When::Absent).await;
+    assert!(lost.expect_err("the reply is lost").may_have_applied());
+    lab.state.loses_replies.store(false, Ordering::SeqCst);
+    lab.settle().await;
+    assert!(cached.write(&key, write, When::Absent).await.expect("a write").is_written());
+    assert_eq!(data(&cached, &key).await.as_deref(), Some("x"));
+    assert!(lab.elsewhere.touch(&key, ttl(Duration::from_mins(5))).await.expect("a touch"));
     lab.settle().await;
     let left = cached.read(&key).await.expect("a read").expect("it is live").expires_in;
     assert!(left <= Duration::from_mins(5), "{left:?}");
