@@ -39,21 +39,22 @@ impl FromRequestParts<App> for Operator {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
-        let admit = async {
-            let session = NamedSession::<OperatorCookie>::from_request_parts(parts, app).await;
-            let session = session.map_err(IntoResponse::into_response)?;
-            // The digest of the secret, which is another one after each start.
-            let let_in: Option<String> =
-                session.get(KEY).await.map_err(|error| Failure::from(error).into_response())?;
-            Ok(let_in == Some(app.operators_secret.key().to_string()))
-        };
-        if admit.await? {
+        if is_let_in(parts, app).await? {
             return Ok(Self);
         }
         let session = Session::from_request_parts(parts, app).await.map_err(IntoResponse::into_response)?;
         let visitor = Visitor::of(session).await.map_err(IntoResponse::into_response)?;
         Err(ask_for_secret(visitor.as_ref(), None))
     }
+}
+
+async fn is_let_in(parts: &mut Parts, app: &App) -> Result<bool, Response> {
+    let session = NamedSession::<OperatorCookie>::from_request_parts(parts, app).await;
+    let session = session.map_err(IntoResponse::into_response)?;
+    let let_in: Option<String> =
+        session.get(KEY).await.map_err(|error| Failure::from(error).into_response())?;
+    // The digest of the secret, which is another one after each start.
+    Ok(let_in == Some(app.operators_secret.key().to_string()))
 }
 
 fn ask_for_secret(visitor: Option<&Visitor>, error: Option<&str>) -> Response {
