@@ -1,20 +1,35 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::State,
+    extract::{DefaultBodyLimit, State},
     http::{StatusCode, header},
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use session_core::SessionStore;
+use session_core::{SessionId, SessionStore};
 use session_manager::{Metered, SessionManager};
-use session_tower::SessionLayer;
+use session_tower::{CookieSettings, SessionCookie as _, SessionLayer};
 
 use crate::{
+    headers,
+    hosts::{self, Hosts},
     meters::Meters,
-    pages::{devices, notes, operators, sign_in},
+    newcomers::Newcomers,
+    pages::{
+        devices, notes,
+        operator::{self, OperatorCookie},
+        operators, sign_in,
+    },
 };
+
+/// How long a visitor stays signed in.
+pub(crate) const IDLE: Duration = Duration::from_hours(24);
+pub(crate) const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
+
+/// The most bytes of a request's body: more than any form here has.
+const LARGEST_FORM: usize = 8 * 1024;
 
 /// What all pages need.
 #[derive(Clone)]
@@ -22,23 +37,24 @@ pub(crate) struct App {
     pub(crate) manager: SessionManager,
     pub(crate) store: Arc<Metered<Arc<dyn SessionStore>>>,
     pub(crate) meters: Meters,
-    /// Where the sessions are, as it may be shown.
+    pub(crate) newcomers: Newcomers,
+    /// What opens the operators' page.
+    pub(crate) operators_secret: Arc<SessionId>,
+    /// What kind of store it is.
+    pub(crate) engine: &'static str,
+    /// Where the sessions are, as it may be shown to operators.
     pub(crate) place: Arc<str>,
 }
 
 impl App {
-    pub(crate) fn new(
-        manager: SessionManager,
-        store: Arc<Metered<Arc<dyn SessionStore>>>,
-        meters: Meters,
-        place: String,
-    ) -> Self {
-        Self { manager, store, meters, place: place.into() }
-    }
-
-    pub(crate) fn router(self) -> Router {
-        // Plain HTTP on this machine: without this, browsers would not send the cookie back.
-        let sessions = SessionLayer::from_manager(self.manager.clone()).insecure_for_development();
+    pub(crate) fn router(self, hosts: Hosts) -> Router {
+        let visitors = SessionLayer::from_manager(self.manager.clone());
+        let operators = SessionLayer::from_manager(self.manager.clone())
+            .with_cookie(CookieSettings::new(OperatorCookie::NAME))
+            .expect("it has the prefix and all that this needs");
+        // Plain HTTP on this machine: without this, browsers would not send the cookies back.
+        let [visitors, operators] = [visitors, operators]
+            .map(|layer| if hosts.are_public() { layer } else { layer.insecure_for_development() });
         Router::new()
             .route("/", get(sign_in::page))
             .route("/sign-in", post(sign_in::sign_in))
@@ -52,10 +68,16 @@ impl App {
             .route("/devices/sign-out-others", post(devices::sign_out_others))
             .route("/devices/sign-out-everywhere", post(devices::sign_out_everywhere))
             .route("/operators", get(operators::page))
+            .route("/operators/sign-in", post(operator::sign_in))
+            .route("/operators/sign-out", post(operator::sign_out))
             .route("/operators/end", post(operators::end))
             .route("/style.css", get(style))
             .route("/health", get(health))
-            .layer(sessions)
+            .layer(visitors)
+            .layer(operators)
+            .layer(DefaultBodyLimit::max(LARGEST_FORM))
+            .layer(from_fn_with_state(hosts, hosts::check))
+            .layer(map_response(headers::add))
             .with_state(self)
     }
 }
@@ -69,6 +91,9 @@ async fn style() -> impl IntoResponse {
 async fn health(State(app): State<App>) -> Response {
     match app.store.ping().await {
         Ok(()) => "the store answers\n".into_response(),
-        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+        Err(error) => {
+            crate::complain(&error);
+            (StatusCode::SERVICE_UNAVAILABLE, "the store does not answer\n").into_response()
+        }
     }
 }

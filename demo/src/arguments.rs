@@ -17,6 +17,8 @@ usage: demo [OPTIONS]
                      mongodb://host/app       a database of MongoDB
   --data DIR       the data directory, made if it is not there (default: demo-data)
   --listen ADDR    address and port (default: 127.0.0.1:8080; port 0 takes a free one)
+  --host NAME      a host under which browsers reach this, beside localhost and the address itself; may be repeated.
+                   Behind a proxy that speaks TLS: --host app.example.com
   --help           this text
 ";
 
@@ -32,24 +34,30 @@ pub(crate) struct Arguments {
     store: Option<String>,
     data: PathBuf,
     pub(crate) listen: String,
+    pub(crate) hosts: Vec<String>,
 }
 
 impl Arguments {
     pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, String> {
         let mut parser = Parser::from_iter(arguments);
-        let mut parsed =
-            Self { store: None, data: PathBuf::from("demo-data"), listen: "127.0.0.1:8080".to_owned() };
+        let mut parsed = Self {
+            store: None,
+            data: PathBuf::from("demo-data"),
+            listen: "127.0.0.1:8080".to_owned(),
+            hosts: Vec::new(),
+        };
         let see_help = |error: lexopt::Error| format!("{error}; --help lists what there is");
         while let Some(argument) = parser.next().map_err(see_help)? {
             let name = match argument {
                 Arg::Long("help") | Arg::Short('h') => return Ok(Command::Help),
-                Arg::Long(name @ ("store" | "data" | "listen")) => name.to_owned(),
+                Arg::Long(name @ ("store" | "data" | "listen" | "host")) => name.to_owned(),
                 other => return Err(see_help(other.unexpected())),
             };
             let value = parser.value().map_err(see_help)?;
             match &*name {
                 "store" => parsed.store = Some(value.string().map_err(see_help)?),
                 "data" => parsed.data = value.into(),
+                "host" => parsed.hosts.push(value.string().map_err(see_help)?),
                 _ => parsed.listen = value.string().map_err(see_help)?,
             }
         }

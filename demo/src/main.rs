@@ -2,24 +2,42 @@
 
 mod app;
 mod arguments;
+mod headers;
+mod hosts;
 mod meters;
+mod newcomers;
 mod pages;
 mod store;
 
 use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
-use session_core::SessionStore as _;
-use session_manager::{Metered, SessionManager};
+use session_core::{SessionId, SessionStore as _};
+use session_manager::{Metered, SessionManager, WhenReached};
 use tokio::{net::TcpListener, time::interval};
 
 use crate::{
-    app::App,
+    app::{ABSOLUTE, App, IDLE},
     arguments::{Arguments, Command, HELP},
+    hosts::Hosts,
     meters::Meters,
+    newcomers::Newcomers,
 };
 
 /// How often the live sessions are counted for the operators' page.
 const CENSUS: Duration = Duration::from_secs(10);
+
+/// The most bytes of a session: all the notes that one may have.
+const LARGEST_SESSION: usize = 64 * 1024;
+
+/// How many sessions one name may have, which needs no password here.
+const MOST_OF_A_NAME: usize = 20;
+
+/// What a browser needs where the cookies are `Secure`.
+const BEHIND_TLS: &str = "\
+The cookies are Secure, because other machines may come here: browsers keep them through https alone.
+Put a proxy in front that speaks TLS and keeps the Host header, and name its host, for example:
+  demo --listen 127.0.0.1:8080 --host app.example.com
+";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -49,7 +67,10 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     })?;
     let store = Arc::new(Metered::new(store));
     let manager = SessionManager::builder_shared(Arc::<Metered<_>>::clone(&store))
-        .idle_timeout(Duration::from_hours(24))
+        .idle_timeout(IDLE)
+        .absolute_timeout(ABSOLUTE)
+        .max_len(LARGEST_SESSION)
+        .max_sessions_per_owner(MOST_OF_A_NAME, WhenReached::EndOldest)
         .build()?;
     let census = tokio::spawn({
         let store = Arc::clone(&store);
@@ -62,10 +83,25 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             }
         }
     });
-    let app = App::new(manager, Arc::clone(&store), meters, store::without_password(&url));
-    print(&format!("Sessions are kept in {}\n", store::without_password(&url)));
-    print(&format!("Open http://{}\n", listener.local_addr()?));
-    axum::serve(listener, app.router()).with_graceful_shutdown(told_to_stop()).await?;
+    let address = listener.local_addr()?;
+    let hosts = Hosts::new(address.ip(), &arguments.hosts);
+    let operators_secret = SessionId::generate();
+    print(&format!("Sessions are kept in {}\n", store::place(&url)));
+    print(&format!("The operators' page opens with the secret {}\n", operators_secret.expose().as_str()));
+    if hosts.are_public() {
+        print(BEHIND_TLS);
+    }
+    print(&format!("Open http://{address}\n"));
+    let app = App {
+        manager,
+        store: Arc::clone(&store),
+        meters,
+        newcomers: Newcomers::new(),
+        operators_secret: Arc::new(operators_secret),
+        engine: store::engine(&url),
+        place: store::place(&url).into(),
+    };
+    axum::serve(listener, app.router(hosts)).with_graceful_shutdown(told_to_stop()).await?;
     census.abort();
     store.close().await?;
     Ok(())
@@ -95,7 +131,7 @@ fn print(text: &str) {
 }
 
 #[expect(clippy::print_stderr, reason = "this is a program, and that is how it talks")]
-fn complain(error: &dyn Error) {
+pub(crate) fn complain(error: &dyn Error) {
     eprint!("demo: {error}");
     let mut source = error.source();
     while let Some(cause) = source {

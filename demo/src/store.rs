@@ -24,11 +24,24 @@ pub(crate) async fn open(url: &str) -> Result<Arc<dyn SessionStore>, Error> {
     }
 }
 
-/// The URL as it may be shown: what stands between `//` and `@` is left out.
-pub(crate) fn without_password(url: &str) -> String {
-    match (url.split_once("//"), url.rfind('@')) {
-        (Some((scheme, _)), Some(at)) if at > scheme.len() => format!("{scheme}//…{}", &url[at..]),
-        _ => url.to_owned(),
+/// What the store of this URL is called.
+pub(crate) fn engine(url: &str) -> &'static str {
+    let scheme = url.split_once(':').map_or(url, |(scheme, _)| scheme);
+    match scheme.split_once('+').map_or(scheme, |(scheme, _)| scheme) {
+        "memory" => "this process",
+        "sqlite" => "SQLite",
+        "redis" | "rediss" => "Redis",
+        "postgres" | "postgresql" => "PostgreSQL",
+        "mysql" | "mariadb" => "MySQL or MariaDB",
+        _ => "MongoDB",
+    }
+}
+
+/// Where the sessions are, as operators may see it: a file by its name. A URL of a server may hold a password in any part of it.
+pub(crate) fn place(url: &str) -> String {
+    match url.split_once("sqlite:") {
+        Some(("", file)) => file.split('?').next().unwrap_or_default().to_owned(),
+        _ => engine(url).to_owned(),
     }
 }
 
@@ -38,8 +51,12 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        assert_eq!(without_password("redis://me:secret@host:1/2"), "redis://…@host:1/2");
-        assert_eq!(without_password("sqlite:app.db"), "sqlite:app.db");
+        for url in
+            ["redis://me:secret@host:1/2", "redis://me:p?secret@host", "redis://host?password=secret@1"]
+        {
+            assert_eq!(place(url), "Redis");
+        }
+        assert_eq!(place("sqlite:app.db?mode=rw"), "app.db");
     }
 
     #[tokio::test]

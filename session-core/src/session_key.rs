@@ -3,9 +3,10 @@ use std::{fmt, str::FromStr};
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
-use crate::{Error, ErrorKind, Operation};
+use crate::{Error, ErrorKind, Operation, Purpose};
 
-/// What a store files a session under: one shard byte and the SHA-256 of the [`SessionId`](crate::SessionId).
+/// What a store files a session under: one shard byte and the SHA-256 of the [`SessionId`](crate::SessionId), together with what ids of its
+/// kind are [for](Purpose).
 ///
 /// A key opens nothing: the id cannot be computed from it. It may therefore stand in logs, errors and
 /// listings, and a store may print it in any form.
@@ -22,6 +23,14 @@ impl SessionKey {
         let mut bytes = [0; Self::LEN];
         bytes[0] = id[0];
         bytes[1..].copy_from_slice(&Sha256::digest(id));
+        Self(bytes)
+    }
+
+    pub(crate) fn from_id_bytes_for(id: &[u8; 21], purpose: &Purpose) -> Self {
+        let mut bytes = [0; Self::LEN];
+        bytes[0] = id[0];
+        let digest = Sha256::new().chain_update(purpose.as_bytes()).chain_update(id).finalize();
+        bytes[1..].copy_from_slice(&digest);
         Self(bytes)
     }
 

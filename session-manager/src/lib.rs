@@ -21,6 +21,7 @@ mod save;
 mod session;
 mod settings;
 mod state;
+mod twins;
 mod update;
 
 pub use builder::SessionManagerBuilder;

@@ -1,6 +1,6 @@
 use std::{pin::Pin, time::Instant};
 
-use session_core::{Owner, OwnerChange, RenameOutcome, SessionId};
+use session_core::{Owner, OwnerChange, RenameOutcome, SessionId, SessionKey};
 
 use crate::{
     Result, Session, SessionError, SessionEvent,
@@ -124,11 +124,11 @@ impl Session {
                 return self.store_new(prepared).await.map(drop);
             };
             let id = old_id.rotate();
-            let (new, sent_at) = (id.key(), Instant::now());
+            let (new, sent_at) = (manager.key_of(&id), Instant::now());
             let outcome = manager.store().rename(&old, &new, prepared.write.clone(), expected).await;
             let (moved, too_late) = {
                 let mut state = handle.state.lock();
-                let moved = state.settle_move(prepared, outcome, sent_at, old_id, id)?;
+                let moved = state.settle_move(prepared, outcome, sent_at, old_id, (id, new))?;
                 (moved, state.may_give_new_id().err())
             };
             if let Some(owner) = moved {
@@ -165,14 +165,14 @@ impl State {
         outcome: session_core::Result<RenameOutcome>,
         sent_at: Instant,
         old: SessionId,
-        new: SessionId,
+        (new, key): (SessionId, SessionKey),
     ) -> Result<Option<Option<Owner>>> {
         match outcome {
             Ok(RenameOutcome::Renamed) => {
                 self.changes.saved(prepared.stamp);
                 let base = prepared.into_base(sent_at);
                 let owner = base.owner.clone();
-                self.link = Link::Live(Live { key: new.key(), id: new, presented: false, base });
+                self.link = Link::Live(Live { key, id: new, presented: false, base });
                 Ok(Some(owner))
             }
             Ok(RenameOutcome::Conflict(Some(record))) => {

@@ -10,6 +10,8 @@ impl Session {
     /// `Ok` says that a session was ended, by this call or an earlier one through this handle, or that the client has presented no id and nothing is
     /// stored.
     ///
+    /// If the client has presented [several ids](crate::SessionManager::open_any), the sessions of all of them end.
+    ///
     /// Costs one round trip, and a read if the session was not loaded. Also ends what cannot be read.
     ///
     /// # Errors
@@ -23,7 +25,10 @@ impl Session {
     pub async fn logout(&self) -> Result<()> {
         let handle = self.handle();
         let _turn = handle.turn.lock().await;
-        let ended = self.end_everywhere().await?;
+        let mut ended = self.end_everywhere().await?;
+        for key in self.twins() {
+            ended |= handle.manager.destroy(&key).await?;
+        }
         let mut state = handle.state.lock();
         state.changes = Changes::default();
         state.logged_out |= ended;
@@ -42,7 +47,7 @@ impl Session {
         let handle = self.handle();
         let manager = &handle.manager;
         let key = match &handle.state.lock().link {
-            Link::Presented(id) | Link::Unsure { id, .. } => id.key(),
+            Link::Presented(id) | Link::Unsure { id, .. } => manager.key_of(id),
             Link::Live(live) => live.key,
             Link::Fresh | Link::Gone => return Ok(false),
         };
@@ -52,6 +57,8 @@ impl Session {
             Err(SessionError::Store(error)) if !error.is_transient() => {}
             Err(error) => return Err(error),
         }
+        // Of several ids, the one that counts may be another one than it was.
+        let key = handle.state.lock().live_key().unwrap_or(key);
         let lineage = {
             let state = handle.state.lock();
             state.base().and_then(|base| Some((base.owner.clone()?, base.payload.meta().family)))

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use futures_util::StreamExt;
-use session_core::{Error, ErrorKind, Event, Operation, SessionId, SessionKey, SessionStore};
+use session_core::{Error, ErrorKind, Event, Operation, Purpose, SessionId, SessionKey, SessionStore};
 
 use crate::{Result, Session, SessionEvent, SessionManagerBuilder, line::Lines, settings::Settings};
 
@@ -29,7 +29,10 @@ use crate::{Result, Session, SessionEvent, SessionManagerBuilder, line::Lines, s
 /// # Ok(()) }
 /// ```
 #[derive(Clone)]
-pub struct SessionManager(Arc<Inner>);
+pub struct SessionManager {
+    inner: Arc<Inner>,
+    purpose: Option<Purpose>,
+}
 
 struct Inner {
     store: Arc<dyn SessionStore>,
@@ -56,12 +59,28 @@ impl SessionManager {
 
     pub(crate) fn with(store: Arc<dyn SessionStore>, settings: Settings) -> Self {
         let max_len = settings.max_len.min(store.max_data_len());
-        Self(Arc::new(Inner { store, settings, lines: Lines::new(), max_len }))
+        let inner = Inner { store, settings, lines: Lines::new(), max_len };
+        Self { inner: Arc::new(inner), purpose: None }
+    }
+
+    /// The same manager for ids of this purpose alone, such as those in the cookie of this name: an id that was made for one purpose opens
+    /// nothing for another one, although both may be in the same store. A `SessionLayer` does this with the name of its cookie.
+    ///
+    /// What is found by its owner or its key, as by [`sessions_of`](Self::sessions_of), [`logout_everywhere`](Self::logout_everywhere) and
+    /// [`destroy`](Self::destroy), is found whatever it is for.
+    #[must_use]
+    pub fn for_purpose(&self, name: &str) -> Self {
+        Self { inner: Arc::clone(&self.inner), purpose: Some(Purpose::new(name)) }
+    }
+
+    /// The key of the session with this id, for the purpose of this manager. Opens nothing.
+    pub fn key_of(&self, id: &SessionId) -> SessionKey {
+        self.purpose.as_ref().map_or_else(|| id.key(), |purpose| id.key_for(purpose))
     }
 
     /// A handle on a new session. Nothing is stored, and it has no id, until there is something to save.
     pub fn create(&self) -> Session {
-        Session::new(self.clone(), None)
+        Session::new(self.clone(), None, Vec::new())
     }
 
     /// A handle on the session whose id the client has presented, if any. Costs no I/O: the store is asked when something is read.
@@ -69,7 +88,18 @@ impl SessionManager {
     /// An id that the store does not know is never adopted: the session is then a new one, and gets an id of its own when there is something to
     /// save.
     pub fn open(&self, presented: Option<SessionId>) -> Session {
-        Session::new(self.clone(), presented)
+        Session::new(self.clone(), presented, Vec::new())
+    }
+
+    /// As [`open`](Self::open), for a client that has presented several ids where one is expected, as browsers do with two cookies of one name. The store
+    /// is asked for all of them, in one batch, when something is read: of those that are live, the one that began or logged in last is
+    /// the session, so that a login always has the last word. A logout ends them all.
+    ///
+    /// The caller bounds how many there are.
+    pub fn open_any(&self, presented: impl IntoIterator<Item = SessionId>) -> Session {
+        let mut presented = presented.into_iter();
+        let first = presented.next();
+        Session::new(self.clone(), first, presented.collect())
     }
 
     /// The session with this id, or `None` if nothing live is there. Asks the store at once: one read.
@@ -118,20 +148,20 @@ impl SessionManager {
 
     /// The store.
     pub fn store(&self) -> &dyn SessionStore {
-        &*self.0.store
+        &*self.inner.store
     }
 
     pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.inner.settings
     }
 
     pub(crate) fn lines(&self) -> &Lines {
-        &self.0.lines
+        &self.inner.lines
     }
 
     /// The most bytes that a session may have.
     pub(crate) fn max_len(&self) -> usize {
-        self.0.max_len
+        self.inner.max_len
     }
 
     pub(crate) fn tell(&self, event: impl FnOnce() -> SessionEvent) {
@@ -148,8 +178,8 @@ impl SessionManager {
 impl fmt::Debug for SessionManager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SessionManager")
-            .field("store", &self.0.store)
-            .field("settings", &self.0.settings)
+            .field("store", &self.inner.store)
+            .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
     }
 }

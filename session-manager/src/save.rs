@@ -125,7 +125,7 @@ impl Session {
         let handle = self.handle();
         let manager = &handle.manager;
         let id = SessionId::generate();
-        let (key, sent_at) = (id.key(), Instant::now());
+        let (key, sent_at) = (manager.key_of(&id), Instant::now());
         match manager.store().write(&key, prepared.write.clone(), When::Absent).await? {
             WriteOutcome::Written => {}
             WriteOutcome::Conflict(_) => {

@@ -14,6 +14,7 @@ use crate::{
     changes::Changes,
     codec,
     state::{Link, State},
+    twins::Twins,
 };
 
 /// One session, as one request or one conversation uses it. Clones are cheap, and are the same handle: what one changes, the others see.
@@ -47,9 +48,11 @@ pub(crate) struct Handle {
 }
 
 impl Session {
-    pub(crate) fn new(manager: SessionManager, presented: Option<SessionId>) -> Self {
+    pub(crate) fn new(manager: SessionManager, presented: Option<SessionId>, twins: Vec<SessionId>) -> Self {
         let (is_presented, link) = (presented.is_some(), presented.map_or(Link::Fresh, Link::Presented));
-        let state = State { link, changes: Changes::default(), logged_out: false, response_sent: false };
+        let twins = Twins::new(twins);
+        let state =
+            State { link, twins, changes: Changes::default(), logged_out: false, response_sent: false };
         Self(Arc::new(Handle {
             manager,
             presented: is_presented,
@@ -307,7 +310,7 @@ impl Session {
             let state = self.0.state.lock();
             let Some(id) = state.unseen(key) else { return look(&state) };
             // Nobody else has it, as a rule; then there is no queue to join, and nothing to look at again.
-            (self.0.turn.try_lock(), id.key())
+            (self.0.turn.try_lock(), self.0.manager.key_of(id))
         };
         if let Ok(_turn) = turn {
             look(&*self.ask(unseen).await?)
@@ -324,7 +327,7 @@ impl Session {
         let unseen = {
             let state = self.0.state.lock();
             let Some(id) = state.unseen(None) else { return state.is_there() };
-            id.key()
+            self.0.manager.key_of(id)
         };
         self.ask(unseen).await?.is_there()
     }
@@ -349,13 +352,17 @@ impl Session {
 
     /// Asks the store for the session, which nobody has seen, and returns what is known then; for those who hold the turn.
     async fn ask(&self, key: SessionKey) -> Result<MutexGuard<'_, State>> {
+        if self.0.state.lock().twins.are_unseen() {
+            // Boxed, as there are seldom any.
+            return Box::pin(self.ask_for_twins()).await;
+        }
         let asked = Instant::now();
         let record = self.0.manager.store().read(&key).await?;
         self.take_in(key, record, asked)
     }
 
     /// Takes note of what the store has shown. Apart from [`ask`](Self::ask), so that none of it has a place in the future.
-    fn take_in(
+    pub(crate) fn take_in(
         &self,
         key: SessionKey,
         record: Option<Record>,

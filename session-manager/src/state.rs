@@ -11,11 +11,14 @@ use crate::{
         meta::{self, Meta},
     },
     settings::Settings,
+    twins::Twins,
 };
 
 /// What the clones of one handle share.
 pub(crate) struct State {
     pub(crate) link: Link,
+    /// What the client has presented beside the id of `link`.
+    pub(crate) twins: Twins,
     pub(crate) changes: Changes,
     pub(crate) logged_out: bool,
     /// The client can be told no new id any more.

@@ -1,14 +1,15 @@
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum_core::{
-    extract::FromRequestParts,
+    body::Body,
+    extract::{FromRequestParts, OptionalFromRequestParts},
     response::{IntoResponse, Response},
 };
 use http::{StatusCode, request::Parts};
 
 use crate::{
     Session, SessionError,
-    failure::{EmptyResponse, Failed, FailureResponse as _},
+    failure::{EmptyResponse, Failed, FailureResponse},
 };
 
 impl<S: Sync> FromRequestParts<S> for Session {
@@ -22,10 +23,20 @@ impl<S: Sync> FromRequestParts<S> for Session {
     }
 }
 
+/// For handlers that also serve routes without a layer: `None` there, and never because a visitor has no session yet.
+impl<S: Sync> OptionalFromRequestParts<S> for Session {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {
+        Ok(Self::of(parts))
+    }
+}
+
 impl IntoResponse for SessionError {
     fn into_response(self) -> Response {
         let error = self.into_inner();
-        let mut response: Response = EmptyResponse.respond(&error);
+        let response = FailureResponse::<Body>::respond(&EmptyResponse, &error);
+        let mut response: Response = response.map(Body::new);
         if response.status().is_server_error() {
             tracing::warn!(%error, "a request failed because of its session");
         }

@@ -1,6 +1,8 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderValue, Response, StatusCode, header::RETRY_AFTER};
+use http_body::Body;
+use http_body_util::Empty;
 use session_manager::SessionError;
 
 /// After how many seconds a client may try again. Stores resume within two seconds after their servers do.
@@ -17,10 +19,13 @@ fn status(error: &SessionError) -> StatusCode {
     }
 }
 
-/// Makes the response to a request whose session could not be had or saved.
+/// Makes the response to a request whose session could not be had or saved, around a service whose responses have bodies of type `B`.
 pub trait FailureResponse<B>: Clone + Send + 'static {
+    /// The body of the response, whose data are those of `B`.
+    type Body;
+
     /// The response for this error.
-    fn respond(&self, error: &SessionError) -> Response<B>;
+    fn respond(&self, error: &SessionError) -> Response<Self::Body>;
 }
 
 /// A status, and `Retry-After` where it is worth it: what a [`SessionLayer`](crate::SessionLayer) does by itself.
@@ -37,9 +42,11 @@ impl<F> fmt::Debug for CustomResponse<F> {
     }
 }
 
-impl<B: Default> FailureResponse<B> for EmptyResponse {
-    fn respond(&self, error: &SessionError) -> Response<B> {
-        let mut response = Response::new(B::default());
+impl<B: Body> FailureResponse<B> for EmptyResponse {
+    type Body = Empty<B::Data>;
+
+    fn respond(&self, error: &SessionError) -> Response<Self::Body> {
+        let mut response = Response::new(Empty::new());
         *response.status_mut() = status(error);
         if response.status() == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
@@ -48,11 +55,13 @@ impl<B: Default> FailureResponse<B> for EmptyResponse {
     }
 }
 
-impl<B, F> FailureResponse<B> for CustomResponse<F>
+impl<B, C, F> FailureResponse<B> for CustomResponse<F>
 where
-    F: Fn(&SessionError) -> Response<B> + Clone + Send + 'static,
+    F: Fn(&SessionError) -> Response<C> + Clone + Send + 'static,
 {
-    fn respond(&self, error: &SessionError) -> Response<B> {
+    type Body = C;
+
+    fn respond(&self, error: &SessionError) -> Response<C> {
         (self.0)(error)
     }
 }

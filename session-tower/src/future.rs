@@ -6,38 +6,43 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use http::{
-    HeaderMap, HeaderValue, Response,
-    header::{CACHE_CONTROL, Entry, SET_COOKIE, VARY},
-};
+use http::{Response, header::SET_COOKIE};
 use pin_project_lite::pin_project;
 use session_manager::{CookieChange, Session, SessionError};
 
 use crate::{
+    ResponseBody, caching,
     failure::{Failed, FailureResponse},
-    slot::Slot,
+    lifetime,
+    slot::{Serving, Slot},
 };
+
+type Passed<B, R> = Response<ResponseBody<B, <R as FailureResponse<B>>::Body>>;
 
 pin_project! {
     /// A response on its way: first the handler's, then, if the handler has used the session, with the session saved.
     #[must_use = "futures do nothing unless they are polled"]
-    pub struct ResponseFuture<F, R, B> {
+    pub struct ResponseFuture<F, R, B>
+    where
+        R: FailureResponse<B>,
+    {
         #[pin]
         handler: F,
-        slot: Arc<Slot>,
+        // Not there if a layer further out saves the session.
+        serving: Option<Serving>,
         on_failure: R,
         // Not there until the handler is done, nor if it has not asked for the session.
-        finishing: Option<BoxFuture<'static, Response<B>>>,
+        finishing: Option<BoxFuture<'static, Passed<B, R>>>,
     }
 }
 
-impl<F, R, B> ResponseFuture<F, R, B> {
-    pub(crate) fn new(handler: F, slot: Arc<Slot>, on_failure: R) -> Self {
-        Self { handler, slot, on_failure, finishing: None }
+impl<F, R: FailureResponse<B>, B> ResponseFuture<F, R, B> {
+    pub(crate) fn new(handler: F, slot: Option<Arc<Slot>>, on_failure: R) -> Self {
+        Self { handler, serving: slot.map(Serving), on_failure, finishing: None }
     }
 }
 
-impl<F, R, B> std::fmt::Debug for ResponseFuture<F, R, B> {
+impl<F, R: FailureResponse<B>, B> std::fmt::Debug for ResponseFuture<F, R, B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ResponseFuture").field("saving", &self.finishing.is_some()).finish_non_exhaustive()
     }
@@ -46,26 +51,27 @@ impl<F, R, B> std::fmt::Debug for ResponseFuture<F, R, B> {
 impl<F, R, B, E> Future for ResponseFuture<F, R, B>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    R: FailureResponse<B>,
+    R: FailureResponse<B, Body: 'static>,
     B: Send + 'static,
 {
-    type Output = Result<Response<B>, E>;
+    type Output = Result<Passed<B, R>, E>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         if this.finishing.is_none() {
             let mut response = ready!(this.handler.poll(context))?;
-            let Some(session) = this.slot.asked_for() else { return Poll::Ready(Ok(response)) };
+            let Some(Serving(slot)) = this.serving else { return Poll::Ready(Ok(pass(response))) };
+            let Some(session) = slot.asked_for() else { return Poll::Ready(Ok(pass(response))) };
             if let Some(Failed(error)) = response.extensions_mut().remove::<Failed>() {
-                let response = this.on_failure.respond(&error);
-                return Poll::Ready(Ok(conclude(response, session, this.slot)));
+                let response = fail(this.on_failure, &error);
+                return Poll::Ready(Ok(conclude(response, session, slot, false)));
             }
-            let failed = response.status().is_server_error() && !this.slot.policy.save_after_server_error;
-            if failed || !session.needs_save() {
-                return Poll::Ready(Ok(conclude(response, session, this.slot)));
+            let failed = response.status().is_server_error() && !slot.policy.save_after_server_error;
+            if failed || !(session.needs_save() || lifetime::is_to_be_kept(session, slot)) {
+                return Poll::Ready(Ok(conclude(pass(response), session, slot, false)));
             }
-            let (slot, on_failure) = (Arc::clone(this.slot), this.on_failure.clone());
-            *this.finishing = Some(Box::pin(save(response, session.clone(), slot, on_failure)));
+            let finish = finish(response, session.clone(), Arc::clone(slot), this.on_failure.clone());
+            *this.finishing = Some(Box::pin(finish));
         }
         match this.finishing {
             Some(finishing) => finishing.as_mut().poll(context).map(Ok),
@@ -74,37 +80,54 @@ where
     }
 }
 
+/// The handler's response.
+fn pass<B, F>(response: Response<B>) -> Response<ResponseBody<B, F>> {
+    response.map(ResponseBody::of_handler)
+}
+
+/// The response that says what became of the session.
+fn fail<B, R: FailureResponse<B>>(on_failure: &R, error: &SessionError) -> Passed<B, R> {
+    on_failure.respond(error).map(ResponseBody::of_failure)
+}
+
 /// Saves the session, or makes the response one that says that this failed.
-async fn save<B, R: FailureResponse<B>>(
-    mut response: Response<B>,
+async fn finish<B, R: FailureResponse<B>>(
+    response: Response<B>,
     session: Session,
     slot: Arc<Slot>,
     on_failure: R,
-) -> Response<B> {
+) -> Passed<B, R> {
     if let Err(error) = session.save().await
         && !lost_nothing(&error)
     {
         tell(&error);
-        response = on_failure.respond(&error);
+        return conclude(fail(&on_failure, &error), &session, &slot, false);
     }
-    conclude(response, &session, &slot)
+    let is_renewed = lifetime::keep(&session, &slot).await;
+    conclude(pass(response), &session, &slot, is_renewed)
 }
 
 /// Tells the client, and caches on the way, what they have to know. Also after a failure: what the handler itself has committed, such as a
 /// login, is so.
-fn conclude<B>(mut response: Response<B>, session: &Session, slot: &Slot) -> Response<B> {
+fn conclude<B>(mut response: Response<B>, session: &Session, slot: &Slot, is_renewed: bool) -> Response<B> {
+    slot.close();
     let headers = response.headers_mut();
-    vary(headers);
     let cookie = &slot.policy.cookie;
+    let set = |id| cookie.set(&id, lifetime::of(session, slot));
     let change = match session.cookie_change() {
+        CookieChange::Keep if is_renewed => session.id().and_then(set),
         CookieChange::Keep => None,
-        CookieChange::Set(id) => cookie.set(&id, *slot.lifetime.lock()),
+        CookieChange::Set(id) => set(id),
         CookieChange::Remove => cookie.remove(),
     };
+    let sets_cookie = change.is_some();
     if let Some(change) = change {
         headers.append(SET_COOKIE, change);
-        keep_out_of_caches(headers);
+        for twin in slot.twins() {
+            headers.append(SET_COOKIE, twin.clone());
+        }
     }
+    caching::shield(headers, session, sets_cookie);
     response
 }
 
@@ -118,35 +141,5 @@ fn tell(error: &SessionError) {
         tracing::debug!(%error, "a session has ended before it was saved");
     } else {
         tracing::warn!(%error, "a session could not be saved");
-    }
-}
-
-/// What a response says may depend on the session.
-fn vary(headers: &mut HeaderMap) {
-    const COOKIE: HeaderValue = HeaderValue::from_static("cookie");
-    let names = |value: &HeaderValue| {
-        let mut names = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        names.any(|name| name.eq_ignore_ascii_case("cookie") || name == "*")
-    };
-    match headers.entry(VARY) {
-        Entry::Vacant(none) => {
-            none.insert(COOKIE);
-        }
-        Entry::Occupied(mut some) => {
-            if !some.iter().any(names) {
-                some.append(COOKIE);
-            }
-        }
-    }
-}
-
-/// A cache that kept this response would give one visitor's session to the next.
-fn keep_out_of_caches(headers: &mut HeaderMap) {
-    let private = |value: &HeaderValue| {
-        let mut directives = value.to_str().unwrap_or_default().split(',').map(str::trim);
-        directives.any(|it| it.eq_ignore_ascii_case("private") || it.eq_ignore_ascii_case("no-store"))
-    };
-    if !headers.get_all(CACHE_CONTROL).iter().any(private) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }

@@ -28,10 +28,21 @@ use crate::{
 /// * Changes are saved before the head of the response is sent, unless its status is 5xx. Commits of the handler itself, such as `update`, `login` and
 ///   `save`, are not taken back by that.
 /// * If they cannot be saved, the response becomes what [`on_failure`](Self::on_failure) says. An outage is never an empty session.
-/// * A response that sets or removes a cookie is not for shared caches: it gets `Vary: Cookie`, and `Cache-Control: no-store` unless the handler has said
-///   `private` or `no-store`. What depends on a session without setting a cookie gets `Vary: Cookie`.
+/// * A response whose handler has asked for the session gets `Vary: Cookie`. If it sets or removes a cookie, it gets `Cache-Control: no-store`, unless
+///   the handler has said `private` or `no-store`. If it was built from a session that has an owner, `private` is added to what the handler says, and
+///   `public`, `s-maxage` and `proxy-revalidate` are taken away; from one without an owner, `private` is added where the handler says nothing.
+/// * Once the response is on its way, or the client has gone, a task that still has the session can no longer begin one: that fails as
+///   [`TooLate`](SessionError::TooLate).
 ///
 /// Clones are cheap, and one layer serves any number of services.
+///
+/// # Several layers
+/// An id is good for the cookie that it was made for, and for no other: two layers with cookies of different names may share a store, and neither opens the
+/// other's sessions. Where both are around one handler, [`Session`](crate::Session) is that of the inner one;
+/// [`Session::named`](crate::Session::named), and `NamedSession` for axum, reach both.
+///
+/// A layer inside another one whose cookie has the same name, such as the same layer around a nested router and around the whole, finds the session of
+/// the outer one, which saves it; settings of the inner one do not count then.
 #[derive(Clone)]
 pub struct SessionLayer<R = EmptyResponse> {
     policy: Arc<Policy>,
@@ -41,9 +52,22 @@ pub struct SessionLayer<R = EmptyResponse> {
 /// What all requests of a layer have in common.
 #[derive(Clone)]
 pub(crate) struct Policy {
+    /// For ids of this cookie alone.
     pub(crate) manager: SessionManager,
+    /// The cookie as it is sent.
     pub(crate) cookie: CookieSettings,
+    /// The cookie as the application wants it where there is TLS.
+    wanted: CookieSettings,
+    is_insecure: bool,
     pub(crate) save_after_server_error: bool,
+}
+
+impl Policy {
+    fn settle(&mut self) {
+        let wanted = self.wanted.clone();
+        self.cookie = if self.is_insecure { wanted.insecure() } else { wanted };
+        self.manager = self.manager.for_purpose(self.cookie.name());
+    }
 }
 
 impl SessionLayer {
@@ -54,7 +78,14 @@ impl SessionLayer {
 
     /// Sessions of this manager, whose timeouts, codec and limits count.
     pub fn from_manager(manager: SessionManager) -> Self {
-        let policy = Policy { manager, cookie: CookieSettings::default(), save_after_server_error: false };
+        let cookie = CookieSettings::default();
+        let policy = Policy {
+            manager: manager.for_purpose(cookie.name()),
+            wanted: cookie.clone(),
+            cookie,
+            is_insecure: false,
+            save_after_server_error: false,
+        };
         Self { policy: Arc::new(policy), on_failure: EmptyResponse }
     }
 
@@ -88,15 +119,19 @@ impl<R> SessionLayer<R> {
     /// [`InvalidCookie`] if browsers would not accept it.
     pub fn with_cookie(mut self, cookie: CookieSettings) -> Result<Self, InvalidCookie> {
         cookie.check()?;
-        Arc::make_mut(&mut self.policy).cookie = cookie;
+        let policy = Arc::make_mut(&mut self.policy);
+        policy.wanted = cookie;
+        policy.settle();
         Ok(self)
     }
 
-    /// Makes the cookie work over plain HTTP: without `Secure`, and without the prefix of its name that needs it. Anybody on the way can then take over sessions.
+    /// Makes the cookie work over plain HTTP: without `Secure`, and without the prefix of its name that needs it, whichever cookie is set before or
+    /// after this. Anything on the way can then take over sessions.
     #[must_use]
     pub fn insecure_for_development(mut self) -> Self {
         let policy = Arc::make_mut(&mut self.policy);
-        policy.cookie = policy.cookie.clone().insecure();
+        policy.is_insecure = true;
+        policy.settle();
         self
     }
 
@@ -107,7 +142,8 @@ impl<R> SessionLayer<R> {
         self
     }
 
-    /// The manager, for what is done outside of requests.
+    /// The manager, for what is done outside of requests. It is [for](SessionManager::for_purpose) ids of this layer's cookie alone: another manager over
+    /// the same store loads nothing by them.
     pub fn manager(&self) -> &SessionManager {
         &self.policy.manager
     }

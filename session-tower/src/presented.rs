@@ -2,19 +2,40 @@ use http::{HeaderMap, HeaderValue, header::COOKIE};
 use memchr::memchr_iter;
 use session_manager::session_core::SessionId;
 
-/// The id in a request's cookies, if it is one.
-///
-/// What is malformed, too long, or no text counts as nothing, and so do two cookies of this name that differ: one of them may have been planted by another
-/// host of the domain, and nobody can tell which.
-pub(crate) fn id(headers: &HeaderMap, name: &str) -> Option<SessionId> {
-    let mut found: Option<&[u8]> = None;
-    for value in headers.get_all(COOKIE).iter().flat_map(|header| values(header, name)) {
-        if found.is_some_and(|other| other != value) {
-            return None;
+/// How many ids of one request the store is asked for. Browsers send several cookies of one name if these differ in their domain or path, as after a
+/// change of the settings, or if another host of the domain has planted one.
+const MOST: usize = 4;
+
+/// The ids in a request's cookies of one name.
+#[derive(Debug, Default)]
+pub(crate) struct Presented {
+    pub(crate) first: Option<SessionId>,
+    pub(crate) others: Vec<SessionId>,
+    /// There is more than one cookie of this name, whatever is in them.
+    pub(crate) are_several: bool,
+}
+
+impl Presented {
+    /// What is malformed, too long, or no text counts as no id.
+    pub(crate) fn of(headers: &HeaderMap, name: &str) -> Self {
+        let mut presented = Self::default();
+        let values = headers.get_all(COOKIE).iter().flat_map(|header| values(header, name));
+        for (at, value) in values.enumerate() {
+            presented.are_several = at > 0;
+            let Some(id) = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()) else {
+                continue;
+            };
+            if presented.first.is_none() {
+                presented.first = Some(id);
+            } else if presented.first.as_ref() != Some(&id)
+                && presented.others.len() + 1 < MOST
+                && !presented.others.contains(&id)
+            {
+                presented.others.push(id);
+            }
         }
-        found = Some(value);
+        presented
     }
-    std::str::from_utf8(found?).ok()?.parse().ok()
 }
 
 /// The values of the cookies of this name. Other cookies may be as broken as they like.
@@ -34,9 +55,12 @@ fn values<'a>(header: &'a HeaderValue, name: &'a str) -> impl Iterator<Item = &'
 mod tests {
     use super::*;
 
-    fn found(headers: &[&[u8]]) -> Option<String> {
+    /// The ids, and whether there are several cookies.
+    fn found(headers: &[&[u8]]) -> (Vec<String>, bool) {
         let headers = headers.iter().map(|bytes| (COOKIE, HeaderValue::from_bytes(bytes).expect("a header")));
-        id(&headers.collect(), "session").map(|id| id.expose().as_str().to_owned())
+        let Presented { first, others, are_several } = Presented::of(&headers.collect(), "session");
+        let ids = first.iter().chain(&others).map(|id| id.expose().as_str().to_owned());
+        (ids.collect(), are_several)
     }
 
     #[test]
@@ -47,18 +71,40 @@ mod tests {
             format!("session={id}"),
             format!("theme=dark; session={id}; x"),
             format!("xsession={b};session={id} ;session2={b}"),
-            format!("session={id}; session={id}"),
             format!("=;;; session={id}; \u{e4}=\u{f6}"),
         ] {
-            assert_eq!(found(&[cookies.as_bytes()]).as_ref(), Some(&id), "{cookies}");
+            assert_eq!(found(&[cookies.as_bytes()]), (vec![id.clone()], false), "{cookies}");
         }
-        assert_eq!(found(&[b"theme=dark", format!("session={id}").as_bytes()]), Some(id));
+        assert_eq!(found(&[b"theme=dark", format!("session={id}").as_bytes()]), (vec![id], false));
+    }
+
+    #[test]
+    fn several_cookies_of_the_name_are_all_found() {
+        let [a, b] = ["A", "B"].map(|letter| letter.repeat(28));
+        for (cookies, ids) in [
+            (format!("session={a}; session={b}"), vec![a.clone(), b.clone()]),
+            (format!("session={b}; theme=dark; session={a}"), vec![b.clone(), a.clone()]),
+            (format!("session={a}; session={a}"), vec![a.clone()]),
+            (format!("session={a}; session="), vec![a.clone()]),
+            (format!("session=broken; session={a}"), vec![a.clone()]),
+        ] {
+            assert_eq!(found(&[cookies.as_bytes()]), (ids, true), "{cookies}");
+        }
+        let [first, second] = [format!("session={a}"), format!("session={b}")];
+        assert_eq!(found(&[first.as_bytes(), second.as_bytes()]), (vec![a, b], true));
+    }
+
+    #[test]
+    fn no_more_than_a_few_are_asked_for() {
+        let letters = ["A", "B", "C", "D", "E", "F"].map(|letter| letter.repeat(28));
+        let cookies = letters.clone().map(|id| format!("session={id}")).join("; ");
+        assert_eq!(found(&[cookies.as_bytes()]), (letters[..MOST].to_vec(), true));
     }
 
     #[test]
     fn nothing_else_is_an_id() {
-        let (a, b) = ("A".repeat(28), "B".repeat(28));
-        assert_eq!(found(&[]), None);
+        let a = "A".repeat(28);
+        assert_eq!(found(&[]), (vec![], false));
         for cookies in [
             String::new(),
             "session=".to_owned(),
@@ -68,12 +114,14 @@ mod tests {
             format!("session=\"{a}\""),
             format!("session= {a}"),
             format!("session={}", "A".repeat(100_000)),
-            format!("session={a}; session={b}"),
-            format!("session={a}; session="),
         ] {
-            assert_eq!(found(&[cookies.as_bytes()]), None, "{}", &cookies[..cookies.len().min(80)]);
+            assert_eq!(
+                found(&[cookies.as_bytes()]),
+                (vec![], false),
+                "{}",
+                &cookies[..cookies.len().min(80)]
+            );
         }
-        assert_eq!(found(&[b"session=\xff\xfe"]), None);
-        assert_eq!(found(&[format!("session={a}").as_bytes(), format!("session={b}").as_bytes()]), None);
+        assert_eq!(found(&[b"session=\xff\xfe"]), (vec![], false));
     }
 }

@@ -8,10 +8,10 @@ use http::{Request, Response};
 use tower_service::Service;
 
 use crate::{
-    ResponseFuture,
+    ResponseBody, ResponseFuture,
     failure::{EmptyResponse, FailureResponse},
     layer::Policy,
-    slot::Slot,
+    slot::Scope,
 };
 
 /// A service whose requests have a session: what a [`SessionLayer`](crate::SessionLayer) makes.
@@ -37,10 +37,10 @@ impl<S: fmt::Debug, R> fmt::Debug for SessionService<S, R> {
 impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for SessionService<S, R>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    R: FailureResponse<ResBody>,
+    R: FailureResponse<ResBody, Body: 'static>,
     ResBody: Send + 'static,
 {
-    type Response = Response<ResBody>;
+    type Response = Response<ResponseBody<ResBody, R::Body>>;
     type Error = S::Error;
     type Future = ResponseFuture<S::Future, R, ResBody>;
 
@@ -49,8 +49,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
-        let slot = Arc::new(Slot::new(Arc::clone(&self.policy)));
-        request.extensions_mut().insert(Arc::clone(&slot));
+        let slot = Scope::enter(request.extensions_mut(), &self.policy);
         ResponseFuture::new(self.inner.call(request), slot, self.on_failure.clone())
     }
 }

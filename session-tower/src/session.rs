@@ -2,7 +2,10 @@ use std::{fmt, ops::Deref, sync::Arc};
 
 use http::request::Parts;
 
-use crate::{CookieLifetime, slot::Slot};
+use crate::{
+    CookieLifetime,
+    slot::{Scope, Slot},
+};
 
 /// The session of a request: everything that [`session_manager::Session`] can, which it derefs to. Clones are handles on the same session.
 ///
@@ -20,16 +23,30 @@ impl Session {
     ///
     /// Costs no I/O: the store is asked when something is read.
     pub fn of(request: &Parts) -> Option<Self> {
-        let slot = request.extensions.get::<Arc<Slot>>()?;
-        Some(Self { session: slot.session(&request.headers).clone(), slot: Arc::clone(slot) })
+        let scope = request.extensions.get::<Scope>()?;
+        Some(Self::at(scope.current(), request))
     }
 
-    /// Overrules, for this session, how long the client keeps a cookie that this response sets, as for "remember me". To be called beside the
-    /// login, with [`set_timeouts`](session_manager::Session::set_timeouts) for the server's side of it.
+    /// The session of the layer whose cookie has this name, where there are [several layers](crate::SessionLayer#several-layers) around the
+    /// service: [`of`](Self::of) gives that of the innermost one. `None` if there is no such layer.
     ///
-    /// A response that sets no cookie changes nothing on the client. Where the session is rotated later, it has to be said again.
+    /// The prefixes `__Host-` and `__Secure-` count for nothing here, so that the same name does without TLS, where there are none.
+    pub fn named(request: &Parts, cookie: &str) -> Option<Self> {
+        let scope = request.extensions.get::<Scope>()?;
+        scope.named(cookie).map(|slot| Self::at(slot, request))
+    }
+
+    fn at(slot: &Arc<Slot>, request: &Parts) -> Self {
+        Self { session: slot.session(request).clone(), slot: Arc::clone(slot) }
+    }
+
+    /// Overrules, for this session, how long the client keeps the cookie, as for "remember me". To be called beside the login, with
+    /// [`set_timeouts`](session_manager::Session::set_timeouts) for the server's side of it. What is left of a second counts as one.
+    ///
+    /// The session remembers it through rotations, under the key `session-tower:cookie`, and the cookie is renewed as
+    /// [`CookieLifetime::Persistent`] says. A login as another owner, and `clear`, end it.
     pub fn set_cookie_lifetime(&self, lifetime: CookieLifetime) {
-        *self.slot.lifetime.lock() = Some(lifetime);
+        *self.slot.lifetime.lock() = Some(lifetime.in_seconds());
     }
 
     /// The session without the cookie, for code that knows nothing of HTTP.

@@ -1,31 +1,120 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
 
-use http::HeaderMap;
+use http::{Extensions, HeaderValue, request::Parts};
 use parking_lot::Mutex;
 
-use crate::{CookieLifetime, layer::Policy, presented};
+use crate::{CookieLifetime, layer::Policy, presented::Presented};
 
-/// What a request carries for whoever asks for its session. Until then, nothing is parsed and nothing is made.
+/// The place of a session in a request: until a handler asks for the session, nothing is parsed and nothing is made.
 pub(crate) struct Slot {
     pub(crate) policy: Arc<Policy>,
     session: OnceLock<session_manager::Session>,
-    /// How long the client is to keep the cookie of this session, if that was said.
+    /// How long the client is to keep the cookie of this session, if the handler has said that.
     pub(crate) lifetime: Mutex<Option<CookieLifetime>>,
+    /// What makes the client forget other cookies of this name, if it has presented several.
+    twins: OnceLock<Vec<HeaderValue>>,
+    /// The response is on its way, or there will be none.
+    is_closed: AtomicBool,
 }
 
 impl Slot {
-    pub(crate) fn new(policy: Arc<Policy>) -> Self {
-        Self { policy, session: OnceLock::new(), lifetime: Mutex::new(None) }
+    fn new(policy: Arc<Policy>) -> Self {
+        Self {
+            policy,
+            session: OnceLock::new(),
+            lifetime: Mutex::new(None),
+            twins: OnceLock::new(),
+            is_closed: AtomicBool::new(false),
+        }
     }
 
-    /// The session of the request with these headers. The first one to ask makes the handle.
-    pub(crate) fn session(&self, headers: &HeaderMap) -> &session_manager::Session {
-        self.session
-            .get_or_init(|| self.policy.manager.open(presented::id(headers, self.policy.cookie.name())))
+    /// The session of the request with this head. The first one to ask makes the handle.
+    pub(crate) fn session(&self, request: &Parts) -> &session_manager::Session {
+        let session = self.session.get_or_init(|| {
+            let Policy { manager, cookie, .. } = &*self.policy;
+            let Presented { first, others, are_several } = Presented::of(&request.headers, cookie.name());
+            if are_several {
+                self.twins.get_or_init(|| cookie.remove_twins(request));
+            }
+            if others.is_empty() {
+                manager.open(first)
+            } else {
+                manager.open_any(first.into_iter().chain(others))
+            }
+        });
+        if self.is_closed.load(SeqCst) {
+            session.response_sent();
+        }
+        session
     }
 
-    /// The session, if anybody has asked for it.
+    /// The session, if any handler has asked for it.
     pub(crate) fn asked_for(&self) -> Option<&session_manager::Session> {
         self.session.get()
+    }
+
+    pub(crate) fn twins(&self) -> &[HeaderValue] {
+        self.twins.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// From now on, no client can be told a new id.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, SeqCst);
+        if let Some(session) = self.asked_for() {
+            session.response_sent();
+        }
+    }
+}
+
+/// The sessions of a request, one for each cookie name among the layers around its handler.
+#[derive(Clone)]
+pub(crate) struct Scope {
+    /// That of the innermost layer.
+    current: Arc<Slot>,
+    others: Vec<Arc<Slot>>,
+}
+
+impl Scope {
+    /// Enters a layer. Returns the place of its session, unless a layer further out has the same cookie: then that one's session is the session here,
+    /// too, and that layer saves it.
+    pub(crate) fn enter(extensions: &mut Extensions, policy: &Arc<Policy>) -> Option<Arc<Slot>> {
+        let Some(scope) = extensions.get_mut::<Self>() else {
+            let slot = Arc::new(Slot::new(Arc::clone(policy)));
+            extensions.insert(Self { current: Arc::clone(&slot), others: Vec::new() });
+            return Some(slot);
+        };
+        let has_same_cookie = |slot: &Arc<Slot>| slot.policy.cookie.name() == policy.cookie.name();
+        if has_same_cookie(&scope.current) {
+            return None;
+        }
+        if let Some(outer) = scope.others.iter_mut().find(|slot| has_same_cookie(slot)) {
+            std::mem::swap(&mut scope.current, outer);
+            return None;
+        }
+        let slot = Arc::new(Slot::new(Arc::clone(policy)));
+        let outer = std::mem::replace(&mut scope.current, Arc::clone(&slot));
+        scope.others.push(outer);
+        Some(slot)
+    }
+
+    pub(crate) fn current(&self) -> &Arc<Slot> {
+        &self.current
+    }
+
+    /// That of the layer with this cookie.
+    pub(crate) fn named(&self, name: &str) -> Option<&Arc<Slot>> {
+        std::iter::once(&self.current).chain(&self.others).find(|slot| slot.policy.cookie.is_named(name))
+    }
+}
+
+/// A request that is being answered. When this is dropped, its response is on its way, or there will be none.
+pub(crate) struct Serving(pub(crate) Arc<Slot>);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

@@ -42,12 +42,33 @@ const MOST_IDS: usize = 8;
 #[derive(Clone)]
 pub struct TowerSessionsStore {
     store: Arc<dyn SessionStore>,
+    purpose: Arc<str>,
 }
 
 impl TowerSessionsStore {
     /// Keeps their sessions in this store.
     pub fn new(store: impl SessionStore + 'static) -> Self {
-        Self { store: Arc::new(store) }
+        Self { store: Arc::new(store), purpose: "".into() }
+    }
+
+    /// The same for ids of this purpose alone, such as the name of the layer's cookie. With two layers over one store, an id opens the same session under both
+    /// of their cookies unless each has a purpose of its own.
+    #[must_use]
+    pub fn for_purpose(mut self, name: &str) -> Self {
+        self.purpose = name.into();
+        self
+    }
+
+    /// Their ids are numbers of 128 bits from the operating system's generator.
+    fn key(&self, id: i128) -> SessionKey {
+        let id = id.to_le_bytes();
+        let mut digest = Sha256::new();
+        digest.update(b"tower-sessions");
+        digest.update(id);
+        digest.update(self.purpose.as_bytes());
+        let mut key = [id[0]; SessionKey::LEN];
+        key[1..].copy_from_slice(&digest.finalize());
+        SessionKey::from_bytes(key)
     }
 
     /// Stores a new session under an id that is free, the first one if it is, and returns that.
@@ -61,7 +82,7 @@ impl TowerSessionsStore {
         let mut id = first;
         for _ in 0..MOST_IDS {
             let Some(write) = write(data, expiry_date)? else { return Ok(id) };
-            match self.store.write(&key(id), write, When::Absent).await? {
+            match self.store.write(&self.key(id), write, When::Absent).await? {
                 WriteOutcome::Written => return Ok(id),
                 WriteOutcome::Conflict(_) => id = draw(),
             }
@@ -75,7 +96,7 @@ impl TowerSessionsStore {
         data: &(impl Serialize + Sync),
         expiry_date: OffsetDateTime,
     ) -> Result<(), Failure> {
-        let key = key(id);
+        let key = self.key(id);
         let ended = || Failure::Backend("the session has ended, and was not saved".to_owned());
         let mut current = self.store.read(&key).await?;
         for _ in 0..MOST_ATTEMPTS {
@@ -90,7 +111,7 @@ impl TowerSessionsStore {
     }
 
     async fn load<D: DeserializeOwned>(&self, id: i128) -> Result<Option<(D, OffsetDateTime)>, Failure> {
-        let Some(found) = self.store.read(&key(id)).await? else { return Ok(None) };
+        let Some(found) = self.store.read(&self.key(id)).await? else { return Ok(None) };
         let (data, expiry): (D, i128) = rmp_serde::from_slice(&found.data)
             .map_err(|_| Failure::Decode("it is damaged, or no session of tower-sessions"))?;
         let expiry_date = OffsetDateTime::from_unix_timestamp_nanos(expiry)
@@ -99,7 +120,7 @@ impl TowerSessionsStore {
     }
 
     async fn delete(&self, id: i128) -> Result<(), Failure> {
-        Ok(self.store.delete(&key(id), Expected::Any).await.map(drop)?)
+        Ok(self.store.delete(&self.key(id), Expected::Any).await.map(drop)?)
     }
 }
 
@@ -120,17 +141,6 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         Self::Backend(error.to_string())
     }
-}
-
-/// Their ids are numbers of 128 bits from the operating system's generator.
-fn key(id: i128) -> SessionKey {
-    let id = id.to_le_bytes();
-    let mut digest = Sha256::new();
-    digest.update(b"tower-sessions");
-    digest.update(id);
-    let mut key = [id[0]; SessionKey::LEN];
-    key[1..].copy_from_slice(&digest.finalize());
-    SessionKey::from_bytes(key)
 }
 
 /// `None` if the session has ended by its own date.

@@ -33,15 +33,34 @@ impl IntoResponse for Failure {
         } else {
             (StatusCode::INTERNAL_SERVER_ERROR, "This did not work.")
         };
+        // What exactly went wrong is for those who run the program. It may name hosts, files and keys.
+        crate::complain(&self.0);
         let body = html! {
             h1 { "Please try again" }
             p { (what) }
-            p.error { (self.0.to_string()) }
         };
         let mut response = (status, page(Place::SignIn, "Please try again", None, &body)).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
         }
         response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+    use session_core::{Error, Operation};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_store_says_is_not_shown() {
+        let error = Error::unavailable(Operation::Read, false).because("10.1.2.3:6379 refuses");
+        let response = Failure::from(error).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let page = to_bytes(response.into_body(), 100_000).await.expect("a page");
+        let page = String::from_utf8(page.to_vec()).expect("text");
+        assert!(page.contains("cannot be reached") && !page.contains("10.1.2.3"), "{page}");
     }
 }

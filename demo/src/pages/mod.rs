@@ -4,6 +4,7 @@ pub(crate) mod devices;
 mod failure;
 mod layout;
 pub(crate) mod notes;
+pub(crate) mod operator;
 pub(crate) mod operators;
 pub(crate) mod sign_in;
 mod visitor;

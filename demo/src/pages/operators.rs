@@ -15,6 +15,7 @@ use super::{
     devices::ago,
     failure::Failure,
     layout::{self, Place},
+    operator::Operator,
     visitor::Visitor,
 };
 use crate::{app::App, meters::Row};
@@ -24,9 +25,10 @@ pub(crate) struct Search {
     owner: Option<String>,
 }
 
-/// For the people who run the application. Here anybody may see it; elsewhere it belongs behind an access check.
+/// For those who run the application.
 pub(crate) async fn page(
     State(app): State<App>,
+    _: Operator,
     Query(Search { owner }): Query<Search>,
     session: Session,
 ) -> Result<Response, Failure> {
@@ -38,7 +40,10 @@ pub(crate) async fn page(
     };
     let live = app.store.sample().await?;
     let body = html! {
-        h1 { "Operators" }
+        div.row {
+            h1 { "Operators" }
+            form method="post" action="/operators/sign-out" { button.quiet { "Close" } }
+        }
         p { "Sessions are kept in " code { (app.place) } ". No id of a session is shown here, or known to the store." }
         dl.figures {
             div { dt { "Live sessions" } dd { (live.map_or_else(|| "?".to_owned(), |live| live.to_string())) } }
@@ -99,7 +104,7 @@ fn shown(duration: Option<Duration>) -> String {
 fn list(owner: &str, sessions: &[OwnedSession]) -> Markup {
     html! {
         @if sessions.is_empty() {
-            p.aside { "Nobody called " (owner) " is signed in." }
+            p.aside { "There is no session of " (owner) "." }
         }
         ul.devices {
             @for session in sessions {
@@ -126,6 +131,7 @@ pub(crate) struct Ended {
 
 pub(crate) async fn end(
     State(app): State<App>,
+    _: Operator,
     Form(Ended { key, owner }): Form<Ended>,
 ) -> Result<Response, Failure> {
     if let Ok(key) = key.parse::<SessionKey>() {

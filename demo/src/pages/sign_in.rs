@@ -1,7 +1,7 @@
 use axum::{
     Form,
     extract::{RawQuery, State},
-    http::{HeaderMap, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use maud::html;
@@ -14,7 +14,10 @@ use super::{
     layout::{self, Place},
     visitor::Visitor,
 };
-use crate::app::App;
+use crate::{
+    app::{ABSOLUTE, App, IDLE},
+    newcomers::WINDOW,
+};
 
 /// As long as a name may be.
 const LONGEST_NAME: usize = 40;
@@ -35,7 +38,7 @@ fn for_guests(app: &App, tried: Option<&str>, error: Option<&str>, ended: bool) 
             }
             button { "Sign in" }
         }
-        p.aside { "Sessions are kept in " code { (app.place) } "." }
+        p.aside { "Sessions are kept in " (app.engine) "." }
     };
     layout::page(Place::SignIn, "Sign in", None, &body)
 }
@@ -68,16 +71,32 @@ pub(crate) async fn sign_in(
         1..=LONGEST_NAME => Owner::new(name.to_lowercase()).ok(),
         _ => None,
     };
+    let is_newcomer = !session.load().await?;
+    let may_begin = !is_newcomer || app.newcomers.admit();
     let Some(owner) = owner else {
-        // So that it need not be typed again: a session begins before anybody is known.
-        session.insert("tried", name)?;
-        return Ok(for_guests(&app, Some(name), Some("A name has 1 to 40 characters."), false));
+        let tried: String = name.chars().take(LONGEST_NAME).collect();
+        if may_begin {
+            remember(&session, &tried)?;
+        }
+        return Ok(for_guests(&app, Some(&tried), Some("A name has 1 to 40 characters."), false));
     };
+    if !may_begin {
+        let page =
+            for_guests(&app, Some(name), Some("So many sign in just now; please try again later."), false);
+        return Ok((StatusCode::TOO_MANY_REQUESTS, page).into_response());
+    }
     session.remove("tried");
+    session.set_timeouts(IDLE, ABSOLUTE)?;
     session.set_label(&browser(&headers));
     session.insert("name", name)?;
     session.login(owner).await?;
     Ok(Redirect::to("/notes").into_response())
+}
+
+/// Keeps what a guest has typed, so that it need not be typed again: a session begins before its owner is known, and not for long.
+fn remember(session: &session_manager::Session, tried: &str) -> session_manager::Result<()> {
+    session.insert("tried", tried)?;
+    session.set_timeouts(WINDOW, WINDOW)
 }
 
 pub(crate) async fn sign_out(session: Session) -> Result<Redirect, Failure> {
@@ -120,6 +139,17 @@ fn browser(headers: &HeaderMap) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn a_guests_session_is_small_and_short() {
+        let store = session_memory::MemoryStore::new();
+        let session = session_manager::SessionManager::new(store.clone()).create();
+        remember(&session, &"\u{10348}".repeat(LONGEST_NAME)).expect("a name");
+        session.save().await.expect("saved");
+        let key = session.key().expect("stored");
+        let record = session_core::SessionStore::read(&store, &key).await.expect("a read").expect("live");
+        assert!(record.expires_in <= WINDOW && record.data.len() < 512, "{} bytes", record.data.len());
+    }
 
     #[test]
     fn browsers_are_named_in_a_few_words() {

@@ -133,6 +133,24 @@ impl Browser {
         self.wait_for(&format!("Hello, {name}")).await;
     }
 
+    pub(crate) async fn open_operators_page(&self, secret: &str) {
+        self.go("/operators").await;
+        self.fill("secret", secret).await;
+        self.press("Open").await;
+        self.wait_for("Live sessions").await;
+    }
+
+    /// Waits until a script has given the page this title.
+    pub(crate) async fn wait_for_title(&self, title: &str) {
+        for _ in 0..400 {
+            if self.client.title().await.expect("a title") == title {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the title never becomes {title}");
+    }
+
     /// Waits until this can be read on the page.
     pub(crate) async fn wait_for(&self, text: &str) {
         let path = format!("//body[contains(., \"{text}\")]");

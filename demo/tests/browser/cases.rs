@@ -27,6 +27,12 @@ impl Stage {
         Browser::open(&self.driver, &self.address).await
     }
 
+    /// Opens the operators' page with the secret that the demo has printed.
+    async fn open_operators_page(&self, browser: &Browser) {
+        let secret = self.demo.lock().expect("no panic").as_ref().expect("it runs").secret.clone();
+        browser.open_operators_page(&secret).await;
+    }
+
     /// Ends the demo and starts it again where it was.
     fn restart(&self) {
         let demo = &mut *self.demo.lock().expect("no panic");
@@ -59,6 +65,7 @@ cases!(
     a_device_is_signed_out_from_another,
     everywhere_is_everywhere,
     operators_find_and_end_sessions,
+    another_user_of_the_browser_reads_nothing_of_the_first,
     the_keyboard_is_enough,
 );
 
@@ -230,8 +237,7 @@ async fn everywhere_is_everywhere(stage: &Stage) {
 async fn operators_find_and_end_sessions(stage: &Stage) {
     let (alice, operator) = (stage.browser().await, stage.browser().await);
     alice.sign_in("Alice").await;
-    operator.go("/operators").await;
-    operator.wait_for("Live sessions").await;
+    stage.open_operators_page(&operator).await;
     let id = alice.cookie().await.expect("a session");
     operator.fill("owner", "alice").await;
     operator.press("Search").await;
@@ -240,7 +246,7 @@ async fn operators_find_and_end_sessions(stage: &Stage) {
     assert!(page.contains("rename") || page.contains("write"), "operations are counted: {page}");
     assert!(!page.contains(&id), "no id is ever shown");
     operator.press("End").await;
-    operator.wait_for("Nobody called alice is signed in").await;
+    operator.wait_for("There is no session of alice").await;
     alice.go("/notes").await;
     alice.wait_for("Any name will do").await;
     alice.close().await;
@@ -255,5 +261,26 @@ async fn the_keyboard_is_enough(stage: &Stage) {
     browser.wait_for("Hello, Alice").await;
     browser.type_into("text", "typed only\u{e007}").await;
     browser.wait_for("typed only").await;
+    browser.close().await;
+}
+
+async fn another_user_of_the_browser_reads_nothing_of_the_first(stage: &Stage) {
+    let browser = stage.browser().await;
+    browser.sign_in("Alice").await;
+    browser.fill("text", "for Alice alone").await;
+    browser.press("Add").await;
+    browser.wait_for("for Alice alone").await;
+    browser.add_to_cart("Tea", 1).await;
+    // Without signing out: the page for that is not shown to Alice, but the form can be sent.
+    let script = "const body = new URLSearchParams({ name: 'Bob' });
+        fetch('/sign-in', { method: 'POST', body }).then(() => { document.title = 'sent'; })";
+    browser.client.execute(script, vec![]).await.expect("it is sent");
+    browser.wait_for_title("sent").await;
+    browser.go("/notes").await;
+    browser.wait_for("Hello, Bob").await;
+    let page = browser.client.source().await.expect("the page");
+    assert!(!page.contains("for Alice alone"), "{page}");
+    let tea = browser.client.find(Locator::Css("[data-goods=Tea]")).await.expect("the tea");
+    assert_eq!(tea.text().await.expect("how many"), "0");
     browser.close().await;
 }

@@ -31,6 +31,9 @@ pub(crate) async fn take(directory: &Path) {
             browser.screenshot(&picture("notes")).await;
             browser.go("/devices").await;
             browser.screenshot(&picture("devices")).await;
+            browser.go("/operators").await;
+            browser.screenshot(&picture("operators-closed")).await;
+            browser.open_operators_page(&demo.secret).await;
             browser.go("/operators?owner=alice").await;
             browser.screenshot(&picture("operators")).await;
             browser.close().await;

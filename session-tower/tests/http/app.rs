@@ -37,6 +37,9 @@ pub(crate) fn routes(gate: &Arc<Gate>) -> Router {
         .route("/set-slowly/{key}", get(set_slowly))
         .route("/count-slowly", get(count_slowly))
         .route("/cached/{how}", get(cached))
+        .route("/read-cached/{how}", get(read_cached))
+        .route("/rotate", get(async |session: Session| session.rotate().await.map_err(SessionError::from)))
+        .route("/remember-for/{seconds}", get(remember_for))
         .with_state(Arc::clone(gate))
 }
 
@@ -118,4 +121,15 @@ async fn count_slowly(session: Session, State(gate): State<Arc<Gate>>) -> Result
 async fn cached(session: Session, Path(how): Path<String>) -> Result<impl IntoResponse, SessionError> {
     session.insert("any", "thing")?;
     Ok(([(CACHE_CONTROL, how)], "text"))
+}
+
+/// A page that shows something of the session, and says how it may be cached.
+async fn read_cached(session: Session, Path(how): Path<String>) -> Result<impl IntoResponse, SessionError> {
+    let theme = session.get::<String>("theme").await?.unwrap_or_default();
+    Ok(([(CACHE_CONTROL, how)], theme))
+}
+
+async fn remember_for(session: Session, Path(seconds): Path<u64>) -> Result<&'static str, SessionError> {
+    session.set_cookie_lifetime(CookieLifetime::Persistent(Duration::from_secs(seconds)));
+    login(session, Path("alice".to_owned())).await
 }

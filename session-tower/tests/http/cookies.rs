@@ -18,6 +18,7 @@ cases!("cookies":
     remember_me_is_for_one_session,
     all_of_it_can_be_set,
     for_development_it_works_without_tls,
+    for_development_counts_in_any_order,
 );
 
 async fn the_flags_are_as_promised(tap: Arc<Tap>) {
@@ -110,4 +111,17 @@ async fn for_development_it_works_without_tls(tap: Arc<Tap>) {
     let cookie = answer.set_cookies()[0];
     assert!(cookie.starts_with("session=") && !cookie.contains("Secure"), "{cookie}");
     assert_eq!(browser.get(&app, "/read/theme").await.text, "set");
+}
+
+async fn for_development_counts_in_any_order(tap: Arc<Tap>) {
+    let cookie = || CookieSettings::new("__host-shop");
+    let layer = || SessionLayer::new(Arc::clone(&tap));
+    let before = layer().insecure_for_development().with_cookie(cookie()).expect("a good cookie");
+    let after = layer().with_cookie(cookie()).expect("a good cookie").insecure_for_development();
+    for layer in [before, after] {
+        let app = routes(&Arc::<Gate>::default()).layer(layer);
+        let answer = Browser::default().get(&app, "/set/theme").await;
+        let cookie = answer.set_cookies()[0];
+        assert!(cookie.starts_with("shop=") && !cookie.contains("Secure"), "{cookie}");
+    }
 }

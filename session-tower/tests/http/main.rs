@@ -7,8 +7,12 @@ mod caching;
 mod client;
 mod cookies;
 mod ending;
+mod late;
+mod lifetimes;
 mod outages;
 mod saving;
+mod several_cookies;
+mod several_layers;
 mod store;
 mod tower_sessions;
 
@@ -41,8 +45,12 @@ fn main() -> ExitCode {
         all.extend(caching::cases());
         all.extend(cookies::cases());
         all.extend(ending::cases());
+        all.extend(late::cases());
+        all.extend(lifetimes::cases());
         all.extend(outages::cases());
         all.extend(saving::cases());
+        all.extend(several_cookies::cases());
+        all.extend(several_layers::cases());
         all.extend(tower_sessions::cases());
         all
     };

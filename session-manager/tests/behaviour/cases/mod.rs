@@ -4,6 +4,7 @@ mod codecs;
 mod concurrency;
 mod ended;
 mod expiry;
+mod ids;
 mod late;
 mod owners;
 mod refresh;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Case> {
         concurrency::all(),
         ended::all(),
         expiry::all(),
+        ids::all(),
         late::all(),
         owners::all(),
         refresh::all(),

@@ -172,8 +172,10 @@ impl SessionStore for Tap {
     }
 
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.others.fetch_add(1, Relaxed);
-        self.store.read_many(keys).await
+        match self.pass(&self.others, Operation::Read) {
+            Ok(()) => self.store.read_many(keys).await,
+            Err(_) => keys.iter().map(|_| Err(Error::unavailable(Operation::Read, false))).collect(),
+        }
     }
 
     async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
