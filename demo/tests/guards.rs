@@ -39,7 +39,7 @@ fn ask(demo: &Demo, line: &str, headers: &[(&str, &str)], form: &str) -> Answer 
         request += "Content-Type: application/x-www-form-urlencoded\r\n";
     }
     for (name, value) in headers {
-        request += &format!("{name}: {value}\r\n");
+        request = request + name + ": " + value + "\r\n";
     }
     request += "\r\n";
     stream.write_all(request.as_bytes()).expect("sent");

@@ -67,9 +67,8 @@ fn first_ttl(ttl: Ttl) -> Ttl {
 async fn is_complete<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, write: &Write) -> Result<bool> {
     let record = store.read(new).await.map_err(as_rename)?;
     let (first, whole) = (first_ttl(write.ttl).as_duration(), write.ttl.as_duration());
-    Ok(record.is_some_and(|record| {
-        record.version == write.version && record.expires_in > first + (whole - first) / 2
-    }))
+    Ok(record
+        .is_some_and(|record| record.version == write.version && record.expires_in > (first + whole) / 2))
 }
 
 /// Takes back what this rename created, and nothing else. If that fails, the new record may be there, under a key nobody was given.

@@ -57,7 +57,8 @@ fn what_holds_data_says_how_long_it_is() {
 #[test]
 fn what_fails_in_a_test_or_a_log_shows_no_more() {
     let outcome = Err::<(), _>(WriteOutcome::Conflict(Some(record())));
-    let panic = std::panic::catch_unwind(move || outcome.unwrap()).expect_err("it is an error");
+    let panic = std::panic::catch_unwind(move || panic!("it was not written: {outcome:?}"));
+    let panic = panic.expect_err("it panics");
     let text = panic.downcast_ref::<String>().expect("a text");
     shown(&text);
     assert!(text.contains("15 bytes"), "{text}");

@@ -24,7 +24,7 @@ fn texts(error: &(dyn Error + 'static)) -> String {
     let mut texts = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();
     while let Some(error) = source {
-        texts += &format!(" {error} {error:?}");
+        texts = format!("{texts} {error} {error:?}");
         source = error.source();
     }
     texts

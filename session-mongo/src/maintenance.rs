@@ -1,6 +1,6 @@
 use futures_util::TryStreamExt;
 use mongodb::{
-    action::Action,
+    action::{Action, Aggregate, Find},
     bson::{Bson, doc},
     options::Hint,
 };
@@ -60,7 +60,7 @@ impl Core {
                     let most = i64::try_from(limit).unwrap_or(i64::MAX);
                     let find =
                         collection.find(filter).sort(doc! { "_id": 1 }).projection(projection()).limit(most);
-                    let mut cursor = find.optional(time, |find, time| find.max_time(time)).await?;
+                    let mut cursor = find.optional(time, Find::max_time).await?;
                     let (mut records, mut met, mut last) = (Vec::new(), 0, None);
                     while cursor.advance().await? {
                         met += 1;
@@ -87,7 +87,7 @@ impl Core {
                 let live =
                     doc! { "$match": { "$expr": { "$gt": ["$e", "$$NOW"] }, "d": { "$exists": true } } };
                 let count = collection.aggregate([live, doc! { "$count": "live" }]);
-                let mut counted = count.optional(time, |count, time| count.max_time(time)).await?;
+                let mut counted = count.optional(time, Aggregate::max_time).await?;
                 let count = counted.try_next().await?.and_then(|count| count.get("live").cloned());
                 Ok(match count {
                     Some(Bson::Int32(count)) => u64::try_from(count).unwrap_or_default(),
@@ -115,7 +115,7 @@ impl Core {
                         let most = i64::try_from(step).unwrap_or(i64::MAX);
                         let expired = doc! { "$expr": { "$lte": ["$e", "$$NOW"] }, "e": { "$type": "date" } };
                         let find = collection.find(expired.clone()).projection(doc! { "_id": 1 }).limit(most);
-                        let mut cursor = find.optional(time, |find, time| find.max_time(time)).await?;
+                        let mut cursor = find.optional(time, Find::max_time).await?;
                         let mut keys = Vec::new();
                         while cursor.advance().await? {
                             if let Ok(Some(key)) = cursor.current().get("_id") {

@@ -1,4 +1,7 @@
-use mongodb::{action::Action, bson::doc};
+use mongodb::{
+    action::{Action, Find},
+    bson::doc,
+};
 use session_core::{
     DeleteItem, DeleteOutcome, Expected, Operation, Owner, OwnerIndex, Result, SessionKey, async_trait,
 };
@@ -34,7 +37,7 @@ impl Core {
                 let projection = doc! { "_id": 1, "e": 1, "n": "$$NOW" };
                 let find =
                     collection.find(doc! { "o": owner.as_str() }).projection(projection).batch_size(10_000);
-                let mut cursor = find.optional(time, |find, time| find.max_time(time)).await?;
+                let mut cursor = find.optional(time, Find::max_time).await?;
                 let mut keys = Vec::new();
                 while cursor.advance().await? {
                     let found = cursor.current();

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use mongodb::{
     Collection,
-    action::Action,
+    action::{Action, Find, FindOne},
     bson::{Bson, RawDocumentBuf, doc},
 };
 use session_core::{Error, Operation, Record, Result, SessionKey};
@@ -60,7 +60,7 @@ impl Core {
                 async move {
                     let filter = doc! { "_id": binary(key.as_bytes()) };
                     let find = collection.find_one(filter).projection(projection());
-                    find.optional(limit, |find, limit| find.max_time(limit)).await
+                    find.optional(limit, FindOne::max_time).await
                 }
             })
             .await?;
@@ -116,7 +116,7 @@ impl Core {
                 let most = u32::try_from(keys.len() + 1).unwrap_or(u32::MAX);
                 let filter = doc! { "_id": { "$in": keys } };
                 let find = collection.find(filter).projection(projection()).batch_size(most);
-                let mut cursor = find.optional(limit, |find, limit| find.max_time(limit)).await?;
+                let mut cursor = find.optional(limit, Find::max_time).await?;
                 let mut found = HashMap::with_capacity(most as usize);
                 while cursor.advance().await? {
                     let document = cursor.current();

@@ -111,13 +111,13 @@ impl Url {
                 let interval = option.interval_millis()?.map_or(NEVER, |interval| interval.max(least));
                 interval.as_millis().to_string()
             }
-            "connecttimeoutms" => match option.interval_millis()? {
-                Some(timeout) => timeout.as_millis().to_string(),
-                None => {
+            "connecttimeoutms" => {
+                let Some(timeout) = option.interval_millis()? else {
                     self.connects_until_the_deadline = true;
                     return Ok(());
-                }
-            },
+                };
+                timeout.as_millis().to_string()
+            }
             // Off, it is the store's deadline that ends the wait.
             "serverselectiontimeoutms" => match option.interval_millis()? {
                 Some(timeout) => timeout.as_millis().to_string(),

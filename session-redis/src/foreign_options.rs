@@ -122,8 +122,7 @@ impl ForeignOptions {
     /// After the last option: an option `tls` overrules what these say.
     pub(crate) fn finish(self, builder: &mut RedisStoreBuilder) -> Result<()> {
         let mode = match self.mode {
-            Some(TlsMode::VerifyFull) if !self.checks_name => Some(TlsMode::VerifyCa),
-            None if !self.checks_name => Some(TlsMode::VerifyCa),
+            Some(TlsMode::VerifyFull) | None if !self.checks_name => Some(TlsMode::VerifyCa),
             mode => mode,
         };
         let tls = &mut builder.settings.tls;

@@ -74,7 +74,7 @@ impl Core {
                 match &members[..] {
                     // Members have come that were not named.
                     [Value::Nil, members @ ..] => {
-                        left.push((shard, members.iter().filter_map(key).collect()))
+                        left.push((shard, members.iter().filter_map(key).collect()));
                     }
                     members => keys.extend(members.iter().filter_map(key)),
                 }

@@ -63,10 +63,8 @@ impl Core {
         }
         let result = |(item, result): (&WriteItem, Option<Result<WriteOutcome>>)| {
             match (&result, &item.write.owner) {
-                (Some(Ok(WriteOutcome::Written)), OwnerChange::Set(owner)) => {
-                    self.owners_seen.note(&item.key, owner);
-                }
-                (Some(Ok(WriteOutcome::Conflict(Some(Record { owner: Some(owner), .. })))), _) => {
+                (Some(Ok(WriteOutcome::Written)), OwnerChange::Set(owner))
+                | (Some(Ok(WriteOutcome::Conflict(Some(Record { owner: Some(owner), .. })))), _) => {
                     self.owners_seen.note(&item.key, owner);
                 }
                 _ => {}

@@ -289,7 +289,7 @@ async fn a_login_that_changes_is_asked_for_again() {
             assert!(begun.elapsed() < Duration::from_secs(20), "it does not ask again");
             tokio::task::yield_now().await;
         }
-        *current.lock() = "second".to_owned();
+        "second".clone_into(&mut current.lock());
         works(&store).await;
         assert!(!format!("{store:?}").contains("second"));
     }

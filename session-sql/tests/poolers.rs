@@ -229,11 +229,10 @@ fn main() -> ExitCode {
     code
 }
 
-fn trial(
-    name: &'static str,
-    poolers: &'static Once<Poolers>,
-    case: fn(Arc<Poolers>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
-) -> Trial {
+/// A test on the poolers that all share.
+type Case = fn(Arc<Poolers>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn trial(name: &'static str, poolers: &'static Once<Poolers>, case: Case) -> Trial {
     let missing = |word: &str, program: Program| program.find().err().filter(|_| !required(word));
     let pooler = PgBouncer::before(([127, 0, 0, 1], 0).into()).program();
     let missing = missing("postgres", Postgres::new().program()).or(missing("pgbouncer", pooler));

@@ -77,6 +77,7 @@ impl SessionLayer {
     }
 
     /// Sessions of this manager, whose timeouts, codec and limits count.
+    #[expect(clippy::needless_pass_by_value, reason = "a layer owns its manager, and its clones are cheap")]
     pub fn from_manager(manager: SessionManager) -> Self {
         let cookie = CookieSettings::default();
         let policy = Policy {

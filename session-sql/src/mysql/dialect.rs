@@ -23,7 +23,8 @@ use crate::{
     events::Events,
     padding::padded,
     server::{
-        Connector, Dialect, Found, Meaning, OnlyReads, Purged, RawRow, SqlResult, Written, after_change, found_key,
+        Connector, Dialect, Found, Meaning, OnlyReads, Purged, RawRow, SqlResult, Written, after_change,
+        found_key,
     },
 };
 

@@ -13,7 +13,7 @@ use super::{
     statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
 };
 use crate::server::{
-    Connector, Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, following::Follow, found_key,
+    Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, following::Follow, found_key,
 };
 
 /// What a store knows of its server.

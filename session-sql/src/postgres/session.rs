@@ -46,11 +46,11 @@ impl Session {
     /// For connections of our own.
     pub(super) fn own(connector: Connector<PgConnectOptions>, settings: Settings, replica: bool) -> Self {
         // The driver asks for more digits of numbers written as text, which are never read; `PgBouncer` does not know that setting.
-        let connector =
-            connector.map(|options| options.extra_float_digits(None).disable_statement_logging());
+        let connector = connector.map(|options| options.extra_float_digits(None).disable_statement_logging());
         let proof = format!("{:016x}", rand::random::<u64>());
-        let local: String =
-            settings.iter().map(|(name, value)| format!("; SET LOCAL {name} = '{value}'")).collect();
+        let local = settings
+            .iter()
+            .fold(String::new(), |all, (name, value)| all + "; SET LOCAL " + name + " = '" + value + "'");
         let start = settings.into_iter().chain([(PROOF, proof.clone())]);
         Self {
             lent: AtomicBool::new(keeps_no_statements(connector.base())),

@@ -53,7 +53,7 @@ impl Server {
             "dbname" => self.database = Some(text()),
             "application_name" | "ApplicationName" => self.application = Some(text()),
             "fallback_application_name" => {
-                self.application = self.application.take().or_else(|| Some(text()))
+                self.application = self.application.take().or_else(|| Some(text()));
             }
             "options" => self.start.push(text()),
             "connect_timeout" | "connectTimeout" | "loginTimeout" => {
@@ -143,7 +143,7 @@ impl Server {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"))
 }
 
 /// Looks over what other clients and poolers know, and what has no meaning here; `false` if it is none of that.

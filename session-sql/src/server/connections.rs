@@ -94,12 +94,11 @@ impl<D: Dialect> Connections<D> {
         };
         let closed = |_| Error::new(session_core::ErrorKind::Closed, operation);
         let place = Arc::clone(&own.free).acquire_owned().await.map_err(closed)?;
-        let (connection, asked) = match own.working(dialect).await {
-            Some(working) => working,
-            None => {
-                let asked = own.now();
-                (dialect.open().await.map_err(unsent)?, asked)
-            }
+        let (connection, asked) = if let Some(working) = own.working(dialect).await {
+            working
+        } else {
+            let asked = own.now();
+            (dialect.open().await.map_err(unsent)?, asked)
         };
         let held = Held::Own { connection: Some(connection), asked, home: Arc::clone(own), _place: place };
         Ok(Lease { held: Some(held), clean: true })

@@ -8,10 +8,18 @@ use super::dialect::{Dialect, Meaning};
 /// How long opening a store may take at least: tables may have to be made, and others may be making them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>) -> Result<T> {
-    timeout(deadline.max(PATIENCE), opening).await.unwrap_or_else(|_| {
-        Err(Error::unavailable(Operation::Connect, false).because("there was no answer within the deadline"))
-    })
+pub(crate) fn within<T>(
+    deadline: Duration,
+    opening: impl Future<Output = Result<T>>,
+) -> impl Future<Output = Result<T>> {
+    // Boxed, because it is large, and would be a part of each future around it.
+    let opening = timeout(deadline.max(PATIENCE), Box::pin(opening));
+    async {
+        opening.await.unwrap_or_else(|_| {
+            Err(Error::unavailable(Operation::Connect, false)
+                .because("there was no answer within the deadline"))
+        })
+    }
 }
 
 pub(crate) fn broken<D: Dialect>(error: sqlx::Error) -> Error {

@@ -64,7 +64,9 @@ impl Settings {
             }
             "deadline_ms" => self.deadline = option.millis()?,
             "max_data_len" => {
-                self.limit_data(option.limit()?.map_or(0, |most| usize::try_from(most).unwrap_or(usize::MAX)))
+                self.limit_data(
+                    option.limit()?.map_or(0, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+                );
             }
             "purge_interval_ms" => self.purge_interval = option.interval_millis()?,
             "batching" => {

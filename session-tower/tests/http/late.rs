@@ -117,7 +117,7 @@ async fn a_task_of_a_client_that_has_gone_stores_nothing(tap: Arc<Tap>) {
     let keep = {
         let sender = Arc::clone(&sender);
         async move |session: Session, axum::extract::State(gate): axum::extract::State<Arc<Gate>>| {
-            sender.lock().await.take().expect("once").send(session).ok().expect("the test waits");
+            assert!(sender.lock().await.take().expect("once").send(session).is_ok(), "the test waits");
             gate.reached.notify_one();
             std::future::pending::<()>().await;
         }
