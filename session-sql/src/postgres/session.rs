@@ -178,6 +178,8 @@ impl Session {
 /// Whether the driver is told to keep no prepared statements, which is what those with a pooler write.
 fn keeps_no_statements(options: &PgConnectOptions) -> bool {
     let capacity = (Cow::Borrowed("statement-cache-capacity"), Cow::Borrowed("0"));
+    // The driver shows the capacity in a URL alone, and panics where that cannot hold the user or the host.
+    let options = options.clone().username("user").host("host");
     options.to_url_lossy().query_pairs().any(|pair| pair == capacity)
 }
 
@@ -193,4 +195,18 @@ async fn is_direct(connection: &mut PgConnection) -> SqlResult<bool> {
 fn refuses_settings(error: &sqlx::Error) -> bool {
     let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     database.is_some_and(|error| matches!(error.code(), "08P01" | "0A000" | "42704" | "22023"))
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::postgres::PgConnectOptions;
+
+    use super::keeps_no_statements;
+
+    #[test]
+    fn no_user_or_host_is_too_strange() {
+        let options = || PgConnectOptions::new_without_pgpass().username("a/b@c:d ?#[").host("::1");
+        assert!(!keeps_no_statements(&options()));
+        assert!(keeps_no_statements(&options().statement_cache_capacity(0).socket("/run/x")));
+    }
 }
