@@ -27,7 +27,7 @@ impl Twins {
 }
 
 impl Session {
-    /// Asks the store for all ids that the client has presented, and goes on with the one that is live; for those who hold the turn.
+    /// Asks the store for all ids that the client has presented, and goes on with the one that is live. The caller holds the turn.
     pub(crate) async fn ask_for_twins(&self) -> Result<MutexGuard<'_, State>> {
         let manager = &self.handle().manager;
         let keys = {

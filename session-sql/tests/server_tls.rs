@@ -11,7 +11,7 @@ use support::{
     tls::{self, Authority, Identity},
 };
 
-/// The URL by the name that stands in the certificate, for a user whom the server lets in over TLS alone.
+/// The URL by the name that stands in the certificate, for a user that the server accepts over TLS alone.
 async fn secured(lab: &Lab) -> String {
     lab.make_user("app", "geheim", "scram-sha-256").await;
     if lab.kind == Kind::MariaDb {

@@ -33,7 +33,7 @@ impl IntoResponse for Failure {
         } else {
             (StatusCode::INTERNAL_SERVER_ERROR, "This did not work.")
         };
-        // What exactly went wrong is for those who run the program. It may name hosts, files and keys.
+        // The exact cause is for the operator: it may name hosts, files and keys.
         crate::complain(&self.0);
         let body = html! {
             h1 { "Please try again" }

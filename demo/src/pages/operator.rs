@@ -18,7 +18,7 @@ use super::{
 };
 use crate::app::App;
 
-/// The cookie of operators, who have a session of their own beside that of a visitor: signing in or out as one changes nothing for the other, and a
+/// The cookie of an operator, which has a session of its own beside that of a visitor: signing in or out as one changes nothing for the other, and a
 /// visitor's id opens nothing here.
 pub(crate) struct OperatorCookie;
 
@@ -32,7 +32,7 @@ const KEY: &str = "operator";
 const IDLE: Duration = Duration::from_mins(30);
 const ABSOLUTE: Duration = Duration::from_hours(8);
 
-/// An operator who has signed in. Handlers that ask for one are not reached by others, who are shown where to sign in.
+/// An operator that has signed in. A handler that takes one is reached by no other visitor: those see the page to sign in.
 pub(crate) struct Operator;
 
 impl FromRequestParts<App> for Operator {
@@ -60,7 +60,7 @@ async fn is_let_in(parts: &mut Parts, app: &App) -> Result<bool, Response> {
 fn ask_for_secret(visitor: Option<&Visitor>, error: Option<&str>) -> Response {
     let body = html! {
         h1 { "Operators" }
-        p { "This page is for those who run the program. It has printed a secret where it was started." }
+        p { "This page is for the operator of the program, which printed a secret when it was started." }
         form.card method="post" action="/operators/sign-in" {
             label for="secret" { "Secret" }
             input #secret name="secret" type="password" required autocomplete="off" autofocus

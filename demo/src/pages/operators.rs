@@ -25,7 +25,7 @@ pub(crate) struct Search {
     owner: Option<String>,
 }
 
-/// For those who run the application.
+/// For operators of the application.
 pub(crate) async fn page(
     State(app): State<App>,
     _: Operator,

@@ -53,7 +53,7 @@ impl Lab {
         self.url.replacen("postgres@", &format!("{login}@"), 1).replacen("root@", &format!("{login}@"), 1)
     }
 
-    /// Makes a user who may do everything, and is asked for what `proof` says: `cert`, or else a password.
+    /// Makes a user with all rights, which logs in by what `proof` says: `cert`, or else a password.
     pub(crate) async fn make_user(&self, name: &str, password: &str, proof: &str) {
         match self.kind {
             Kind::Postgres => {
