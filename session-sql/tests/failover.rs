@@ -127,10 +127,12 @@ async fn a_server_that_becomes_read_only_is_left(kind: Kind) {
                 // It may answer for so long, and no longer.
                 let _ = store.read(&key).await;
             }
-            for answer in questions(&*store, &key).await {
-                let error = answer.expect_err("a server that only reads must not answer");
-                assert!(error.is_transient() && error.to_string().contains("only reads"), "{error}");
-            }
+            let answers = questions(&*store, &key).await.into_iter();
+            let errors: Vec<_> =
+                answers.map(|answer| answer.expect_err("a server that only reads must not answer")).collect();
+            assert!(errors.iter().all(Error::is_transient), "{errors:?}");
+            // On a slow machine, the deadline of one or the other may pass before the reason is known.
+            assert!(errors.iter().any(|error| error.to_string().contains("only reads")), "{errors:?}");
             only_reads(&lab, false).await;
             let begun = Instant::now();
             while let Err(error) = store.read(&key).await {

@@ -125,9 +125,11 @@ impl<D: Dialect> Core<D> {
                 .because("there was no answer within the deadline"))
         };
         let mut pause = Pause { longest: FIRST_PAUSE, most: self.deadline / 8 };
+        // Why the server before this one could not serve: of more use than that there was no answer.
+        let mut before = None;
         loop {
             let Ok(outcome) = timeout_at(deadline.at(), job.run(self, lease.connection())).await else {
-                return silence();
+                return before.filter(|_| J::QUESTION).map_or_else(silence, Err);
             };
             let error = match outcome {
                 Ok(outcome) => {
@@ -160,6 +162,7 @@ impl<D: Dialect> Core<D> {
                         return Err(refusal.with_source(error));
                     };
                     lease = again;
+                    before = Some(refusal.with_source(error));
                 }
                 Meaning::Lost { by_server } => {
                     self.leave(lease);

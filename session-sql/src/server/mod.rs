@@ -22,11 +22,13 @@ mod tls;
 
 #[cfg(feature = "postgres")]
 pub(crate) use self::core::Job;
+#[cfg(feature = "mysql")]
+pub(crate) use self::dialect::after_change;
 pub(crate) use self::{
     connections::Connections,
     connector::{Connector, DriverOptions, Endpoint, refusal},
     core::Core,
-    dialect::{Dialect, Meaning, OnlyReads, Purged, SqlResult, Written, after_change},
+    dialect::{Dialect, Meaning, OnlyReads, Purged, SqlResult, Written},
     found::{FORMAT, Found, RawRow, found_key},
     settings::{MAX_MAX_DATA_LEN, Settings, shared_setters},
     store::{Direct, closed},

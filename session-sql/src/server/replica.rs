@@ -19,6 +19,7 @@ pub(crate) struct Replica<D: Dialect> {
 }
 
 impl<D: Dialect> Replica<D> {
+    #[cfg(feature = "postgres")]
     pub(crate) fn new(dialect: D, connections: Connections<D>, max_lag: Duration) -> Self {
         Self { dialect, connections, max_lag, state: Mutex::default() }
     }

@@ -40,6 +40,7 @@ impl State {
 
     /// The replica shows everything that was there at this moment. Changes from now on are remembered one by one, so that those
     /// before do not keep it out for longer than they take.
+    #[cfg(any(feature = "postgres", test))]
     pub(super) fn now_shows(&mut self, moment: Instant) {
         self.shows = Some(moment);
         self.changed.retain(|_, changed| *changed >= moment);
