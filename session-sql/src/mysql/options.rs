@@ -14,11 +14,12 @@ impl DriverOptions for MySqlConnectOptions {
 
     fn with_tls(self, tls: &Tls) -> Self {
         let mut options = self.ssl_mode(match tls.mode {
+            TlsMode::Disable => MySqlSslMode::Disabled,
             TlsMode::Prefer => MySqlSslMode::Preferred,
             TlsMode::Require => MySqlSslMode::Required,
             TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
-            TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
-            _ => MySqlSslMode::Disabled,
+            // A mode that this crate does not know yet must not fall back to plain text.
+            _ => MySqlSslMode::VerifyIdentity,
         });
         // The driver reads a file for each connection, so that one that is renewed is heeded.
         options = match &tls.roots {

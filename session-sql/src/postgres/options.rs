@@ -18,11 +18,12 @@ impl DriverOptions for PgConnectOptions {
 
     fn with_tls(self, tls: &Tls) -> Self {
         let mut options = self.ssl_mode(match tls.mode {
+            TlsMode::Disable => PgSslMode::Disable,
             TlsMode::Prefer => PgSslMode::Prefer,
             TlsMode::Require => PgSslMode::Require,
             TlsMode::VerifyCa => PgSslMode::VerifyCa,
-            TlsMode::VerifyFull => PgSslMode::VerifyFull,
-            _ => PgSslMode::Disable,
+            // A mode that this crate does not know yet must not fall back to plain text.
+            _ => PgSslMode::VerifyFull,
         });
         // The driver reads a file for each connection, so that one that is renewed is heeded.
         options = match &tls.roots {
