@@ -39,7 +39,8 @@ pub enum ErrorKind {
     /// No answer could be had: the server is down, frozen, unreachable, overloaded or slower than the deadline.
     ///
     /// With `may_have_applied` the request may have reached the store, so a change may be there already or may
-    /// still happen. Nothing re-runs such a change by itself. Without it, nothing has changed and nothing will.
+    /// still happen. Nothing re-runs such a change by itself. Without it, nothing has changed and nothing will. An operation that changes nothing
+    /// fails without it.
     Unavailable {
         /// Whether the store may have carried out the change although no answer came.
         may_have_applied: bool,
@@ -98,6 +99,13 @@ impl Error {
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(Arc::from(source.into()));
+        self
+    }
+
+    /// The same error in `operation`: for an operation that consists of others, whose caller knows only of the whole.
+    #[must_use]
+    pub fn during(mut self, operation: Operation) -> Self {
+        self.0.operation = operation;
         self
     }
 
@@ -190,6 +198,17 @@ mod tests {
         let error = Error::new(ErrorKind::Internal, Operation::Read).with_source("the driver broke").clone();
         assert_eq!(error.source().expect("a source").to_string(), "the driver broke");
         assert_eq!(error.to_string(), "read: the store failed in a way it should not");
+    }
+
+    #[test]
+    fn another_operation_keeps_what_was_wrong() {
+        let error = Error::new(ErrorKind::Closed, Operation::Read)
+            .because("by Alice")
+            .with_source("the driver broke");
+        let error = error.during(Operation::Ping);
+        assert_eq!((error.operation(), error.kind()), (Operation::Ping, ErrorKind::Closed));
+        assert_eq!(error.to_string(), "ping: the store was closed: by Alice");
+        assert_eq!(error.source().expect("a source").to_string(), "the driver broke");
     }
 
     #[test]

@@ -60,6 +60,15 @@ impl Operation {
             Self::Close => "close",
         }
     }
+
+    /// Whether it can change what is stored: only then can its failure leave open
+    /// [whether it was carried out](crate::Error::may_have_applied).
+    pub const fn is_change(self) -> bool {
+        matches!(
+            self,
+            Self::Write | Self::Touch | Self::Delete | Self::Rename | Self::DeleteOwner | Self::Purge
+        )
+    }
 }
 
 impl fmt::Display for Operation {

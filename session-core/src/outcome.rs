@@ -8,8 +8,9 @@ pub enum WriteOutcome {
     Written,
     /// The condition did not hold and nothing was changed.
     ///
-    /// With a record that was live after the condition had failed, so that the caller can merge and try again
-    /// without a read; or `None` if nothing live was there.
+    /// With one whole record, data, version, owner and what was left of its ttl, that was live
+    /// after the condition had failed, so that the caller can merge and try again without a read;
+    /// or `None` if nothing live was there.
     Conflict(Option<Record>),
 }
 
@@ -24,7 +25,7 @@ impl WriteOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a delete that met a conflict has changed nothing"]
 pub enum DeleteOutcome {
-    /// This call ended a live record.
+    /// This call ended a live record, or freed the key of foreign bytes (promise 15).
     Deleted,
     /// Nothing live was there. After a lost reply and a retry inside the store, it may have been this very call that
     /// ended the record.
@@ -39,8 +40,9 @@ pub enum DeleteOutcome {
 pub enum RenameOutcome {
     /// The old key is gone and the new one has the new content, by this call or an earlier one with the same write.
     Renamed,
-    /// The old record was gone (`None`) or had another version (the record that was live after that was found).
-    /// Nothing of this write is under the new key.
+    /// The old record was gone (`None`), or had another version: then with the record that was live
+    /// under the old key after that was found, as whole as in a [conflict of a
+    /// write](WriteOutcome::Conflict). Nothing of this write is under the new key.
     Conflict(Option<Record>),
     /// Something live is under the new key already, which nobody who draws ids at random will ever see.
     /// Nothing was changed.

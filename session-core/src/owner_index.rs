@@ -5,7 +5,10 @@ use crate::{Owner, Result, SessionKey};
 /// Finding and ending the sessions of one owner: "your devices", "log out everywhere".
 ///
 /// # Contract
-/// This is promise 8 of [`SessionStore`](crate::SessionStore#8-owner-index).
+/// This is promise 8 of [`SessionStore`](crate::SessionStore#8-owner-index). What cannot be decoded
+/// (promise 15) is no session of any owner: a listing and a count may leave it out, and a deletion
+/// may leave it alone. After [`close`](crate::SessionStore::close), each operation works or fails
+/// as [`Closed`](crate::ErrorKind::Closed).
 ///
 /// # Example
 ///

@@ -22,10 +22,15 @@ pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
     let (written, ttl) = (write.version, write.ttl);
     let current = match store.read(old).await.map_err(as_rename)? {
         Some(record) if record.version == expected => record,
-        None if is_complete(store, new, &write).await? => return Ok(RenameOutcome::Renamed),
         other => {
-            // An earlier attempt with the same write may have stopped before its undo.
-            undo(store, new, written).await?;
+            let is_complete = is_complete(store, new, &write).await?;
+            if is_complete && other.is_none() {
+                return Ok(RenameOutcome::Renamed);
+            }
+            if !is_complete {
+                // An earlier attempt with the same write may have stopped before its undo.
+                undo(store, new, written).await?;
+            }
             return Ok(RenameOutcome::Conflict(other));
         }
     };
@@ -56,19 +61,23 @@ pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
     }
 }
 
-/// The ttl of the new record until the old one is deleted: long enough for that, and, for any session that is meant to last, far from the whole ttl.
+/// The ttl of the new record until the old one is deleted: long enough for that, whatever the whole ttl is, and far from it. Half of a long one, and more
+/// than the whole of a short one.
 fn first_ttl(ttl: Ttl) -> Ttl {
     const LEAST: Duration = Duration::from_mins(1);
-    let whole = ttl.as_duration();
-    Ttl::new((whole / 2).max(LEAST).min(whole)).unwrap_or(ttl)
+    let (half, whole) = (ttl.as_duration() / 2, ttl.as_duration());
+    Ttl::new(if half >= LEAST { half } else { whole + 2 * LEAST }).unwrap_or(ttl)
 }
 
 /// Whether the new record of this very rename has got its whole ttl, not long ago.
 async fn is_complete<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, write: &Write) -> Result<bool> {
     let record = store.read(new).await.map_err(as_rename)?;
     let (first, whole) = (first_ttl(write.ttl).as_duration(), write.ttl.as_duration());
-    Ok(record
-        .is_some_and(|record| record.version == write.version && record.expires_in > (first + whole) / 2))
+    let is_whole = |left: Duration| {
+        // A touch may have prolonged it since.
+        if first > whole { left <= whole || left > first } else { left > (first + whole) / 2 }
+    };
+    Ok(record.is_some_and(|record| record.version == write.version && is_whole(record.expires_in)))
 }
 
 /// Takes back what this rename created, and nothing else. If that fails, the new record may be there, under a key nobody was given.
@@ -83,5 +92,5 @@ async fn undo<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, written: Ve
 
 /// The same failure, of the operation that the caller knows of.
 fn as_rename(error: Error) -> Error {
-    Error::new(error.kind(), Operation::Rename).with_source(error)
+    error.during(Operation::Rename)
 }

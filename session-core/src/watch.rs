@@ -38,7 +38,10 @@ pub trait Watch: Send + Sync {
     /// The stream ends when the store is closed. Dropping it stops listening.
     ///
     /// # Errors
-    /// As [`SessionStore::read`](crate::SessionStore::read).
+    /// As [`SessionStore::read`](crate::SessionStore::read). Always
+    /// [`Closed`](crate::ErrorKind::Closed) after [`close`](crate::SessionStore::close).
+    /// [`Config`](crate::ErrorKind::Config) if the server, or a proxy before it, does not let this
+    /// client listen.
     async fn subscribe(&self) -> Result<EventStream>;
 
     /// Whether the changes of *all* nodes are reported, also of those in other processes. As provided: yes.
@@ -52,7 +55,8 @@ pub trait Watch: Send + Sync {
 /// What [`Watch::subscribe`] returns.
 pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
-/// Something that may have happened in the store.
+/// Something that may have happened in the store, and that a read finds already: see [promise
+/// 14](crate::SessionStore#14-watch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {

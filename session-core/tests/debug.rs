@@ -3,8 +3,8 @@
 use std::{fmt::Debug, time::Duration};
 
 use session_core::{
-    Cursor, Owner, OwnerChange, Page, Record, RenameOutcome, SessionId, Ttl, Version, When, Write, WriteItem,
-    WriteOutcome,
+    Cursor, Owner, OwnerChange, Page, Record, RenameOutcome, SessionId, StoredRecord, Ttl, Version, When,
+    Write, WriteItem, WriteOutcome,
 };
 
 const DATA: &str = "hunter2, secret";
@@ -48,6 +48,7 @@ fn what_holds_data_says_how_long_it_is() {
         shown(&WriteOutcome::Conflict(Some(record()))),
         shown(&RenameOutcome::Conflict(Some(record()))),
         shown(&page),
+        shown(&StoredRecord::new(write(), Some(owner()), 0)),
     ];
     for text in shown {
         assert!(text.contains("data: 15 bytes"), "{text}");
