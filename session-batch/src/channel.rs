@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Duration};
 
-use session_core::{Error, ErrorKind, Operation, Result, SessionStore};
+use session_core::{Error, ErrorKind, Result, SessionStore};
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -10,6 +10,7 @@ use crate::{
     attempt::attempt,
     caller::Caller,
     carrier::Carrier,
+    gate::still_under_way,
     kind::Kind,
     lane::{Arrival, Lane},
     places::Places,
@@ -120,9 +121,7 @@ impl<S: SessionStore + 'static, K: Kind> Channel<S, K> {
                 idle.await;
             }
         };
-        Runtime::until(Runtime::now() + self.deadline, drained).await.ok_or_else(|| {
-            Error::unavailable(Operation::Close, false).because("operations are still under way")
-        })
+        Runtime::until(Runtime::now() + self.deadline, drained).await.ok_or_else(still_under_way)
     }
 }
 

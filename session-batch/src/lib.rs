@@ -7,6 +7,7 @@ mod caller;
 mod carrier;
 mod channel;
 mod forward;
+mod gate;
 mod kind;
 mod lane;
 mod parts;

@@ -41,7 +41,7 @@ impl Default for BatchSettings {
 }
 
 impl BatchSettings {
-    /// Gathers nothing: every operation goes straight to the store within, as if this crate were not there.
+    /// Gathers nothing: every operation goes straight to the store within. `close` waits for what is under way all the same.
     pub fn off() -> Self {
         Self { on: false, ..Self::default() }
     }
