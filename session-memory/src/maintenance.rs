@@ -59,6 +59,6 @@ impl Maintenance for MemoryStore {
     }
 
     async fn purge_expired(&self, limit: usize) -> Result<u64> {
-        Ok(self.inner.purge(limit) as u64)
+        Ok(self.inner.purge(limit.max(1)) as u64)
     }
 }

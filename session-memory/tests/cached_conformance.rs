@@ -1,38 +1,46 @@
-//! The suite over `Cached`: alone, and as two nodes that hear of each other.
+//! The suite over `Cached`: alone, as two nodes that hear of each other, and over stores that are far away.
 
-use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use parking_lot::Mutex;
-use session_conformance::{Namespace, Suite, Target, Unavailable};
+use session_conformance::{Ability, Link, Suite, Target, Unavailable};
 use session_core::SessionStore;
 use session_memory::{CacheExt, CacheSettings, MemoryStore};
 
 /// Short, so that waiting for it takes no time.
 const STALENESS: Duration = Duration::from_millis(250);
 
-async fn open(store: MemoryStore) -> Result<Arc<dyn SessionStore>, Unavailable> {
-    let cached =
-        store.cached(CacheSettings::default().max_staleness(STALENESS)).map_err(Unavailable::because)?;
+fn settings() -> CacheSettings {
+    CacheSettings::default().max_staleness(STALENESS)
+}
+
+async fn cached(store: impl SessionStore + 'static) -> Result<Arc<dyn SessionStore>, Unavailable> {
+    cached_by(settings(), store).await
+}
+
+async fn cached_by(
+    settings: CacheSettings,
+    store: impl SessionStore + 'static,
+) -> Result<Arc<dyn SessionStore>, Unavailable> {
+    let cached = store.cached(settings).map_err(Unavailable::because)?;
     cached.until_whole().await;
     Ok(Arc::new(cached))
 }
 
-/// The stores of the cases that are under way.
-static STORES: Mutex<Option<HashMap<String, MemoryStore>>> = Mutex::new(None);
-
-fn store_of(namespace: &Namespace) -> MemoryStore {
-    STORES.lock().get_or_insert_default().entry(namespace.to_string()).or_default().clone()
-}
-
 fn main() -> ExitCode {
-    let one = Target::new("cached-memory", |_| open(MemoryStore::new()))
-        .second_handle(|_, first| async move { Ok(first) });
+    // With room for little, so that what is kept has to go again and again.
+    let small =
+        Target::new("cached-memory-small", |_| cached_by(settings().max_entries(2), MemoryStore::new()))
+            .second_handle(|_, first| async move { Ok(first) });
     // Each handle has a cache of its own.
-    let two = Target::new("cached-memory-two-nodes", |namespace| open(store_of(&namespace)))
-        .second_handle(|namespace, _first| open(store_of(&namespace)))
-        .clean_up(|namespace| async move {
-            drop(STORES.lock().as_mut().map(|stores| stores.remove(namespace.as_str())));
-        })
-        .staleness(STALENESS);
-    Suite::new().target(one).target(two).main()
+    let two = Target::clones("cached-memory-two-nodes", MemoryStore::new, cached).staleness(STALENESS);
+    // Over a store that is far away, and can break.
+    let linked = Link::target("linked-cached", MemoryStore::new, cached).staleness(STALENESS);
+    // And that tells of no changes, so that nothing but the declared staleness bounds what the caches of other nodes show.
+    let unwatched = Link::target("linked-cached-unwatched", MemoryStore::new, |link| async move {
+        let unwatched = link.without_watch().cached(settings().accept_staleness_without_watch());
+        Ok(Arc::new(unwatched.map_err(Unavailable::because)?) as _)
+    })
+    .without(Ability::Watch, "what this target is for")
+    .staleness(STALENESS);
+    Suite::new().target(small).target(two).target(linked).target(unwatched).main()
 }

@@ -27,6 +27,7 @@ mod store;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
 mod under_way;
+mod watch;
 
 pub use extension::CacheExt;
 pub use settings::CacheSettings;

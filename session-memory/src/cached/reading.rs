@@ -32,10 +32,11 @@ impl<S: SessionStore + 'static> Cached<S> {
                 counters.add(Count::Miss);
                 let store = Arc::clone(&self.inner.store);
                 // By a task, so that a caller who goes away takes nothing from the others.
-                self.inner.runtime.spawn(async move {
+                let reading = async move {
                     let result = store.read(&fill.key()).await;
                     fill.end(result);
-                });
+                };
+                self.inner.runtime.begin(reading).await;
                 answer
             }
             Turn::Bypass => {
@@ -94,12 +95,13 @@ impl<S: SessionStore + 'static> Cached<S> {
         }
         if !fills.is_empty() {
             let store = Arc::clone(&self.inner.store);
-            self.inner.runtime.spawn(async move {
+            let reading = async move {
                 let keys: Vec<SessionKey> = fills.iter().map(Fill::key).collect();
                 for (fill, result) in fills.into_iter().zip(store.read_many(&keys).await) {
                     fill.end(result);
                 }
-            });
+            };
+            self.inner.runtime.begin(reading).await;
         }
         for (key, answer) in waiting {
             match wait_for(answer).await {

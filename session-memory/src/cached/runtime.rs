@@ -1,4 +1,8 @@
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use session_core::{Error, ErrorKind, Operation, Result};
 use tokio::{runtime::Handle, task::AbortHandle};
@@ -25,9 +29,16 @@ impl Runtime {
         })
     }
 
-    /// Starts a task that nobody waits for.
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.spawn(task);
+    /// Begins some work here, so that the store within knows of it when this returns, and lets a task go on with it.
+    pub(crate) async fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        let begun = poll_fn(|context| {
+            let _entered = self.0.enter();
+            Poll::Ready(work.as_mut().poll(context))
+        });
+        if begun.await.is_pending() {
+            self.0.spawn(work);
+        }
     }
 
     /// Starts a task.

@@ -1,4 +1,8 @@
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    task::Poll,
+    time::Duration,
+};
 
 use session_core::Result;
 use shuttle::{
@@ -23,8 +27,11 @@ impl Runtime {
     }
 
     #[expect(clippy::unused_self, reason = "as the real one")]
-    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(shuttle::future::spawn(task));
+    pub(crate) async fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut work = Box::pin(work);
+        if poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await.is_pending() {
+            drop(shuttle::future::spawn(work));
+        }
     }
 
     #[expect(clippy::unused_self, reason = "as the real one")]

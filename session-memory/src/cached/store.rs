@@ -260,6 +260,6 @@ impl<S: SessionStore + 'static> SessionStore for Cached<S> {
     }
 
     fn watch(&self) -> Option<&dyn Watch> {
-        self.inner.store.watch()
+        self.inner.store.watch().map(|_| self as &dyn Watch)
     }
 }

@@ -173,7 +173,16 @@ async fn errors_are_shared_and_not_kept() {
     lab.elsewhere.write(&key, write("x"), When::Absent).await.expect("a write").is_written();
     lab.settle().await;
     lab.state.fails.store(true, Ordering::SeqCst);
-    let errors = join_all((0..10).map(|_| cached.read(&key))).await;
+    // All of them ask before there is an answer.
+    lab.hold(Operation::Read, false);
+    let reading = join_all((0..10).map(|_| cached.read(&key)));
+    let releasing = async {
+        while cached.stats().shared < 9 {
+            tokio::task::yield_now().await;
+        }
+        lab.release(Operation::Read, false);
+    };
+    let (errors, ()) = tokio::join!(reading, releasing);
     for error in errors {
         assert_eq!(error.expect_err("it fails").kind(), ErrorKind::Unavailable { may_have_applied: false });
     }
