@@ -1,6 +1,6 @@
 use std::{
     collections::HashSet,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{BuildHasher, DefaultHasher, Hash, Hasher, RandomState},
     sync::Arc,
 };
 
@@ -129,13 +129,13 @@ impl Core {
     async fn count(&self) -> Result<u64> {
         let operation = Operation::Count;
         let servers = self.topology.primaries(operation)?;
-        // A listing can meet a key twice, and half of a digest tells keys apart.
-        let mut met = HashSet::new();
+        // A listing can meet a key twice. Hashes of eight bytes take two of ten million keys for one once in some 300,000 counts (n² / 2⁶⁵).
+        let (mut met, hashes) = (HashSet::new(), RandomState::new());
         for server in &servers {
             let mut scan = 0;
             loop {
                 let (next, keys) = self.scan(operation, server, scan, COUNT_STEP, self.until()).await?;
-                met.extend(keys.iter().map(SessionKey::hash64));
+                met.extend(keys.iter().map(|key| hashes.hash_one(key)));
                 if next == 0 {
                     break;
                 }

@@ -12,6 +12,7 @@ use crate::{
     write::{indexes, rest_of_batch, told},
 };
 
+/// A touch leaves no version behind by which it would know itself: sent again, it could prolong a session that another has let end sooner since.
 impl Core {
     pub(crate) async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
         let until = self.until();
@@ -36,7 +37,7 @@ impl Core {
         } else {
             let seen: Vec<_> = items.iter().map(|item| (*item, self.owners_seen.of(&item.key))).collect();
             let command = touching(&self.namespace, &seen, None, &Moving::No);
-            vec![Request::call(To::Shard(0), &TOUCH, Again::Change, command)]
+            vec![Request::call(To::Shard(0), &TOUCH, Again::Never, command)]
         };
         let alone = requests.len() == items.len();
         let answers = self.many(Operation::Touch, requests, false, until).await;
@@ -63,7 +64,7 @@ impl Core {
     fn touching_alone(&self, item: TouchItem) -> Request {
         let namespace = self.namespace.clone();
         let (shard, seen) = (self.topology.index_shard(item.key.shard()), self.owners_seen.of(&item.key));
-        let request = Request::movable(To::Shard(item.key.shard()), &TOUCH, Again::Change, move |moving| {
+        let request = Request::movable(To::Shard(item.key.shard()), &TOUCH, Again::Never, move |moving| {
             touching(&namespace, &[(item, seen.clone())], shard, moving)
         });
         request.about(item.key)

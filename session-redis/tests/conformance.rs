@@ -1,10 +1,12 @@
-//! The suite in all three modes, bare and batched: one server, sentinels, and a cluster.
+//! The suite in all three modes: one server, sentinels, and a cluster; bare and batched, but for sentinels, which are batched alone.
 
 mod support;
 
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 
-use session_conformance::{Breakable, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable};
+use session_conformance::{
+    Ability, Breakable, BreakableServer, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable,
+};
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
 #[cfg(feature = "cache")]
@@ -15,8 +17,6 @@ use session_servers::{
 };
 use support::{command, slots};
 use tokio::runtime::Runtime;
-
-const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
@@ -57,31 +57,8 @@ async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Forei
     }
 }
 
-/// A server of its own behind a proxy.
-struct Broken {
-    server: RedisServer,
-    proxy: Proxy,
-}
-
-#[async_trait]
-impl FaultControl for Broken {
-    async fn inject(&self, fault: Fault) {
-        match fault {
-            Fault::Freeze => self.server.freeze().await.expect("frozen"),
-            Fault::Kill => drop(self.server.kill().await.expect("killed")),
-            Fault::LoseReplies => self.proxy.swallow_replies(true),
-            other => panic!("{other:?} was not declared"),
-        }
-    }
-
-    async fn heal(&self, fault: Fault) {
-        match fault {
-            Fault::Freeze => self.server.thaw().expect("thawed"),
-            Fault::Kill => self.server.restart().await.expect("restarted"),
-            _ => self.proxy.swallow_replies(false),
-        }
-    }
-}
+/// Why no purge tells what it frees.
+const FREED_BY_ITSELF: &str = "the server frees what has expired by itself, and does not tell of how much";
 
 fn one_server(name: &str, batched: bool, server: &'static Once<Endpoint<Redis>>) -> Target {
     let url = || server.get().map(|server| server.url()).map_err(Unavailable::because);
@@ -89,42 +66,45 @@ fn one_server(name: &str, batched: bool, server: &'static Once<Endpoint<Redis>>)
         move |namespace: Namespace| async move { open(&url()?, settings(&namespace, batched)).await };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
-        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+        .foreign_bytes(Foreign::ALL, move |namespace, key, foreign| async move {
             plant(&url().expect("it is there"), &namespace, key, foreign).await;
         })
-        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
-            let server = RedisServer::start().await.map_err(Unavailable::because)?;
-            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
-            let url = format!("redis://{}", proxy.addr());
-            let store = open(&url, settings(&namespace, batched).deadline(DEADLINE)).await?;
-            let control = Arc::new(Broken { server, proxy });
-            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+        .faults(Fault::ALL, move |namespace| async move {
+            let server = BreakableServer::launch(Redis::new()).await.map_err(Unavailable::because)?;
+            let open = async |addr| {
+                open(&format!("redis://{addr}"), settings(&namespace, batched).deadline(DEADLINE)).await
+            };
+            server.breakable(DEADLINE, RECOVERY, open).await
         })
+        .without(Ability::Purge, FREED_BY_ITSELF)
         .required_as("redis")
 }
 
 /// Such long silences that no fault of the suite makes a replica take over.
 const NO_FAILOVER: Duration = Duration::from_mins(2);
 
-fn with_sentinels(name: &str, batched: bool, servers: &'static Once<RedisSentinels>) -> Target {
+fn with_sentinels(name: &str, servers: &'static Once<RedisSentinels>) -> Target {
     let servers = || servers.get().map_err(Unavailable::because);
-    let handle = move |namespace: Namespace| async move {
-        open(&servers()?.url(), settings(&namespace, batched)).await
-    };
+    let handle =
+        move |namespace: Namespace| async move { open(&servers()?.url(), settings(&namespace, true)).await };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
-        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+        .foreign_bytes(Foreign::ALL, move |namespace, key, foreign| async move {
             plant(&servers().expect("they are there").servers()[0].url(), &namespace, key, foreign).await;
         })
-        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+        .faults(Fault::ALL, move |namespace| async move {
             let server = RedisServer::start().await.map_err(Unavailable::because)?;
             let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
             let sentinels = RedisSentinels::for_one(server, proxy.addr().port(), NO_FAILOVER).await;
             let sentinels = sentinels.map_err(Unavailable::because)?;
-            let store = open(&sentinels.url(), settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let settings = || settings(&namespace, true).deadline(DEADLINE);
+            let store = open(&sentinels.url(), settings()).await?;
+            // The sentinels know no other way to the server than through the proxy.
+            let beside = Some(open(&sentinels.servers()[0].url(), settings()).await?);
             let control = Arc::new(BrokenSentinels { sentinels, proxy });
-            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+            Ok(Breakable { store, beside, control, deadline: DEADLINE, recovery: RECOVERY })
         })
+        .without(Ability::Purge, FREED_BY_ITSELF)
         .required_as("redis")
 }
 
@@ -137,22 +117,11 @@ struct BrokenSentinels {
 #[async_trait]
 impl FaultControl for BrokenSentinels {
     async fn inject(&self, fault: Fault) {
-        let server = &self.sentinels.servers()[0];
-        match fault {
-            Fault::Freeze => server.freeze().await.expect("frozen"),
-            Fault::Kill => drop(server.kill().await.expect("killed")),
-            Fault::LoseReplies => self.proxy.swallow_replies(true),
-            other => panic!("{other:?} was not declared"),
-        }
+        fault.inject(&self.sentinels.servers()[0], &self.proxy).await;
     }
 
     async fn heal(&self, fault: Fault) {
-        let server = &self.sentinels.servers()[0];
-        match fault {
-            Fault::Freeze => server.thaw().expect("thawed"),
-            Fault::Kill => server.restart().await.expect("restarted"),
-            _ => self.proxy.swallow_replies(false),
-        }
+        fault.heal(&self.sentinels.servers()[0], &self.proxy).await;
     }
 }
 
@@ -163,13 +132,13 @@ fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -
     };
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
-        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+        .foreign_bytes(Foreign::ALL, move |namespace, key, foreign| async move {
             let cluster = cluster().expect("it is there");
             let name = name_of(&namespace, &key);
             let node = slots::node_of(&cluster, &name).await;
             plant(&node, &namespace, key, foreign).await;
         })
-        .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| async move {
+        .faults(Fault::ALL, move |namespace| async move {
             let builder = RedisCluster::builder().without_replicas().node_timeout(NO_FAILOVER);
             let cluster = builder.start().await.map_err(Unavailable::because)?;
             let mut proxies = Vec::new();
@@ -178,11 +147,17 @@ fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -
             }
             let ports: Vec<_> = proxies.iter().map(|proxy| proxy.addr().port()).collect();
             cluster.announce(&ports).await.map_err(Unavailable::because)?;
-            let url = format!("redis+cluster://{}", proxies[0].addr());
-            let store = open(&url, settings(&namespace, batched).deadline(DEADLINE)).await?;
+            let settings = || settings(&namespace, batched).deadline(DEADLINE);
+            let store = open(&format!("redis+cluster://{}", proxies[0].addr()), settings()).await?;
+            // Each node tells clients the port of its proxy.
+            let behind: HashMap<_, _> =
+                ports.iter().copied().zip(cluster.nodes().iter().map(RedisServer::port)).collect();
+            let past = move |host: &str, port| (host.to_owned(), behind.get(&port).copied().unwrap_or(port));
+            let beside = Some(open(&cluster.url(), settings().address_map(past)).await?);
             let control = Arc::new(BrokenCluster { cluster, proxies, ports });
-            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
+            Ok(Breakable { store, beside, control, deadline: DEADLINE, recovery: RECOVERY })
         })
+        .without(Ability::Purge, FREED_BY_ITSELF)
         .required_as("redis")
 }
 
@@ -197,22 +172,13 @@ struct BrokenCluster {
 impl FaultControl for BrokenCluster {
     async fn inject(&self, fault: Fault) {
         for (node, proxy) in self.cluster.nodes().iter().zip(&self.proxies) {
-            match fault {
-                Fault::Freeze => node.freeze().await.expect("frozen"),
-                Fault::Kill => drop(node.kill().await.expect("killed")),
-                Fault::LoseReplies => proxy.swallow_replies(true),
-                other => panic!("{other:?} was not declared"),
-            }
+            fault.inject(node, proxy).await;
         }
     }
 
     async fn heal(&self, fault: Fault) {
         for (node, proxy) in self.cluster.nodes().iter().zip(&self.proxies) {
-            match fault {
-                Fault::Freeze => node.thaw().expect("thawed"),
-                Fault::Kill => node.restart().await.expect("restarted"),
-                _ => proxy.swallow_replies(false),
-            }
+            fault.heal(node, proxy).await;
         }
         if fault == Fault::Kill {
             self.cluster.announce(&self.ports).await.expect("announced");
@@ -246,14 +212,13 @@ fn main() -> ExitCode {
     let suite = Suite::new()
         .target(one_server("redis", false, server))
         .target(one_server("redis-batched", true, server))
-        .target(with_sentinels("sentinel", false, sentinels))
-        .target(with_sentinels("sentinel-batched", true, sentinels))
+        // Sentinels find the primary, which then serves as any other server does: once is enough.
+        .target(with_sentinels("sentinel-batched", sentinels))
         .target(in_cluster("cluster", false, cluster))
         .target(in_cluster("cluster-batched", true, cluster));
     #[cfg(feature = "cache")]
     let suite = suite
         .target(cached("redis-cached", one_server("redis", true, server)))
-        .target(cached("sentinel-cached", with_sentinels("sentinel", true, sentinels)))
         .target(cached("cluster-cached", in_cluster("cluster", true, cluster)));
     let code = suite.main();
     server.end();

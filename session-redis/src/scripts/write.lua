@@ -10,11 +10,11 @@ local now = time[1] * 1000000 + time[2]
 local out = { now }
 local write_any
 
--- The usual case with the fewest steps: the version is the expected one, and the owner stays. Arguments are texts, because Redis writes a number out with all its
+-- The usual case with the fewest steps: the version is the expected one and changes, and the owner stays. Arguments are texts, because Redis writes a number out with all its
 -- decimals; the data is not read. Changes nothing and returns nothing unless this is that case.
 local function write_expected(key, expected, ttl, change, version, data)
   local raw = redis.pcall('GETRANGE', key, '0', '95')
-  if type(raw) ~= 'string' or sub(raw, 17, 32) ~= expected or change ~= '=' then return end
+  if type(raw) ~= 'string' or sub(raw, 17, 32) ~= expected or change ~= '=' or version == expected then return end
   local magic, format, owner_len, data_len, expires = struct.unpack('>BBBxI4I8', raw)
   if magic ~= 83 or format ~= 1 or owner_len > LIVE_HEAD - 32 or expires <= now then return end
   if call('STRLEN', key) ~= 32 + owner_len + data_len then return end

@@ -120,7 +120,7 @@ impl Engine for RedisWithTls {
         Redis::new().ping(addr).await
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
-        Redis::new().serving_pid(addr).await
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
+        Redis::new().serves(addr, pid).await
     }
 }
