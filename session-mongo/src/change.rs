@@ -18,8 +18,17 @@ pub(crate) struct Change {
     pub(crate) key: SessionKey,
     /// The only stage of the update's pipeline.
     pub(crate) stage: RawDocumentBuf,
-    /// Whether it may be sent again when nobody knows whether it was carried out.
-    pub(crate) again: bool,
+    pub(crate) again: Again,
+}
+
+/// Whether a change may be sent again when it is not known whether it was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Again {
+    Never,
+    /// If the server will recognise it by its number: it leaves nothing behind by which it would know itself.
+    ByNumber,
+    /// By the version, it finds out what came of it.
+    Always,
 }
 
 /// What came of a change.
@@ -80,6 +89,7 @@ impl Core {
                 for item in &mut pending {
                     item.known = !item.doubt;
                 }
+                pending = sending.harmless(pending);
             }
             let statements: Vec<(usize, &Change)> =
                 pending.iter().map(|item| (item.place, &changes[item.place])).collect();
@@ -89,22 +99,23 @@ impl Core {
                     // What was never carried out must not be called done, whatever has used the number before.
                     let error = Error::new(ErrorKind::Internal, operation)
                         .because("another command had its number; give the store a client of its own");
-                    sending.failed(pending, Failure::Refused(ErrorKind::Internal), &error);
+                    sending.failed(pending, Failure::Refused(ErrorKind::Internal), false, &error);
                 }
                 Ok((Ok(answer), session)) => sending.answered(pending, answer, session.is_some()),
                 Ok((Err(error), session)) => {
                     match self.judge(operation, &connection, &error, pending.len(), until).await {
                         Ok(failure) => {
-                            sending.failed(pending, failure, &failed(operation, failure, true, error));
+                            let error = failed(operation, failure, true, error);
+                            sending.failed(pending, failure, session.is_some(), &error);
                         }
                         Err(refused) => {
-                            sending.failed(pending, Failure::Refused(refused.kind()), &refused);
+                            sending.failed(pending, Failure::Refused(refused.kind()), false, &refused);
                         }
                     }
                     numbered = session;
                 }
                 Err(error) => {
-                    sending.failed(pending, Failure::Refused(error.kind()), &error);
+                    sending.failed(pending, Failure::Refused(error.kind()), false, &error);
                 }
             }
             failures += 1;
@@ -156,13 +167,14 @@ impl Sending<'_> {
         }
     }
 
-    /// Sorts out what a failure of the whole command means for each statement.
-    fn failed(&mut self, pending: Vec<Pending>, failure: Failure, error: &Error) {
+    /// Sorts out what a failure of the whole command means for each statement. It may have been `numbered`.
+    fn failed(&mut self, pending: Vec<Pending>, failure: Failure, numbered: bool, error: &Error) {
         for mut item in pending {
             match failure {
                 Failure::NotSent => self.left.push((item, error.clone())),
                 Failure::Unclear => {
                     item.doubt = true;
+                    item.known &= numbered;
                     self.again(item, error.clone());
                 }
                 Failure::Refused(_) => {
@@ -175,11 +187,30 @@ impl Sending<'_> {
 
     /// Sends it again unless that could do harm: what overlaps a deletion must not come after it.
     fn again(&mut self, item: Pending, error: Error) {
-        if !item.doubt || self.changes[item.place].again {
+        if self.is_harmless(item) {
             self.left.push((item, error));
         } else {
             self.settle(item, Err(error));
         }
+    }
+
+    fn is_harmless(&self, item: Pending) -> bool {
+        !item.doubt
+            || match self.changes[item.place].again {
+                Again::Never => false,
+                Again::ByNumber => item.known,
+                Again::Always => true,
+            }
+    }
+
+    /// What may be sent again, of changes that the server does not recognise any more. The others have failed.
+    fn harmless(&mut self, pending: Vec<Pending>) -> Vec<Pending> {
+        let (harmless, others) = pending.into_iter().partition(|item| self.is_harmless(*item));
+        for item in others {
+            let error = self.unavailable(true, "an earlier attempt was not answered");
+            self.settle(item, Err(error));
+        }
+        harmless
     }
 
     fn settle(&mut self, item: Pending, outcome: Result<Changed>) {

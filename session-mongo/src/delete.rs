@@ -3,7 +3,7 @@ use session_core::{DeleteItem, DeleteOutcome, Error, Expected, Operation, Result
 use tokio::time::Instant;
 
 use crate::{
-    change::{Change, Changed},
+    change::{Again, Change, Changed},
     core::{Core, MAX_BYTES, MAX_ITEMS},
     expressions::deleting,
     write::rest_of_batch,
@@ -53,7 +53,10 @@ impl Core {
                 key: item.key,
                 stage: deleting(item.expected, &Version::random()),
                 // Without a version, a deletion that is carried out late could end a session that was created since.
-                again: matches!(item.expected, Expected::Version(_)),
+                again: match item.expected {
+                    Expected::Any => Again::Never,
+                    Expected::Version(_) => Again::Always,
+                },
             })
             .collect();
         let outcomes = self.change(operation, &changes, until).await;

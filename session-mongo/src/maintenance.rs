@@ -31,7 +31,7 @@ impl Maintenance for Direct {
         self.0.count().await
     }
 
-    /// The server does the same by itself, once a minute. Deleted records are not counted, whose space is freed likewise.
+    /// The server does the same by itself, once a minute. What deleted records have left is freed likewise, and counted.
     async fn purge_expired(&self, limit: usize) -> Result<u64> {
         let _open = self.0.begin(Operation::Purge).await?;
         self.0.purge(limit).await

@@ -3,7 +3,7 @@ use session_core::{Error, Operation, Result, SessionKey, TouchItem};
 use tokio::time::Instant;
 
 use crate::{
-    change::{Change, Changed},
+    change::{Again, Change, Changed},
     core::{Core, MAX_BYTES, MAX_ITEMS},
     expressions::touching,
     write::rest_of_batch,
@@ -35,7 +35,8 @@ impl Core {
     /// Touches of different keys.
     async fn touch_part(&self, items: &[TouchItem], until: Instant) -> Vec<Result<bool>> {
         let operation = Operation::Touch;
-        let change = |item: &TouchItem| Change { key: item.key, stage: touching(item.ttl), again: true };
+        let change =
+            |item: &TouchItem| Change { key: item.key, stage: touching(item.ttl), again: Again::ByNumber };
         let changes: Vec<Change> = items.iter().map(change).collect();
         let outcomes = self.change(operation, &changes, until).await;
         let refused =

@@ -2,7 +2,7 @@ use session_batch::parts;
 use session_core::{Error, Operation, Result, SessionKey, When, WriteItem, WriteOutcome};
 
 use crate::{
-    change::{Change, Changed},
+    change::{Again, Change, Changed},
     core::{Core, MAX_BYTES, MAX_ITEMS},
     expressions::writing,
 };
@@ -45,7 +45,10 @@ impl Core {
                 key: item.key,
                 stage: writing(&item.write, item.when),
                 // A blind write that is carried out late can undo a logout.
-                again: matches!(item.when, When::Version(_)),
+                again: match item.when {
+                    When::Absent | When::Any => Again::Never,
+                    When::Version(_) => Again::Always,
+                },
             })
             .collect();
         let mut made = self.change(operation, &changes, until).await.into_iter();

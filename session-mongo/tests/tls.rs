@@ -72,8 +72,8 @@ impl Engine for MongoWithTls {
         Mongo::new().ping(addr).await
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
-        Mongo::new().serving_pid(addr).await
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
+        Mongo::new().serves(addr, pid).await
     }
 }
 

@@ -54,14 +54,13 @@ impl Engine for Guarded {
         Mongo::new().ping(addr).await
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
         let hello = command(addr, &doc! { "hello": 1 }).await?;
         if self.on.load(Ordering::Relaxed) && !hello.get_bool("isWritablePrimary").unwrap_or_default() {
             return Err(io::Error::other("it is not the primary yet"));
         }
         let file = self.data.lock().expect("no panic").join("pid");
-        let pid = std::fs::read_to_string(file)?;
-        pid.trim().parse().map_err(io::Error::other)
+        Ok(std::fs::read_to_string(file)?.trim() == pid.to_string())
     }
 }
 
