@@ -1,11 +1,10 @@
 //! The suite, on files and in memory, bare and batched, on a pool of the application's, and behind `Arc<dyn SessionStore>`.
 
-#[cfg(feature = "cache")]
-use std::time::Duration;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use session_conformance::{Foreign, Namespace, Suite, Target, Unavailable};
@@ -17,6 +16,9 @@ use sqlx::{
     AssertSqlSafe, Connection, SqliteConnection, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
+
+/// How often a store frees what has expired by itself, where that is waited for.
+const OFTEN: Duration = Duration::from_millis(100);
 
 type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
 
@@ -37,14 +39,19 @@ fn on_file(
     let settings = Arc::new(settings);
     let open = {
         let directory = directory.to_owned();
-        move |namespace: Namespace| {
-            let (settings, path) = (settings(), file(&directory, &namespace));
-            async move { as_dyn(settings.table(namespace.as_str()).open(path).await) }
+        move |namespace: Namespace, purges_often: bool| {
+            let (settings, path) = (settings().table(namespace.as_str()), file(&directory, &namespace));
+            let settings = if purges_often { settings.purge_interval(Some(OFTEN)) } else { settings };
+            async move { as_dyn(settings.open(path).await) }
         }
     };
-    let again = open.clone();
+    let (first, second) = (open.clone(), open.clone());
     let directory = directory.to_owned();
-    Target::new(name, open).second_handle(move |namespace, _first| again(namespace)).foreign_bytes(
+    let target = Target::new(name, move |namespace| first(namespace, false))
+        .second_handle(move |namespace, _first| second(namespace, false))
+        .self_purging(move |namespace| open(namespace, true))
+        .hears_one_process();
+    target.foreign_bytes(
         &[Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat],
         move |namespace, key, foreign| {
             let path = file(&directory, &namespace);
@@ -93,12 +100,12 @@ async fn plant(path: &Path, table: &str, key: SessionKey, foreign: Foreign) -> s
     connection.close().await
 }
 
-fn in_memory(name: &str, settings: impl Fn() -> SqliteStoreBuilder + Send + Sync + 'static) -> Target {
-    Target::new(name, move |namespace| {
-        let settings = settings();
-        async move { as_dyn(settings.table(namespace.as_str()).connect("sqlite::memory:").await) }
+fn in_memory(name: &str) -> Target {
+    Target::new(name, |namespace| async move {
+        as_dyn(SqliteStore::builder().table(namespace.as_str()).connect("sqlite::memory:").await)
     })
     .second_handle(|_, first| async move { Ok(first) })
+    .hears_one_process()
 }
 
 fn on_a_pool(name: &str, directory: &Path, encoding: &'static str) -> Target {
@@ -114,7 +121,7 @@ fn on_a_pool(name: &str, directory: &Path, encoding: &'static str) -> Target {
         }
     };
     let again = open.clone();
-    Target::new(name, open).second_handle(move |namespace, _first| again(namespace))
+    Target::new(name, open).second_handle(move |namespace, _first| again(namespace)).hears_one_process()
 }
 
 /// How stale reads through other nodes may be, at the worst.
@@ -138,8 +145,7 @@ fn main() -> ExitCode {
     let suite = Suite::new()
         .target(on_file("sqlite-file", directory.path(), || SqliteStore::builder().batching(None)))
         .target(on_file("sqlite-file-batched", directory.path(), SqliteStore::builder))
-        .target(in_memory("sqlite-memory", || SqliteStore::builder().batching(None)))
-        .target(in_memory("sqlite-memory-batched", SqliteStore::builder))
+        .target(in_memory("sqlite-memory-batched"))
         .target(on_a_pool("sqlite-pool", directory.path(), "'UTF-8'"))
         // Where text is stored in another way, batches cannot be packed.
         .target(on_a_pool("sqlite-utf16", directory.path(), "'UTF-16'"));

@@ -4,19 +4,19 @@ mod support;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use session_conformance::{Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
+use session_conformance::{BreakableServer, Fault, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
-use session_servers::{Endpoint, Once, Proxy, mariadb::MariaDb};
+use session_servers::{Endpoint, Once, mariadb::MariaDb};
 #[cfg(feature = "cache")]
 use session_sql::{CacheExt, CacheSettings};
 use session_sql::{MySqlStore, MySqlStoreBuilder};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, MySqlPool};
-use support::broken::Broken;
 use tokio::runtime::Runtime;
 
-const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
-
 const DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often a store frees what has expired by itself, where that is waited for.
+const OFTEN: Duration = Duration::from_millis(100);
 
 /// What the README promises.
 const RECOVERY: Duration = Duration::from_secs(2);
@@ -69,7 +69,7 @@ fn url(server: Shared) -> Result<String, Unavailable> {
 
 fn with_shared(target: Target, server: Shared) -> Target {
     target
-        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+        .foreign_bytes(Foreign::ALL, move |namespace, key, foreign| async move {
             plant(&url(server).expect("it is there"), &namespace, key, foreign).await;
         })
         .clean_up(move |namespace| async move {
@@ -83,22 +83,22 @@ fn own(name: &str, kind: Kind, server: Shared) -> Target {
     let handle = move |namespace: Namespace| async move {
         as_dyn(settings(&namespace, kind).connect(&url(server)?).await)
     };
-    let target = Target::new(name, handle).second_handle(move |namespace, _first| handle(namespace));
-    with_shared(target, server).faults(
-        &[Fault::Freeze, Fault::Kill, Fault::LoseReplies],
-        move |namespace| async move {
-            let server = MariaDb::new()
-                .args(["--innodb-flush-log-at-trx-commit=2"])
-                .start()
-                .await
-                .map_err(Unavailable::because)?;
-            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
-            let url = format!("mysql://root@{}/sessions", proxy.addr());
-            let store = as_dyn(settings(&namespace, kind).deadline(DEADLINE).connect(&url).await)?;
-            let control = Arc::new(Broken { server, proxy });
-            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
-        },
-    )
+    let target = Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .hears_one_process();
+    let target = target.self_purging(move |namespace| async move {
+        let often = settings(&namespace, kind).purge_interval(Some(OFTEN));
+        as_dyn(often.connect(&url(server)?).await)
+    });
+    with_shared(target, server).faults(Fault::ALL, move |namespace| async move {
+        let engine = MariaDb::new().args(["--innodb-flush-log-at-trx-commit=2"]);
+        let server = BreakableServer::launch(engine).await.map_err(Unavailable::because)?;
+        let open = async |addr| {
+            let settings = settings(&namespace, kind).deadline(DEADLINE);
+            as_dyn(settings.connect(&format!("mysql://root@{addr}/sessions")).await)
+        };
+        server.breakable(DEADLINE, RECOVERY, open).await
+    })
 }
 
 fn on_a_pool(name: &str, server: Shared) -> Target {
@@ -106,7 +106,9 @@ fn on_a_pool(name: &str, server: Shared) -> Target {
         let pool = MySqlPool::connect(&url(server)?).await.map_err(Unavailable::because)?;
         as_dyn(settings(&namespace, Kind::Batched).from_pool(pool).await)
     };
-    let target = Target::new(name, handle).second_handle(move |namespace, _first| handle(namespace));
+    let target = Target::new(name, handle)
+        .second_handle(move |namespace, _first| handle(namespace))
+        .hears_one_process();
     with_shared(target, server)
 }
 

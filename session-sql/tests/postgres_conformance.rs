@@ -4,22 +4,22 @@ mod support;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use session_conformance::{Ability, Breakable, Fault, Foreign, Namespace, Suite, Target, Unavailable};
+use session_conformance::{Ability, BreakableServer, Fault, Foreign, Namespace, Suite, Target, Unavailable};
 use session_core::{SessionKey, SessionStore};
 use session_servers::{
-    Endpoint, LaunchError, Once, Proxy,
+    Endpoint, LaunchError, Once,
     postgres::{PgBouncer, PgBouncerServer, Postgres, PostgresServer},
 };
 #[cfg(feature = "cache")]
 use session_sql::{CacheExt, CacheSettings};
 use session_sql::{PostgresStore, PostgresStoreBuilder};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
-use support::broken::Broken;
 use tokio::runtime::Runtime;
 
-const ALL: [Foreign; 3] = [Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat];
-
 const DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often a store frees what has expired by itself, where that is waited for.
+const OFTEN: Duration = Duration::from_millis(100);
 
 /// What the README promises.
 const RECOVERY: Duration = Duration::from_secs(2);
@@ -60,7 +60,7 @@ fn url(server: Shared) -> Result<String, Unavailable> {
 
 fn with_shared(target: Target, server: Shared) -> Target {
     target
-        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+        .foreign_bytes(Foreign::ALL, move |namespace, key, foreign| async move {
             plant(&url(server).expect("it is there"), &namespace, key, foreign).await;
         })
         .clean_up(move |namespace| async move {
@@ -75,18 +75,19 @@ fn own(name: &str, batched: bool, server: Shared) -> Target {
         as_dyn(settings(&namespace, batched).connect(&url(server)?).await)
     };
     let target = Target::new(name, handle).second_handle(move |namespace, _first| handle(namespace));
-    with_shared(target, server).faults(
-        &[Fault::Freeze, Fault::Kill, Fault::LoseReplies],
-        move |namespace| async move {
-            let server =
-                Postgres::new().args(["-c", "fsync=off"]).start().await.map_err(Unavailable::because)?;
-            let proxy = Proxy::start(server.addr()).await.map_err(Unavailable::because)?;
-            let url = format!("postgres://postgres@{}/postgres", proxy.addr());
-            let store = as_dyn(settings(&namespace, batched).deadline(DEADLINE).connect(&url).await)?;
-            let control = Arc::new(Broken { server, proxy });
-            Ok(Breakable { store, control, deadline: DEADLINE, recovery: RECOVERY })
-        },
-    )
+    let target = target.self_purging(move |namespace| async move {
+        let often = settings(&namespace, batched).purge_interval(Some(OFTEN));
+        as_dyn(often.connect(&url(server)?).await)
+    });
+    with_shared(target, server).faults(Fault::ALL, move |namespace| async move {
+        let engine = Postgres::new().args(["-c", "fsync=off"]);
+        let server = BreakableServer::launch(engine).await.map_err(Unavailable::because)?;
+        let open = async |addr| {
+            let settings = settings(&namespace, batched).deadline(DEADLINE);
+            as_dyn(settings.connect(&format!("postgres://postgres@{addr}/postgres")).await)
+        };
+        server.breakable(DEADLINE, RECOVERY, open).await
+    })
 }
 
 fn on_a_pool(name: &str, server: Shared) -> Target {
@@ -122,7 +123,7 @@ fn through_a_pooler(name: &str, pooled: &'static Once<Pooled>) -> Target {
     Target::new(name, handle)
         .second_handle(move |namespace, _first| handle(namespace))
         .without(Ability::Watch, "a pooler in transaction mode lets no client listen")
-        .foreign_bytes(&ALL, move |namespace, key, foreign| async move {
+        .foreign_bytes(Foreign::ALL, move |namespace, key, foreign| async move {
             plant(&direct(), &namespace, key, foreign).await;
         })
         .clean_up(move |namespace| async move {

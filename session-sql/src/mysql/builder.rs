@@ -209,5 +209,7 @@ fn start(
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);
     }
-    Ok(MySqlStore { gathered: Batched::new(Direct { core, stale: false }, settings.batching)? })
+    // What waits for its turn has no more time than what was sent.
+    let batching = settings.batching.deadline(settings.deadline);
+    Ok(MySqlStore { gathered: Batched::new(Direct { core, stale: false }, batching)? })
 }

@@ -40,6 +40,9 @@ pub(crate) struct MySql {
     pub(super) events: Arc<Events>,
 }
 
+/// What is touched to live shorter than this can expire before the touch is answered.
+const LONG: Duration = Duration::from_mins(1);
+
 /// Refused by a node of a Galera cluster that cannot serve, which answers a `SELECT` that is about no table. Releases differ in
 /// what type `read_only` has.
 const MAY_SERVE: &str = "DO 0; SELECT CONVERT(@@global.read_only, CHAR)";
@@ -185,8 +188,15 @@ impl Dialect for MySql {
         connection: &mut MySqlConnection,
         items: &[TouchItem],
     ) -> SqlResult<HashSet<SessionKey>> {
-        let mut items = in_key_order(items, |item| &item.key);
-        // It tells how many, and not which. If it was not all, those that are there are touched again: that does no harm.
+        let (brief, mut items): (Vec<&TouchItem>, Vec<&TouchItem>) =
+            in_key_order(items, |item| &item.key).into_iter().partition(|item| item.ttl.as_duration() < LONG);
+        let mut touched = HashSet::new();
+        for item in brief {
+            if self.touch_some(&mut *connection, &[item]).await? == 1 {
+                touched.insert(item.key);
+            }
+        }
+        // It tells how many, and not which. If it was not all, those that are there are touched again: that does no harm to what does not expire meanwhile.
         while !items.is_empty() && self.touch_some(&mut *connection, &items).await? < items.len() {
             if items.len() == 1 {
                 items.clear();
@@ -198,7 +208,6 @@ impl Dialect for MySql {
             items.retain(|item| matches!(found.get(&item.key), Some(Ok(_))));
             if items.len() == before {
                 // Some came later: each by itself.
-                let mut touched = HashSet::new();
                 for item in items {
                     if self.touch_some(&mut *connection, &[item]).await? == 1 {
                         touched.insert(item.key);
@@ -207,7 +216,8 @@ impl Dialect for MySql {
                 return Ok(touched);
             }
         }
-        Ok(items.into_iter().map(|item| item.key).collect())
+        touched.extend(items.into_iter().map(|item| item.key));
+        Ok(touched)
     }
 
     async fn delete(

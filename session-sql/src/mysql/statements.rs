@@ -26,8 +26,8 @@ const MADE: &str = "'1971-01-01'";
 /// The longest time, in milliseconds, between two looks of the purge at one row.
 ///
 /// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
-/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive. A session whose time was
-/// cut short may therefore take up space for that long.
+/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive, and as far as it can when it finds that
+/// the row is not ours. A session whose time was cut short may therefore take up space for that long.
 const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
 
 /// The conditions of a write as the statement knows them, in the lower bits of its code.
@@ -200,8 +200,8 @@ impl Statements {
     /// what is expected and the ttl, as the column `x` holds them; new owner; length of the data; data. To fill up: any item again, which
     /// changes nothing more.
     ///
-    /// It locks each row in the order of the items, judges it as it then is, and replaces it or not. Where a version is expected and nothing is there, it
-    /// leaves a row that has expired long ago.
+    /// It locks each row in the order of the items, judges it as it then is, and replaces it or not. Where a version is expected and nothing is there, or
+    /// this very write, which has expired, it leaves a row that has expired long ago.
     pub(super) fn write(&self, size: usize) -> SqlStr {
         self.write[write_index(size)].clone()
     }
@@ -247,9 +247,11 @@ impl Statements {
 
     /// Has the purge look at these rows later.
     pub(super) fn postpone(&self, rows: usize) -> SqlStr {
-        let (table, now) = (&self.table, moment());
+        let (table, now, ours) = (&self.table, moment(), ours("c"));
         sql(format!(
-            "UPDATE {table} AS c SET c.b = GREATEST(LEAST(TIMESTAMPDIFF(MICROSECOND, {NEVER}, c.e) DIV 1000, {now} + {LONGEST_WAIT}), {now} + 1) << {CODE_BITS}
+            "UPDATE {table} AS c SET c.b = CASE WHEN {ours}
+                THEN GREATEST(LEAST(TIMESTAMPDIFF(MICROSECOND, {NEVER}, c.e) DIV 1000, {now} + {LONGEST_WAIT}), {now} + 1)
+                ELSE {now} + {LONGEST_WAIT} END << {CODE_BITS}
             WHERE c.k IN ({})",
             list("?", rows)
         ))
@@ -284,7 +286,8 @@ fn write(table: &str, size: usize) -> String {
             v = {new_v}, e = {new_e}, n = {new_n}, d = {new_d}, f = {new_f}",
         items = list(&item, size),
         new_v = now("VALUES(v)", "v"),
-        new_e = now(&from_now(ttl), "e"),
+        // A write that has expired and is delivered again does not take effect: its row is marked as one that no write has made, and swept.
+        new_e = now(&from_now(ttl), &format!("IF(v = VALUES(v) AND {ours} AND e <= {NOW}, {NEVER}, e)")),
         new_n = now("VALUES(n)", "n"),
         new_d = now("VALUES(d)", "d"),
         new_f = now(&FORMAT.to_string(), "f"),

@@ -67,7 +67,7 @@ impl Watch for Direct<MySql> {
         Ok(core.dialect.events.subscribe(core.closed.subscribe()))
     }
 
-    /// No: nobody tells of what other processes change.
+    /// No: the server does not report what other processes change.
     fn hears_all_nodes(&self) -> bool {
         false
     }

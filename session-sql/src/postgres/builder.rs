@@ -299,8 +299,10 @@ fn start(
     }
     look_after(&core);
     let direct = |stale| Direct { core: Arc::clone(&core), stale };
+    // What waits for its turn has no more time than what was sent.
+    let batching = settings.batching.deadline(settings.deadline);
     Ok(PostgresStore {
-        gathered: Batched::new(direct(stale), settings.batching)?,
-        stale: Batched::new(direct(true), settings.batching)?,
+        gathered: Batched::new(direct(stale), batching)?,
+        stale: Batched::new(direct(true), batching)?,
     })
 }

@@ -10,7 +10,7 @@ use crate::server::FORMAT;
 ///
 /// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
 /// is, so that no write and no touch has an index to change, and each stays a heap-only update; the purge moves `b` on when it finds the row
-/// alive. A session whose time was cut short may therefore take up space for that long.
+/// alive, and as far as it can when it finds that the row is not ours. A session whose time was cut short may therefore take up space for that long.
 const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
 
 /// How many bits of `b` tell which item of its batch a row was when it was made, which its conditions are found by. The moment is above them.
@@ -241,7 +241,9 @@ impl Statements {
                 ), l AS MATERIALIZED (
                     SELECT due.k, due.b, due.ours AND due.e <= clock_timestamp() AS over FROM due
                 ), later AS (
-                    UPDATE {table} AS c SET b = greatest(least({due_at}, {now} + ({LONGEST_WAIT}::bigint << {ITEM_BITS})), {now} + (1 << {ITEM_BITS}))
+                    UPDATE {table} AS c SET b = CASE WHEN {ours_c}
+                        THEN greatest(least({due_at}, {now} + ({LONGEST_WAIT}::bigint << {ITEM_BITS})), {now} + (1 << {ITEM_BITS}))
+                        ELSE {now} + ({LONGEST_WAIT}::bigint << {ITEM_BITS}) END
                     WHERE c.k = ANY (ARRAY(SELECT l.k FROM l WHERE NOT l.over))
                     RETURNING c.k
                 ), w AS (

@@ -222,21 +222,9 @@ pub(crate) fn failed<D: Dialect>(operation: Operation, error: &sqlx::Error) -> E
     match D::meaning(operation, error) {
         Meaning::Refused(refusal) | Meaning::Elsewhere(refusal) => refusal,
         Meaning::Again => Error::unavailable(operation, false).because("others were in the way"),
-        Meaning::Lost { .. } => Error::unavailable(operation, changes(operation))
+        Meaning::Lost { .. } => Error::unavailable(operation, operation.is_change())
             .because("the connection was lost, or could not be made"),
     }
-}
-
-fn changes(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Write
-            | Operation::Touch
-            | Operation::Delete
-            | Operation::Rename
-            | Operation::DeleteOwner
-            | Operation::Purge
-    )
 }
 
 /// The outcomes of a batch, with the numbers of their items.

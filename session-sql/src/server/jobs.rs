@@ -61,9 +61,7 @@ async fn look<D: Dialect>(
 
 /// The same failure, of the operation that the caller knows of.
 fn of<T>(operation: Operation, found: Result<T>) -> Result<T> {
-    found.map_err(|error| {
-        Error::new(error.kind(), operation).because("nothing was changed").with_source(error)
-    })
+    found.map_err(|error| error.during(operation))
 }
 
 /// Whether the outcome of an item is a conflict with the very version that it was to replace: then nothing was in its way any more when that was found.

@@ -70,8 +70,8 @@ where
     }
 
     async fn ping(&self) -> Result<()> {
-        only(Operation::Ping, self.core.read_many(&[SessionKey::from_bytes([0; SessionKey::LEN])]).await)
-            .map(drop)
+        let found = self.core.read_many(&[SessionKey::from_bytes([0; SessionKey::LEN])]).await;
+        only(Operation::Ping, found).map(drop).map_err(|error| error.during(Operation::Ping))
     }
 
     async fn close(&self) -> Result<()> {

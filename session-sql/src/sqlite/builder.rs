@@ -19,7 +19,7 @@ use super::{
     schema,
     settings::{MAX_MAX_DATA_LEN, Place, Settings, Synchronous},
     statements::{FILE, Statements},
-    store::{Direct, Front, SqliteStore},
+    store::{Direct, SqliteStore},
     url,
 };
 use crate::{deadline, table::Table};
@@ -239,9 +239,7 @@ fn start(
         purge::start(&core, interval);
     }
     let direct = Direct(core);
-    let front = match settings.batching {
-        Some(batching) => Front::Batched(Batched::new(direct, batching)?),
-        None => Front::Direct(direct),
-    };
-    Ok(SqliteStore { front })
+    // What waits for its turn has no more time than what was sent.
+    let batching = settings.batching.unwrap_or_else(BatchSettings::off).deadline(settings.deadline);
+    Ok(SqliteStore { gathered: Batched::new(direct, batching)? })
 }

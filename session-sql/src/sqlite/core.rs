@@ -208,9 +208,7 @@ impl Core {
         let (sql, fields) = self.reading(keys);
         match lease.rows(Operation::Read, sql, fields).await {
             Ok(rows) => sorted(operation, &rows),
-            Err(error) => {
-                Err(Error::new(error.kind(), operation).because("nothing was changed").with_source(error))
-            }
+            Err(error) => Err(error.during(operation)),
         }
     }
 }

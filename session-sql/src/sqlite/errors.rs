@@ -43,7 +43,7 @@ pub(crate) fn is_too_long(error: &Error) -> bool {
 }
 
 fn meaning(operation: Operation, error: &sqlx::Error) -> (ErrorKind, &'static str) {
-    let changes = changes(operation);
+    let changes = operation.is_change();
     let unavailable = |may_have_applied| ErrorKind::Unavailable { may_have_applied };
     let Some(code) = primary_code(error) else {
         return match error {
@@ -80,18 +80,6 @@ fn meaning(operation: Operation, error: &sqlx::Error) -> (ErrorKind, &'static st
         }
         _ => (ErrorKind::Internal, "SQLite refused the statement"),
     }
-}
-
-fn changes(operation: Operation) -> bool {
-    matches!(
-        operation,
-        Operation::Write
-            | Operation::Touch
-            | Operation::Delete
-            | Operation::Rename
-            | Operation::DeleteOwner
-            | Operation::Purge
-    )
 }
 
 /// What a row under one of our keys is that cannot be read.

@@ -50,7 +50,8 @@ impl Change for Rename {
             return Ok(RenameOutcome::Renamed);
         }
         let mut found = core.look(lease, Operation::Rename, &[old, new]).await?;
-        let in_the_way = found.remove(&new);
+        // Both, if they are the same key.
+        let in_the_way = found.get(&new).cloned();
         match found.remove(&old).transpose()? {
             // So it was the new key that was in the way.
             Some(record) if record.version == expected => {

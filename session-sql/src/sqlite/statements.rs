@@ -26,8 +26,8 @@ const NOW: &str = "CAST(unixepoch('subsec') * 1000 + 0.5 AS INTEGER)";
 /// The longest time, in milliseconds, between two looks of the purge at one row.
 ///
 /// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
-/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive. A session whose time was
-/// cut short may therefore take up space for that long.
+/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive, and as far as it can when it finds that
+/// the row is not ours. A session whose time was cut short may therefore take up space for that long.
 const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
 
 /// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
@@ -119,7 +119,7 @@ impl Statements {
                 due = due(table)
             )),
             postpone: sql(format!(
-                "UPDATE {table} AS c SET b = min(max(c.e, {NOW} + 1), {NOW} + {LONGEST_WAIT})
+                "UPDATE {table} AS c SET b = CASE WHEN {c_is_ours} THEN min(max(c.e, {NOW} + 1), {NOW} + {LONGEST_WAIT}) ELSE {NOW} + {LONGEST_WAIT} END
                 WHERE c.rowid IN ({due}) AND NOT ({c_is_ours} AND c.e <= {NOW}) RETURNING k",
                 due = due(table)
             )),
@@ -228,9 +228,14 @@ fn read_packed(table: &Table, size: usize) -> String {
     )
 }
 
-/// The rows that the purge looks at next.
+/// The rows that the purge looks at next. Those with a value of a wrong type are passed over, because a strict table lets none of them be changed.
 fn due(table: &Table) -> String {
-    format!("SELECT x.rowid FROM {table} AS x WHERE x.f = {FORMAT} AND x.b <= {NOW} ORDER BY x.b LIMIT ?")
+    format!(
+        "SELECT x.rowid FROM {table} AS x WHERE x.f = {FORMAT} AND x.b <= {NOW}
+            AND typeof(x.k) = 'blob' AND typeof(x.v) = 'blob' AND typeof(x.e) = 'integer' AND typeof(x.o) IN ('text', 'null')
+            AND typeof(x.n) = 'integer' AND typeof(x.d) = 'blob'
+        ORDER BY x.b LIMIT ?"
+    )
 }
 
 /// Exact, because the whole statement holds the write lock: nobody comes between the condition and the change.

@@ -38,14 +38,7 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    pub(crate) front: Front,
-}
-
-/// How operations come to the database: gathered, or each by itself.
-#[derive(Clone, Debug)]
-pub(crate) enum Front {
-    Batched(Batched<Direct>),
-    Direct(Direct),
+    pub(crate) gathered: Batched<Direct>,
 }
 
 /// The store without batching.
@@ -77,17 +70,9 @@ impl SqliteStore {
     pub fn builder() -> SqliteStoreBuilder {
         SqliteStoreBuilder::default()
     }
-
-    /// The store as a trait object.
-    fn store(&self) -> &dyn SessionStore {
-        match &self.front {
-            Front::Batched(store) => store,
-            Front::Direct(store) => store,
-        }
-    }
 }
 
-session_batch::forward!(SqliteStore, store());
+session_batch::forward!(SqliteStore, gathered);
 
 #[async_trait]
 impl SessionStore for Direct {
@@ -166,7 +151,7 @@ impl Watch for Direct {
         Ok(self.0.shared.events.subscribe(self.0.closed.subscribe()))
     }
 
-    /// No: nobody tells of what other processes change.
+    /// No: the engine does not report what other processes change.
     fn hears_all_nodes(&self) -> bool {
         false
     }

@@ -1,15 +1,24 @@
 //! A server of its own for one test, of either kind.
 
-use std::{future::Future, pin::Pin, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use session_conformance::FaultControl;
+use session_conformance::{BreakableServer, FaultControl};
 use session_core::{SessionId, SessionStore, Ttl, When, Write};
-use session_servers::{Engine, LaunchError, Proxy, Server, mariadb::MariaDb, postgres::Postgres, required};
+use session_servers::{Engine, LaunchError, mariadb::MariaDb, postgres::Postgres, required};
 use session_sql::{MySqlStore, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, MySqlConnection, PgConnection, Row};
 
-use super::{broken::Broken, runtime};
+use super::runtime;
+
+/// How long a server may take until a store can be opened.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -38,14 +47,13 @@ impl Lab {
 
     /// Starts this server.
     pub(crate) async fn of<E: Engine>(kind: Kind, engine: E) -> Self {
-        let server = Server::launch(engine).await.expect("it starts");
-        let proxy = Proxy::start(server.addr()).await.expect("a proxy");
-        let (direct, addr) = (server.url(), proxy.addr());
+        let server = BreakableServer::launch(engine).await.expect("it starts");
+        let (direct, addr) = (server.server().url(), server.proxy().addr());
         let url = match kind {
             Kind::Postgres => format!("postgres://postgres@{addr}/postgres"),
             Kind::MariaDb => format!("mysql://root@{addr}/sessions"),
         };
-        Self { kind, control: Arc::new(Broken { server, proxy }), direct, url }
+        Self { kind, control: Arc::new(server), direct, url }
     }
 
     /// The URL for another user, by name and password.
@@ -78,9 +86,15 @@ impl Lab {
         }
     }
 
-    /// Opens a store with these options of the URL.
+    /// Opens a store with these options of the URL. As an application that starts, it tries again where the server has no time for a short deadline.
     pub(crate) async fn open(&self, options: &str) -> Arc<dyn SessionStore> {
-        self.try_open(&format!("{}?{options}", self.url)).await.expect("it opens")
+        let (url, begun) = (format!("{}?{options}", self.url), Instant::now());
+        loop {
+            match self.try_open(&url).await {
+                Err(error) if error.is_transient() && begun.elapsed() < PATIENCE => {}
+                answer => break answer.expect("it opens"),
+            }
+        }
     }
 
     pub(crate) async fn try_open(&self, url: &str) -> session_core::Result<Arc<dyn SessionStore>> {

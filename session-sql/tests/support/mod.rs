@@ -2,7 +2,6 @@
 
 #![allow(dead_code)]
 
-pub(crate) mod broken;
 #[cfg(all(feature = "postgres", feature = "mysql"))]
 pub(crate) mod lab;
 #[cfg(all(feature = "postgres", feature = "mysql", feature = "tls"))]

@@ -124,7 +124,7 @@ impl<E: Engine> Engine for WithTls<E> {
         self.engine.ping(addr).await
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
-        self.engine.serving_pid(addr).await
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
+        self.engine.serves(addr, pid).await
     }
 }
