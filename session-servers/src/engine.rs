@@ -7,6 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::listener::listens;
 use crate::{LaunchError, Program};
 
 /// The signal by which a server is asked to end.
@@ -61,10 +62,18 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// Asks the server at `addr` for a sign of life, over a new connection. The caller limits the time.
     fn ping(&self, addr: SocketAddr) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// The process id of whoever serves at `addr`, or an error for as long as nobody is ready to.
+    /// Whether the server that answers at `addr` is the process `pid`, which was started to serve there; an error for as long as
+    /// nothing answers. The caller limits the time.
     ///
-    /// This is how a start tells its own server from a stranger's on the same port.
-    fn serving_pid(&self, addr: SocketAddr) -> impl Future<Output = io::Result<u32>> + Send;
+    /// This is how a start tells its own server from another program on the same port. As provided: pings the server and then asks
+    /// the kernel which process listens. Only Linux tells, and only about processes of our own account unless we are root; a server
+    /// about which it does not tell is believed.
+    fn serves(&self, addr: SocketAddr, pid: u32) -> impl Future<Output = io::Result<bool>> + Send {
+        async move {
+            self.ping(addr).await?;
+            Ok(tokio::task::spawn_blocking(move || listens(pid, addr.port())).await?.unwrap_or(true))
+        }
+    }
 }
 
 /// A command that must succeed before a server can start.

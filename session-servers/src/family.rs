@@ -21,6 +21,11 @@ impl Family {
         Self(numbers.filter_map(Pid::from_raw).filter(is_child).collect())
     }
 
+    /// Their ids.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
+    }
+
     /// Sends all of them a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         for pid in &self.0 {

@@ -2,13 +2,16 @@
 #![forbid(unsafe_code)]
 
 mod account;
+mod child_server;
 mod directory;
 mod endpoint;
 mod engine;
 mod family;
 mod launch_error;
 mod launcher;
+mod listener;
 pub mod mariadb;
+#[cfg(feature = "mongo")]
 pub mod mongo;
 mod once;
 mod ports;
@@ -22,6 +25,7 @@ mod run;
 mod server;
 mod until;
 
+pub use child_server::ChildServer;
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Preparation, Shutdown};
 pub use launch_error::LaunchError;

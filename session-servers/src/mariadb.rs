@@ -110,11 +110,11 @@ impl Engine for MariaDb {
         wire::ask(addr, "SELECT 1").await.map(drop)
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
         // The server does not tell its own number, and its file is for itself alone; but we may look.
         let file = wire::ask(addr, "SELECT @@pid_file").await?;
         let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await??;
-        text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        Ok(text.trim() == pid.to_string())
     }
 }
 

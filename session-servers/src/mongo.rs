@@ -116,14 +116,13 @@ impl Engine for Mongo {
         command(addr, &doc! { "ping": 1 }).await.map(drop)
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
         let mut question = doc! { "serverStatus": 1 };
         for section in ["metrics", "wiredTiger", "tcmalloc", "locks", "repl"] {
             question.insert(section, 0);
         }
         let status = command(addr, &question).await?;
-        let pid = status.get_i64("pid").ok().and_then(|pid| u32::try_from(pid).ok());
-        pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the status holds no process id"))
+        Ok(status.get_i64("pid").is_ok_and(|serving| serving == i64::from(pid)))
     }
 }
 

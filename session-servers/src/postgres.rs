@@ -137,10 +137,9 @@ impl Engine for Postgres {
         wire::ask(addr, "SELECT 1").await.map(drop)
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
         let file = wire::ask(addr, "SELECT pg_read_file('postmaster.pid')").await?;
-        let pid = file.lines().next().and_then(|line| line.trim().parse().ok());
-        pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("unexpected reply {file:?}")))
+        Ok(file.lines().next().is_some_and(|line| line.trim() == pid.to_string()))
     }
 }
 

@@ -131,6 +131,20 @@ impl Proxy {
         self.controls.send_modify(Controls::close_all);
     }
 
+    /// Lets each live connection carry one more request to the server, and resets it on both sides in place of the reply. Connections
+    /// that are opened later are not affected. [`spare`](Self::spare) takes it back.
+    ///
+    /// The proxy knows no protocol: the reset comes at the first byte that the server sends from now on. On a connection with several
+    /// requests under way, that byte may answer an earlier one, and replies that were on their way are lost as well.
+    pub fn cut_after_next_request(&self) {
+        self.controls.send_modify(|controls| controls.set_cut_at_reply(true));
+    }
+
+    /// Spares the connections that [`cut_after_next_request`](Self::cut_after_next_request) has chosen and that are still live.
+    pub fn spare(&self) {
+        self.controls.send_modify(|controls| controls.set_cut_at_reply(false));
+    }
+
     /// Leads connections that are opened from now on to another server, as a failover does. Live ones stay where they are; see
     /// [`cut_all`](Self::cut_all).
     pub fn redirect(&self, upstream: SocketAddr) {

@@ -84,19 +84,20 @@ async fn until_ready<E: Engine>(
             let status = status.map_err(LaunchError::io("look after the server"))?;
             Err(if is_taken(addr) { taken() } else { failed(format!("it ended early, {status}")) })
         }
-        pid = whoever_serves(engine, addr, &mut obstacle) => {
-            // A stranger who was quicker. Ours may not have noticed yet.
-            if pid == process.id() { Ok(()) } else { Err(taken()) }
+        ours = serves(engine, addr, process.id(), &mut obstacle) => {
+            // Another program was quicker. Ours may not have noticed yet.
+            if ours { Ok(()) } else { Err(taken()) }
         }
         () = sleep(PATIENCE) => Err(failed(format!("not ready after {PATIENCE:?}, {obstacle}"))),
     }
 }
 
-/// Asks until somebody answers. Leaves in `obstacle` why the last question had no answer.
-async fn whoever_serves<E: Engine>(engine: &E, addr: SocketAddr, obstacle: &mut String) -> u32 {
+/// Asks until a server answers, and returns whether it is the process `pid`. Leaves in `obstacle` why the last question had no
+/// answer.
+async fn serves<E: Engine>(engine: &E, addr: SocketAddr, pid: u32, obstacle: &mut String) -> bool {
     loop {
-        *obstacle = match timeout(QUESTION, engine.serving_pid(addr)).await {
-            Ok(Ok(pid)) => return pid,
+        *obstacle = match timeout(QUESTION, engine.serves(addr, pid)).await {
+            Ok(Ok(ours)) => return ours,
             Ok(Err(error)) => error.to_string(),
             Err(_) => format!("no answer for {QUESTION:?}"),
         };

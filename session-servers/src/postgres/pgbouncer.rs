@@ -103,11 +103,11 @@ impl Engine for PgBouncer {
         wire::rows(addr, CONSOLE, "SHOW VERSION").await.map(drop)
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
         let settings = wire::rows(addr, CONSOLE, "SHOW CONFIG").await?;
         let file = settings.into_iter().find(|setting| setting.first().is_some_and(|name| name == "pidfile"));
         let file = file.and_then(|setting| setting.into_iter().nth(1)).unwrap_or_default();
         let text = tokio::task::spawn_blocking(move || fs::read_to_string(file)).await??;
-        text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        Ok(text.trim() == pid.to_string())
     }
 }

@@ -42,6 +42,8 @@ struct Condition {
     frozen: bool,
     /// A reply is missing: what the server sends next is not what the client waits for.
     out_of_step: bool,
+    /// The next bytes of a reply reset it.
+    cut_at_reply: bool,
 }
 
 impl Controls {
@@ -79,6 +81,18 @@ impl Controls {
 
     pub(super) fn close_all(&mut self) {
         self.connections.clear();
+    }
+
+    /// Sets for all live connections, and for no later one, whether the next bytes of a reply reset them.
+    pub(super) fn set_cut_at_reply(&mut self, cut: bool) {
+        for condition in self.connections.values_mut() {
+            condition.cut_at_reply = cut;
+        }
+    }
+
+    /// Closes the connection if it was to be cut at its next reply. Returns whether it was.
+    pub(super) fn cut_at_reply(&mut self, id: ConnectionId) -> bool {
+        self.connections.get(&id).is_some_and(|condition| condition.cut_at_reply) && self.close(id)
     }
 
     pub(super) fn end(&mut self) {

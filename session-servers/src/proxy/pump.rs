@@ -103,8 +103,14 @@ impl<'a> Pump<'a> {
             writer.shutdown().await?;
             return Ok(0);
         }
-        if self.direction == Direction::Reply && self.controls.send_if_modified(|c| c.swallow(self.id)) {
-            return Ok(rest.len());
+        if self.direction == Direction::Reply {
+            if self.controls.send_if_modified(|controls| controls.cut_at_reply(self.id)) {
+                // Ends the connection at once: waiting to be told that it is not live could let bytes pass.
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            if self.controls.send_if_modified(|controls| controls.swallow(self.id)) {
+                return Ok(rest.len());
+            }
         }
         writer.write(rest).await
     }

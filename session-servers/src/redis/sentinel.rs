@@ -58,8 +58,8 @@ impl Engine for Sentinel {
         Redis::new().ping(addr).await
     }
 
-    async fn serving_pid(&self, addr: SocketAddr) -> io::Result<u32> {
-        Redis::new().serving_pid(addr).await
+    async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
+        Redis::new().serves(addr, pid).await
     }
 }
 

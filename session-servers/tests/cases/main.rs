@@ -1,5 +1,6 @@
 //! The workbench on real servers, and the proxy between the two ends of real connections.
 
+mod child;
 mod databases;
 mod dying;
 mod helper;
@@ -17,6 +18,7 @@ fn main() -> std::process::ExitCode {
         return helper::play(&role);
     }
     let mut trials: Vec<Trial> = Vec::new();
+    trials.extend(child::trials());
     trials.extend(databases::trials());
     trials.extend(dying::trials());
     trials.extend(launching::trials());

@@ -23,6 +23,9 @@ pub(crate) fn trials() -> Vec<Trial> {
         case("proxy_cuts_one_connection", cuts_one_connection),
         case("proxy_cuts_a_frozen_connection", cuts_a_frozen_connection),
         case("proxy_cuts_all_connections", cuts_all_connections),
+        case("proxy_cuts_in_place_of_a_reply", cuts_in_place_of_a_reply),
+        case("proxy_cuts_in_place_of_a_delayed_reply", cuts_in_place_of_a_delayed_reply),
+        case("proxy_spares_what_was_to_be_cut", spares_what_was_to_be_cut),
         case("proxy_refuses_new_connections", refuses_new_connections),
         case("proxy_leads_new_connections_elsewhere", leads_new_connections_elsewhere),
         case("proxy_swallows_replies", swallows_replies),
@@ -157,6 +160,48 @@ async fn cuts_all_connections() -> Verdict {
         assert!(is_reset(&mut line.server).await);
     }
     net.connect().await?.round_trip().await?;
+    Ok(())
+}
+
+async fn cuts_in_place_of_a_reply() -> Verdict {
+    let net = Net::new().await?;
+    let (mut one, two) = (net.connect().await?, net.connect().await?);
+    one.round_trip().await?;
+    net.proxy.cut_after_next_request();
+    let mut new = net.connect().await?;
+    new.round_trip().await?;
+    assert_eq!(net.proxy.connections(), [one.id, two.id, new.id], "there was no request on the first two");
+
+    send(&mut one.client, &mut one.server).await?;
+    one.server.write_all(b"hello").await?;
+    assert!(is_reset(&mut one.client).await, "and not a byte of the reply");
+    assert!(is_reset(&mut one.server).await);
+    assert_eq!(net.proxy.connections(), [two.id, new.id]);
+    new.round_trip().await?;
+    net.connect().await?.round_trip().await?;
+    Ok(())
+}
+
+async fn cuts_in_place_of_a_delayed_reply() -> Verdict {
+    let net = Net::new().await?;
+    let mut line = net.connect().await?;
+    net.proxy.delay(Duration::MAX);
+    line.server.write_all(b"hello").await?;
+    assert!(is_silent(&mut line.client).await);
+    net.proxy.cut_after_next_request();
+    net.proxy.delay(Duration::ZERO);
+    assert!(is_reset(&mut line.client).await, "it had not arrived yet");
+    Ok(())
+}
+
+async fn spares_what_was_to_be_cut() -> Verdict {
+    let net = Net::new().await?;
+    let mut line = net.connect().await?;
+    net.proxy.cut_after_next_request();
+    send(&mut line.client, &mut line.server).await?;
+    net.proxy.spare();
+    send(&mut line.server, &mut line.client).await?;
+    line.round_trip().await?;
     Ok(())
 }
 
