@@ -1,6 +1,6 @@
 use std::{
     env,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -8,8 +8,15 @@ use session_core::{Maintenance, OwnerIndex, SessionId, SessionKey, SessionStore,
 use tokio::time;
 
 use crate::{
-    Breakable, Foreign, Namespace, Target,
+    Ability, Breakable, Foreign, Namespace, Target, extensions,
     failure::{Checked, Failure},
+    model::{
+        run::{Depth, Run},
+        step::Act,
+        table::{Row, effective, idle},
+    },
+    pace::Pace,
+    rounds::{Rounds, Shortfall},
     target::Opened,
 };
 
@@ -17,6 +24,10 @@ use crate::{
 pub(crate) struct Context {
     target: Target,
     namespace: Namespace,
+    shortfall: Shortfall,
+    /// Further namespaces that the case has opened.
+    opened: Arc<Mutex<Vec<Namespace>>>,
+    pub(crate) depth: Depth,
     pub(crate) store: Arc<dyn SessionStore>,
 }
 
@@ -32,8 +43,20 @@ pub(crate) fn soak_factor() -> u32 {
 
 #[allow(clippy::unused_self, reason = "a case asks its context for everything that is its own")]
 impl Context {
-    pub(crate) fn new(target: Target, namespace: Namespace, store: Arc<dyn SessionStore>) -> Self {
-        Self { target, namespace, store }
+    pub(crate) fn new(
+        target: Target,
+        namespace: Namespace,
+        store: Arc<dyn SessionStore>,
+        pace: Pace,
+        shortfall: Shortfall,
+        opened: Arc<Mutex<Vec<Namespace>>>,
+    ) -> Self {
+        Self { target, namespace, shortfall, opened, depth: pace.depth(), store }
+    }
+
+    /// Says that the store is too slow here for what the case asks, and of what was done instead.
+    pub(crate) fn fall_short(&self, done: String) {
+        self.shortfall.note(done);
     }
 
     /// A key that nothing was ever stored under.
@@ -47,9 +70,16 @@ impl Context {
         (id.key(), id.rotate().key())
     }
 
-    /// How often to repeat something that races.
-    pub(crate) fn rounds(&self, usual: u32) -> u32 {
-        usual * soak_factor()
+    /// How often to repeat something, on a store that is fast enough.
+    pub(crate) fn rounds(&self, usual: u32) -> Rounds {
+        Rounds::new(usual, soak_factor(), self.shortfall.clone())
+    }
+
+    /// Items in parts of `len`: all of them if the store is fast enough, at least a quarter of them if not.
+    pub(crate) fn parts<T>(&self, mut items: Vec<T>, len: usize) -> impl Iterator<Item = Vec<T>> {
+        let parts = u32::try_from(items.len().div_ceil(len)).unwrap_or(u32::MAX);
+        let rounds = Rounds::new(parts, 1, self.shortfall.clone()).at_least_a_quarter();
+        rounds.map(move |_| items.split_off(items.len().saturating_sub(len)))
     }
 
     /// How long this case may take.
@@ -62,9 +92,23 @@ impl Context {
         self.namespace_called(Namespace::random()).await
     }
 
+    /// An empty store, in a namespace of its own, that frees what has expired by itself.
+    pub(crate) async fn self_purging(&self) -> Checked<Arc<dyn SessionStore>> {
+        match &self.target.self_purging {
+            Some(open) => opened(open(self.noted(Namespace::random())).await),
+            None => Err(Failure::new("the target has no self_purging hook")),
+        }
+    }
+
     /// An empty store in this namespace.
     pub(crate) async fn namespace_called(&self, name: Namespace) -> Checked<Arc<dyn SessionStore>> {
-        opened((self.target.open)(name).await)
+        opened((self.target.open)(self.noted(name)).await)
+    }
+
+    /// Notes a namespace that is opened, so that it is cleaned up in the end.
+    fn noted(&self, name: Namespace) -> Namespace {
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
+        name
     }
 
     /// A second handle on the records of this case.
@@ -73,6 +117,70 @@ impl Context {
             Some(open) => opened(open(self.namespace.clone(), Arc::clone(&self.store)).await),
             None => Err(Failure::new("the target has no second_handle hook")),
         }
+    }
+
+    /// Both handles on the records of this case, or the one there is.
+    pub(crate) async fn handles(&self) -> Checked<Vec<Arc<dyn SessionStore>>> {
+        let mut handles = vec![self.store.clone()];
+        if self.target.second.is_some() {
+            handles.push(self.second().await?);
+        }
+        Ok(handles)
+    }
+
+    /// The handles through which changes race: both, unless their reads may be stale, which a race cannot wait for.
+    pub(crate) async fn racers(&self) -> Checked<Vec<Arc<dyn SessionStore>>> {
+        if self.target.staleness.is_zero() { self.handles().await } else { Ok(vec![self.store.clone()]) }
+    }
+
+    /// The last of the handles through which changes race.
+    pub(crate) async fn rival(&self) -> Checked<Arc<dyn SessionStore>> {
+        Ok(self.racers().await?.pop().unwrap_or_else(|| self.store.clone()))
+    }
+
+    /// Each change that takes effect, of those that the target can make.
+    pub(crate) fn effective(&self) -> Vec<Row> {
+        self.possible(effective())
+    }
+
+    /// Each change that takes no effect, of those that the target can be asked for.
+    pub(crate) fn idle(&self) -> Vec<Row> {
+        self.possible(idle())
+    }
+
+    fn possible(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        if !self.has(Ability::Owners) {
+            rows.retain(|row| !row.change.iter().any(|step| matches!(step.act, Act::DeleteOwner { .. })));
+        }
+        rows
+    }
+
+    /// Whether the target has this, by what it declares.
+    pub(crate) fn has(&self, ability: Ability) -> bool {
+        self.target.lacks(ability).is_none()
+    }
+
+    /// A run of the model on these handles, which looks at everything in every way if a call costs next to nothing.
+    pub(crate) fn run_on(&self, handles: Vec<Arc<dyn SessionStore>>) -> Run {
+        Run::new(handles, self.target.staleness, self.depth)
+    }
+
+    /// The same, for as many runs as are wanted.
+    pub(crate) fn runs_on(
+        &self,
+        handles: Vec<Arc<dyn SessionStore>>,
+    ) -> impl Fn() -> Run + Send + 'static + use<> {
+        let (staleness, depth) = (self.target.staleness, self.depth);
+        move || Run::new(handles.clone(), staleness, depth)
+    }
+
+    /// How stale reads through another handle may be.
+    pub(crate) fn hears_all_nodes(&self) -> bool {
+        self.target.hears_all_nodes
+    }
+
+    pub(crate) fn staleness(&self) -> Duration {
+        self.target.staleness
     }
 
     /// Waits until reads through other handles must be fresh.
@@ -101,23 +209,30 @@ impl Context {
     /// A store whose server this case may break.
     pub(crate) async fn breakable(&self) -> Checked<Breakable> {
         match &self.target.breakable {
-            Some(open) => opened(open(Namespace::random()).await),
+            Some(open) => {
+                // A machine that has just launched a server may be too busy to let a store in within its deadline.
+                let mut opening = open(Namespace::random()).await;
+                for _ in 0..2 {
+                    if opening.is_err() {
+                        opening = open(Namespace::random()).await;
+                    }
+                }
+                opened(opening)
+            }
             None => Err(Failure::new("the target has no faults hook")),
         }
     }
 
     pub(crate) fn owners(&self) -> Checked<&dyn OwnerIndex> {
-        self.store.owners().ok_or_else(|| Failure::new("owners() is None, which the target did not declare"))
+        extensions::owners(&*self.store)
     }
 
     pub(crate) fn maintenance(&self) -> Checked<&dyn Maintenance> {
-        self.store
-            .maintenance()
-            .ok_or_else(|| Failure::new("maintenance() is None, which the target did not declare"))
+        extensions::maintenance(&*self.store)
     }
 
     pub(crate) fn watch(&self) -> Checked<&dyn Watch> {
-        self.store.watch().ok_or_else(|| Failure::new("watch() is None, which the target did not declare"))
+        extensions::watch(&*self.store)
     }
 }
 

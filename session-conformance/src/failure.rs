@@ -7,6 +7,7 @@ use tokio::task::JoinError;
 pub(crate) struct Failure {
     message: String,
     location: &'static Location<'static>,
+    is_outage: bool,
 }
 
 /// What a case, or a part of one, comes to.
@@ -15,7 +16,17 @@ pub(crate) type Checked<T = ()> = Result<T, Failure>;
 impl Failure {
     #[track_caller]
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), location: Location::caller() }
+        Self { message: message.into(), location: Location::caller(), is_outage: false }
+    }
+
+    /// Whether it is no more than that the store was `Unavailable`.
+    pub(crate) fn is_outage(&self) -> bool {
+        self.is_outage
+    }
+
+    /// The same failure, found in a part of the case that is called so.
+    pub(crate) fn within(self, part: &str) -> Self {
+        Self { message: format!("{}\n    ({part})", self.message), ..self }
     }
 }
 
@@ -34,7 +45,8 @@ impl fmt::Debug for Failure {
 impl From<Error> for Failure {
     #[track_caller]
     fn from(error: Error) -> Self {
-        Self::new(format!("an operation that should have succeeded failed: {error}"))
+        let message = format!("an operation that should have succeeded failed: {error}");
+        Self { is_outage: error.is_transient(), ..Self::new(message) }
     }
 }
 

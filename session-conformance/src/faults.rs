@@ -14,14 +14,21 @@ pub enum Fault {
     Kill,
     /// Requests arrive and are carried out, and the replies vanish.
     LoseReplies,
+    /// Each connection that is open when this is injected carries out its next request, and is then reset in place of the reply.
+    /// Connections that are opened later work. Healing it spares the connections on which there was no request.
+    Cut,
 }
 
 impl Fault {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Freeze, Self::Kill, Self::LoseReplies, Self::Cut];
+
     pub(crate) const fn ability(self) -> Ability {
         match self {
             Self::Freeze => Ability::Freeze,
             Self::Kill => Ability::Kill,
             Self::LoseReplies => Ability::LoseReplies,
+            Self::Cut => Ability::Cut,
         }
     }
 }
@@ -58,7 +65,7 @@ impl Fault {
 ///     let server = MyServer::start().await.map_err(Unavailable::because)?;
 ///     let store = connect(&server, namespace.as_str()).await.map_err(Unavailable::because)?;
 ///     let (deadline, recovery) = (Duration::from_secs(1), Duration::from_secs(2)); // as the store is configured
-///     Ok(Breakable { store, control: Arc::new(server), deadline, recovery })
+///     Ok(Breakable { store, beside: None, control: Arc::new(server), deadline, recovery })
 /// });
 /// ```
 #[async_trait]
@@ -66,7 +73,7 @@ pub trait FaultControl: Send + Sync {
     /// Breaks the server. When this returns, the fault is in force.
     async fn inject(&self, fault: Fault);
 
-    /// Mends the server: thaws it, restarts it, lets replies through. When this returns, the server accepts connections.
+    /// Mends the server: thaws it, restarts it, lets replies through, spares what was to be cut. When this returns, the server accepts connections.
     async fn heal(&self, fault: Fault);
 }
 
@@ -74,6 +81,9 @@ pub trait FaultControl: Send + Sync {
 pub struct Breakable {
     /// The store.
     pub store: Arc<dyn SessionStore>,
+    /// Another handle on the same records, connected past the proxy: no fault that is injected into the network reaches it. `None` if
+    /// there is none.
+    pub beside: Option<Arc<dyn SessionStore>>,
     /// The switch.
     pub control: Arc<dyn FaultControl>,
     /// The deadline with which the store was configured: an operation may take this long and a little more.
@@ -86,6 +96,7 @@ impl fmt::Debug for Breakable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Breakable")
             .field("store", &self.store)
+            .field("beside", &self.beside)
             .field("deadline", &self.deadline)
             .field("recovery", &self.recovery)
             .finish_non_exhaustive()

@@ -1,29 +1,67 @@
 #![doc = include_str!("../README.md")]
 
 mod ability;
+mod ambiguous;
+#[cfg(unix)]
+mod breakable_server;
 mod case;
 mod cases;
 mod churn;
+mod closing;
 mod context;
+mod crossing;
+mod crowds;
+mod dropped;
+mod events;
+mod expiring;
+mod extensions;
 mod failure;
 mod faults;
+mod hammer;
+mod heard;
 mod history;
+mod link;
+mod listing;
+mod long_batches;
+mod meeting_batches;
 mod model;
 mod namespace;
+mod newest;
+mod operations;
+mod overlapped;
+mod pace;
+mod pairs;
+mod product;
 mod promise;
+mod questions;
 mod race;
+mod reaped;
+mod renewed;
+mod report;
+mod restarts;
+mod rounds;
+#[cfg(unix)]
+mod shared_server;
 mod steps;
+mod streams;
 mod suite;
 mod target;
 mod verdict;
 
 pub use ability::Ability;
+#[cfg(unix)]
+pub use breakable_server::BreakableServer;
 pub use case::Case;
 pub use cases::all as cases;
 pub use churn::{Churn, Memory};
 pub use faults::{Breakable, Fault, FaultControl};
+pub use link::Link;
 pub use namespace::Namespace;
 pub use promise::Promise;
+#[cfg(unix)]
+pub use session_servers::{ChildServer, Proxy};
+#[cfg(unix)]
+pub use shared_server::SharedServer;
 pub use suite::Suite;
 pub use target::{Foreign, Target, Unavailable};
 pub use verdict::Verdict;

@@ -7,8 +7,8 @@ use std::{
 
 use futures_util::future::join_all;
 use session_core::{
-    Bytes, Error, ErrorKind, Owner, OwnerChange, Record, SessionId, SessionKey, SessionStore, Ttl, Version,
-    When, Write, WriteOutcome,
+    Bytes, Error, ErrorKind, Operation, Owner, OwnerChange, Record, SessionId, SessionKey, SessionStore, Ttl,
+    Version, When, Write, WriteOutcome,
 };
 
 use crate::Breakable;
@@ -94,11 +94,25 @@ pub(crate) fn ensure_conflict(outcome: WriteOutcome) -> Checked<Option<Record>> 
     Ok(current)
 }
 
-/// Checks that an operation failed in this way.
-pub(crate) fn ensure_error<T: std::fmt::Debug>(result: Result<T, Error>, kind: ErrorKind) -> Checked {
+/// Checks that an operation failed in this way, and that its error names it.
+pub(crate) fn ensure_error<T: std::fmt::Debug>(
+    result: Result<T, Error>,
+    kind: ErrorKind,
+    operation: Operation,
+) -> Checked {
     ensure_let!(Err(error) = result, "this should have failed as {kind:?}");
     ensure_eq!(error.kind(), kind, "the error should be of another kind ({error})");
+    ensure_eq!(error.operation(), operation, "what the error names ({error})");
     Ok(())
+}
+
+/// The result of a batch of one item.
+pub(crate) fn only<T>(results: Vec<session_core::Result<T>>) -> Checked<T> {
+    let count = results.len();
+    match <[_; 1]>::try_from(results) {
+        Ok([result]) => Ok(result?),
+        Err(_) => Err(Failure::new(format!("{count} results for a batch of one"))),
+    }
 }
 
 /// Reads, changes and conditionally writes until no conflict is left: what an application does with a record.
@@ -140,6 +154,14 @@ where
         results.push(task?);
     }
     Ok(results)
+}
+
+/// Lets others go on for so long: more finely than a timer does, which counts milliseconds.
+pub(crate) async fn spin(moment: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < moment {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// What a busy machine may add to a deadline before it counts as missed.

@@ -1,11 +1,14 @@
-use std::{collections::BTreeMap, env, process::ExitCode, sync::Arc};
+use std::{env, process::ExitCode, sync::Arc, time::Instant};
 
 use libtest_mimic::{Arguments, Completion, Trial};
 
-use crate::{Case, Target, Verdict, cases};
+use crate::{Case, Target, Verdict, cases, report::Report};
 
 /// The list of words that turn "unavailable here" into a failure, separated by commas.
 const REQUIRE: &str = "SESSION_REQUIRE";
+
+/// Whether the first failure of a target is enough: set to anything, it is.
+const FAIL_FAST: &str = "SESSION_FAIL_FAST";
 
 /// The whole suite, on any number of targets: what `tests/conformance.rs` of a backend consists of.
 ///
@@ -38,49 +41,71 @@ impl Suite {
 
     /// Runs what the command line asks for, as `cargo test` and `cargo nextest` do: filters, `--list`, `--test-threads`.
     ///
-    /// Prints what cannot be proven about each target. An unavailable target's cases are ignored with the reason, or fail if the
-    /// environment variable `SESSION_REQUIRE` (words separated by commas) holds the target's word.
+    /// Prints each failure as soon as it is found, and at the end what was shown of each target, in what time, and what could not be proven.
+    ///
+    /// An unavailable target's cases are ignored with the reason, or fail if the environment variable `SESSION_REQUIRE` (words separated by commas)
+    /// holds the target's word. The last line of a target that was not opened says that nothing was proven. A suite without a target fails.
+    ///
+    /// With `SESSION_FAIL_FAST` set, no case of a target begins after one of them has failed.
     pub fn main(self) -> ExitCode {
         let mut arguments = Arguments::from_args();
         // Most cases wait for time to pass or for a server, not for a processor.
         arguments.test_threads.get_or_insert_with(|| {
-            env::var("RUST_TEST_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(8)
+            env::var("RUST_TEST_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
         });
-        let mut trials = Vec::new();
-        let mut not_proven = Vec::new();
+        if self.targets.is_empty() {
+            say("the suite has no target, so nothing was proven");
+            return ExitCode::FAILURE;
+        }
+        let (mut trials, mut reports) = (Vec::new(), Vec::new());
         for target in self.targets.into_iter().map(Arc::new) {
-            let mut missing = BTreeMap::<_, usize>::new();
-            for case in cases::all() {
-                match case.not_proven_by(&target) {
-                    None => trials.push(trial(*case, Arc::clone(&target))),
-                    Some(reason) => *missing.entry((case.promise(), reason)).or_default() += 1,
-                }
-            }
-            not_proven.extend(missing.into_iter().map(|((promise, reason), count)| {
-                let cases = if count == 1 { "case" } else { "cases" };
-                format!("{}: not proven: {promise} ({reason}; {count} {cases})", target.name())
-            }));
+            let report = Arc::new(Report::new(&target));
+            let shown = cases::all().filter(|case| case.not_proven_by(&target).is_none());
+            trials.extend(shown.map(|case| trial(*case, Arc::clone(&target), Arc::clone(&report))));
+            reports.push(report);
         }
         let conclusion = libtest_mimic::run(&arguments, trials);
-        let whole_run = arguments.filter.is_none() && arguments.skip.is_empty() && !arguments.list;
-        if whole_run {
-            #[allow(clippy::print_stdout, reason = "this is the report of a test program")]
-            for line in not_proven {
-                println!("{line}");
-            }
+        for report in reports {
+            say(report.lines().trim_end());
+        }
+        if !arguments.list && conclusion.num_passed + conclusion.num_failed + conclusion.num_ignored == 0 {
+            say("no case has a name that the filter matches, so nothing was proven");
         }
         conclusion.exit_code()
     }
 }
 
-fn trial(case: Case, target: Arc<Target>) -> Trial {
-    Trial::ignorable_test(format!("{}::{}", target.name(), case.name()), move || match case.check(&target) {
-        Verdict::Kept => Ok(Completion::Completed),
-        Verdict::Broken(found) => Err(found.into()),
-        Verdict::Unavailable(reason) if required(&target) => {
-            Err(format!("{REQUIRE} asks for {}, but it is unavailable: {reason}", target.required_as).into())
+#[allow(clippy::print_stdout, reason = "this is the report of a test program")]
+fn say(line: &str) {
+    if !line.is_empty() {
+        println!("{line}");
+    }
+}
+
+fn trial(case: Case, target: Arc<Target>, report: Arc<Report>) -> Trial {
+    let name = format!("{}::{}", target.name(), case.name());
+    Trial::ignorable_test(name.clone(), move || {
+        if report.has_failures() && env::var_os(FAIL_FAST).is_some() {
+            return Ok(Completion::ignored_with(format!("another case has failed, and {FAIL_FAST} is set")));
         }
-        Verdict::Unavailable(reason) | Verdict::NotProven(reason) => Ok(Completion::ignored_with(reason)),
+        let begun = Instant::now();
+        let verdict = case.check(&target);
+        report.note(&name, begun, &verdict);
+        match verdict {
+            Verdict::Kept => Ok(Completion::Completed),
+            Verdict::Broken(found) => {
+                say(&format!("\n---- {name} has failed ----\n{found}\n"));
+                Err(found.into())
+            }
+            Verdict::Unavailable(reason) if required(&target) => {
+                Err(format!("{REQUIRE} asks for {}, but it is unavailable: {reason}", target.required_as)
+                    .into())
+            }
+            Verdict::TooSlow(reason) => {
+                Ok(Completion::ignored_with(format!("too slow: {reason}, not proven")))
+            }
+            Verdict::Unavailable(reason) | Verdict::NotProven(reason) => Ok(Completion::ignored_with(reason)),
+        }
     })
 }
 

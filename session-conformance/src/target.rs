@@ -1,4 +1,10 @@
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use session_core::{SessionKey, SessionStore};
@@ -38,7 +44,9 @@ pub struct Target {
     pub(crate) plant: Option<Plant>,
     pub(crate) breakable: Option<Open<Breakable>>,
     pub(crate) clean_up: Option<CleanUp>,
+    pub(crate) self_purging: Option<Open<Arc<dyn SessionStore>>>,
     pub(crate) staleness: Duration,
+    pub(crate) hears_all_nodes: bool,
     pub(crate) case_limit: Duration,
     pub(crate) foreign: Vec<Foreign>,
     faults: Vec<Fault>,
@@ -68,6 +76,11 @@ pub enum Foreign {
     NewerFormat,
 }
 
+impl Foreign {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::WrongType, Self::Truncated, Self::NewerFormat];
+}
+
 impl Target {
     /// A target that is called `name` in the list of cases and opened by `open`.
     ///
@@ -87,7 +100,9 @@ impl Target {
             plant: None,
             breakable: None,
             clean_up: None,
+            self_purging: None,
             staleness: Duration::ZERO,
+            hears_all_nodes: true,
             case_limit: Duration::from_mins(2),
             foreign: Vec::new(),
             faults: Vec::new(),
@@ -105,6 +120,33 @@ impl Target {
             async move { Ok(store) }
         })
         .second_handle(|_, first| async move { Ok(first) })
+    }
+
+    /// Handles that are clones of one store inside this process, which `new` makes for each namespace, each with what `layer` lays over it.
+    pub fn clones<S, L, F>(
+        name: impl Into<String>,
+        new: impl Fn() -> S + Send + Sync + 'static,
+        layer: L,
+    ) -> Self
+    where
+        S: Clone + Send + 'static,
+        L: Fn(S) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Arc<dyn SessionStore>, Unavailable>> + Send + 'static,
+    {
+        // Those of the cases that are under way.
+        let stores: Arc<Mutex<HashMap<Namespace, S>>> = Arc::default();
+        let made = Arc::clone(&stores);
+        let handle = Arc::new(move |namespace| {
+            let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
+            layer(made.entry(namespace).or_insert_with(&new).clone())
+        });
+        let second = Arc::clone(&handle);
+        Self::new(name, move |namespace| handle(namespace))
+            .second_handle(move |namespace, _first| second(namespace))
+            .clean_up(move |namespace| {
+                stores.lock().unwrap_or_else(PoisonError::into_inner).remove(&namespace);
+                async {}
+            })
     }
 
     /// The word in `SESSION_REQUIRE` that turns "unavailable" into a failure. The name, unless set here.
@@ -150,6 +192,17 @@ impl Target {
         self
     }
 
+    /// How to open a store, empty as from [`new`](Self::new), that frees what has expired by itself, every second or more often.
+    #[must_use]
+    pub fn self_purging<O, F>(mut self, open: O) -> Self
+    where
+        O: Fn(Namespace) -> F + Send + Sync + 'static,
+        F: Future<Output = Result<Arc<dyn SessionStore>, Unavailable>> + Send + 'static,
+    {
+        self.self_purging = Some(Arc::new(move |namespace| Box::pin(open(namespace))));
+        self
+    }
+
     /// How to remove everything that a case has left in its namespace. For servers that outlive the tests.
     #[must_use]
     pub fn clean_up<C, F>(mut self, clean_up: C) -> Self
@@ -175,6 +228,14 @@ impl Target {
         self
     }
 
+    /// Declares that the watch reports the changes of this process alone:
+    /// [`Watch::hears_all_nodes`](session_core::Watch::hears_all_nodes) is false.
+    #[must_use]
+    pub fn hears_one_process(mut self) -> Self {
+        self.hears_all_nodes = false;
+        self
+    }
+
     /// The same target under another name, with a layer over each store that it opens: a cache, metrics, encryption.
     #[must_use]
     pub fn layered<L, F>(mut self, name: impl Into<String>, layer: L) -> Self
@@ -184,11 +245,15 @@ impl Target {
     {
         self.name = name.into();
         let layer = Arc::new(layer);
-        let (open, over) = (self.open, Arc::clone(&layer));
-        self.open = Arc::new(move |namespace| {
-            let (opening, over) = (open(namespace), Arc::clone(&over));
-            Box::pin(async move { over(opening.await?).await })
-        });
+        let below = |open: Open<Arc<dyn SessionStore>>| -> Open<Arc<dyn SessionStore>> {
+            let layer = Arc::clone(&layer);
+            Arc::new(move |namespace| {
+                let (opening, over) = (open(namespace), Arc::clone(&layer));
+                Box::pin(async move { over(opening.await?).await })
+            })
+        };
+        self.self_purging = self.self_purging.map(&below);
+        self.open = below(self.open);
         let over = Arc::clone(&layer);
         self.second = self.second.map(|second| -> Second {
             Arc::new(move |namespace, first| {
@@ -200,8 +265,13 @@ impl Target {
             Arc::new(move |namespace| {
                 let (opening, over) = (breakable(namespace), Arc::clone(&layer));
                 Box::pin(async move {
-                    let Breakable { store, control, deadline, recovery } = opening.await?;
-                    Ok(Breakable { store: over(store).await?, control, deadline, recovery })
+                    let mut broken = opening.await?;
+                    broken.store = over(broken.store).await?;
+                    broken.beside = match broken.beside {
+                        Some(beside) => Some(over(beside).await?),
+                        None => None,
+                    };
+                    Ok(broken)
                 })
             })
         });
@@ -227,11 +297,12 @@ impl Target {
         }
         let has = match ability {
             Ability::SecondHandle => self.second.is_some(),
-            Ability::ForeignBytes => self.plant.is_some(),
-            Ability::Freeze | Ability::Kill | Ability::LoseReplies => {
+            Ability::ForeignBytes => !self.foreign.is_empty(),
+            Ability::SelfPurge => self.self_purging.is_some(),
+            Ability::Freeze | Ability::Kill | Ability::LoseReplies | Ability::Cut => {
                 self.faults.iter().any(|fault| fault.ability() == ability)
             }
-            Ability::Owners | Ability::Maintenance | Ability::Watch => true,
+            Ability::Owners | Ability::Maintenance | Ability::Purge | Ability::Watch => true,
         };
         (!has).then(|| ability.missing().to_owned())
     }
@@ -245,5 +316,43 @@ impl fmt::Debug for Target {
             .field("faults", &self.faults)
             .field("without", &self.without)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use session_core::async_trait;
+    use session_memory::MemoryStore;
+
+    use super::*;
+    use crate::FaultControl;
+
+    struct Unbreakable;
+
+    #[async_trait]
+    impl FaultControl for Unbreakable {
+        async fn inject(&self, _: Fault) {}
+        async fn heal(&self, _: Fault) {}
+    }
+
+    #[tokio::test]
+    async fn a_layer_lies_over_the_store_that_breaks_and_over_the_one_beside() {
+        let layers = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&layers);
+        let target = Target::in_process("bare", MemoryStore::new).faults(&[], |_| async {
+            let store: Arc<dyn SessionStore> = Arc::new(MemoryStore::new());
+            let (beside, control) = (Some(Arc::clone(&store)), Arc::new(Unbreakable));
+            Ok(Breakable { store, beside, control, deadline: Duration::ZERO, recovery: Duration::ZERO })
+        });
+        let layered = target.layered("layered", move |store| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            async move { Ok(store) }
+        });
+        let broken =
+            (layered.breakable.expect("it was declared"))(Namespace::random()).await.expect("it opens");
+        assert!(broken.beside.is_some());
+        assert_eq!(layers.load(Ordering::Relaxed), 2);
     }
 }

@@ -1,8 +1,15 @@
-use std::time::Duration;
+use std::{
+    mem,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use tokio::{runtime, time};
 
-use crate::{Case, Context, Namespace, Target, context::soak_factor, target::Unavailable};
+use crate::{
+    Case, Context, Namespace, Target, context::soak_factor, pace::Pace, rounds::Shortfall,
+    target::Unavailable,
+};
 
 /// What running one case on one target came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +22,8 @@ pub enum Verdict {
     NotProven(String),
     /// The target could not be opened here: the reason.
     Unavailable(String),
+    /// The target does what the case asks for, but is too slow here for enough rounds to show it: how many were done.
+    TooSlow(String),
 }
 
 impl Case {
@@ -37,17 +46,32 @@ impl Case {
     }
 
     async fn run_on(&self, target: &Target) -> Verdict {
-        let limit = target.case_limit * soak_factor();
+        let usual = target.case_limit * soak_factor();
+        let namespace = Namespace::random();
+        let opening = async {
+            let store = (target.open)(namespace.clone()).await?;
+            let pace = Pace::of(&*store).await;
+            Ok((store, pace))
+        };
+        let (store, pace) = match time::timeout(usual, opening).await {
+            Ok(Ok(opened)) => opened,
+            Ok(Err(Unavailable(reason))) => return Verdict::Unavailable(reason),
+            Err(_) => return self.hangs(usual),
+        };
+        let limit = usual * pace.patience();
         let case = async {
-            let namespace = Namespace::random();
-            let store = match (target.open)(namespace.clone()).await {
-                Ok(store) => store,
-                Err(Unavailable(reason)) => return Verdict::Unavailable(reason),
-            };
-            let context = Context::new(target.clone(), namespace.clone(), store.clone());
+            let (shortfall, opened) = (Shortfall::default(), Arc::default());
+            let context = Context::new(
+                target.clone(),
+                namespace.clone(),
+                store.clone(),
+                pace,
+                shortfall.clone(),
+                Arc::clone(&opened),
+            );
             let found = tokio::spawn((self.run)(context)).await;
             let verdict = match found {
-                Ok(Ok(())) => Verdict::Kept,
+                Ok(Ok(())) => shortfall.reason().map_or(Verdict::Kept, Verdict::TooSlow),
                 Ok(Err(failure)) => self.broken(&failure),
                 Err(stopped) => self.broken(&match stopped.try_into_panic() {
                     Ok(payload) => format!("it panicked: {}", panic_message(&*payload)),
@@ -57,13 +81,18 @@ impl Case {
             // A case that broke its own server has no use for a clean end, and a case that failed has said so already.
             let _ = store.close().await;
             if let Some(clean_up) = &target.clean_up {
-                clean_up(namespace).await;
+                let opened = mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));
+                for namespace in opened.into_iter().chain([namespace.clone()]) {
+                    clean_up(namespace).await;
+                }
             }
             verdict
         };
-        time::timeout(limit, case)
-            .await
-            .unwrap_or_else(|_| self.broken(&format!("it was not done after {limit:?}: something hangs")))
+        time::timeout(limit, case).await.unwrap_or_else(|_| self.hangs(limit))
+    }
+
+    fn hangs(&self, limit: Duration) -> Verdict {
+        self.broken(&format!("it was not done after {limit:?}: something hangs"))
     }
 
     fn broken(&self, found: &dyn std::fmt::Display) -> Verdict {

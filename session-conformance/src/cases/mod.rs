@@ -1,4 +1,4 @@
-//! The cases, in a file for each promise.
+//! The cases, in a file for each promise, or two.
 
 use crate::Case;
 
@@ -23,6 +23,7 @@ files! {
     p06_rename
     p07_bytes
     p08_owner_index
+    p08_owner_races
     p09_batches
     p10_isolation
     p11_cancellation
@@ -31,5 +32,6 @@ files! {
     p14_watch
     p15_foreign_bytes
     p16_maintenance
+    p16_paging
     p17_close
 }

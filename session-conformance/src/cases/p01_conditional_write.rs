@@ -1,7 +1,12 @@
 use futures_util::future::join_all;
-use session_core::{Version, When, WriteOutcome};
+use session_core::{DeleteOutcome, Expected, RenameOutcome, SessionKey, Version, When, WriteItem, WriteOutcome};
 
 use crate::{
+    hammer::one_of_two_takes_it,
+    crowds::{chains_are_answered_link_by_link, stale_writes_hold_up_no_other},
+    pairs::each_pair_takes_turns,
+    model::table::{Kind, near_versions, rows},
+    product::each_is_seen_everywhere,
     case::cases,
     failure::{ensure, ensure_eq},
     history::is_linearizable,
@@ -90,10 +95,11 @@ cases! {
 
     /// Of 64 concurrent writers with `Absent`, exactly one wins, and all others are told of its record.
     async fn one_of_many_absent_writers_wins(cx) {
-        for _ in 0..cx.rounds(20) {
+        let racers = cx.racers().await?;
+        for _ in cx.rounds(20) {
             let key = cx.key();
             let writers = (0..64).map(|n| {
-                let (store, write) = (cx.store.clone(), write(format!("writer {n}")));
+                let (store, write) = (racers[n % racers.len()].clone(), write(format!("writer {n}")));
                 async move { (write.version, store.write(&key, write, When::Absent).await) }
             });
             let mut winners = Vec::new();
@@ -112,11 +118,12 @@ cases! {
 
     /// Of 64 concurrent writers that have seen the same version, exactly one wins.
     async fn one_of_many_version_writers_wins(cx) {
-        for _ in 0..cx.rounds(20) {
+        let racers = cx.racers().await?;
+        for _ in cx.rounds(20) {
             let key = cx.key();
             let seen = create(&cx.store, &key, "seen").await?;
             let writers = (0..64).map(|n| {
-                let (store, write) = (cx.store.clone(), write(format!("writer {n}")));
+                let (store, write) = (racers[n % racers.len()].clone(), write(format!("writer {n}")));
                 async move { (write.version, store.write(&key, write, When::Version(seen)).await) }
             });
             let mut winners = Vec::new();
@@ -135,25 +142,30 @@ cases! {
         let key = cx.key();
         let each = cx.rounds(8);
         create(&cx.store, &key, "0").await?;
-        let tasks = (0..64).map(|_| {
-            let store = cx.store.clone();
+        let racers = cx.racers().await?;
+        let tasks = (0..64).map(|n| {
+            let (store, each) = (racers[n % racers.len()].clone(), each.clone());
             async move {
-                for _ in 0..each {
+                let mut done = 0_u32;
+                for _ in each {
                     increment(&*store, &key).await?;
+                    done += 1;
                 }
-                Ok(())
+                Ok(done)
             }
         });
-        for done in all::<crate::failure::Checked, _>(tasks).await? {
-            done?;
+        let mut total = 0;
+        for done in all::<crate::failure::Checked<u32>, _>(tasks).await? {
+            total += done?;
         }
-        let total = (64 * each).to_string();
+        let total = total.to_string();
         ensure_eq!(live(&cx.store, &key).await?.data, total.as_bytes(), "increments were lost or counted twice");
     }
 
     /// Of concurrent writes that each stand on the one before, exactly those succeed whose ground was there, whatever a rival does meanwhile.
     async fn writes_on_top_of_each_other_are_exact(cx) {
-        for round in 0..cx.rounds(40) {
+        let other_handle = cx.rival().await?;
+        for round in cx.rounds(40) {
             let key = cx.key();
             let first = put(&cx.store, &key, owned("first", "first"), When::Absent).await?;
             let chain: Vec<_> = (0..6)
@@ -167,7 +179,7 @@ cases! {
             let (links, rival) = (join_all(links.collect::<Vec<_>>()), write("rival"));
             let rival_wins = round % 3 != 0;
             let outcomes = if rival_wins {
-                let (store, rival) = (cx.store.clone(), rival.clone());
+                let (store, rival) = (other_handle.clone(), rival.clone());
                 let other = async move { store.write(&key, rival, When::Any).await };
                 let (outcomes, other) = race(round, links, other).await?;
                 ensure!(other?.is_written(), "a write with `Any` always succeeds");
@@ -212,10 +224,122 @@ cases! {
         ensure_eq!(live(&cx.store, &key).await?.data, b"merged"[..], "the second attempt must be there");
     }
 
-    /// Concurrent calls of four clients on one record can be put in an order that explains all answers (linearizability).
+    /// Concurrent calls of four clients on one session, through both handles, can be put in an order that explains all answers (linearizability).
     async fn concurrent_histories_are_linearizable(cx) {
-        for _ in 0..cx.rounds(60) {
-            is_linearizable(&cx.store, cx.key()).await?;
+        let handles = cx.handles().await?;
+        for _ in cx.rounds(150) {
+            is_linearizable(&handles, cx.staleness().is_zero()).await?;
+        }
+    }
+
+    /// Each way of writing, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    async fn each_way_of_writing_is_seen_in_each_way(cx) {
+        each_is_seen_everywhere(&cx, rows(Kind::Write)).await?;
+    }
+
+    /// Versions that differ in a single bit are different versions, for each way of naming one.
+    async fn each_bit_of_a_version_counts(cx) {
+        each_is_seen_everywhere(&cx, near_versions()).await?;
+        // Nor is a write taken for the one that is live because their versions are alike.
+        let key = cx.key();
+        let version = create(&cx.store, &key, "live").await?;
+        let mut items = Vec::new();
+        for bit in 0..128_usize {
+            let mut bytes = *version.as_bytes();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            let mut late = write("late");
+            late.version = Version::from_bytes(bytes);
+            items.push(WriteItem { key, write: late, when: When::Absent });
+        }
+        for item in &items {
+            ensure_conflict(cx.store.write(&key, item.write.clone(), item.when).await?)?;
+        }
+        for outcome in cx.store.write_many(&items).await {
+            ensure_conflict(outcome?)?;
+        }
+        ensure_live(&cx.store, &key, "live", version).await?;
+    }
+
+    /// Any 16 bytes are a version: it comes back, and the next write can name it.
+    async fn any_bytes_are_a_version(cx) {
+        let versions = [[0; 16], [0xff; 16], *b"\0aaaaaaaaaaaaaa\0", *b"'\"\\%_\r\n \t\0;--{}x", [0x80; 16]];
+        for bytes in versions {
+            let (key, new) = cx.pair();
+            let mut first = write("first");
+            first.version = Version::from_bytes(bytes);
+            put(&cx.store, &key, first.clone(), When::Absent).await?;
+            ensure_live(&cx.store, &key, "first", first.version).await?;
+            ensure_eq!(
+                cx.store.write(&key, first.clone(), When::Absent).await?,
+                WriteOutcome::Written,
+                "a write that is delivered again"
+            );
+            for when in [When::Absent, When::Version(Version::random())] {
+                let conflict = ensure_conflict(cx.store.write(&key, write("other"), when).await?)?;
+                ensure_eq!(conflict.map(|record| record.version), Some(first.version), "what the conflict carries");
+                for outcome in cx.store.write_many(&[WriteItem { key, write: write("other"), when }]).await {
+                    let conflict = ensure_conflict(outcome?)?;
+                    ensure_eq!(conflict.map(|record| record.version), Some(first.version), "what the conflict carries");
+                }
+            }
+            let outcome = cx.store.delete(&key, Expected::Version(Version::random())).await?;
+            ensure_eq!(outcome, DeleteOutcome::Conflict, "another version is live");
+            let second = put(&cx.store, &key, write("second"), When::Version(first.version)).await?;
+            let outcome = cx.store.rename(&key, &new, first.clone(), second).await?;
+            ensure_eq!(outcome, RenameOutcome::Renamed, "the old record had the expected version");
+            ensure_live(&cx.store, &new, "first", first.version).await?;
+            let outcome = cx.store.delete(&new, Expected::Version(first.version)).await?;
+            ensure_eq!(outcome, DeleteOutcome::Deleted, "the version is live");
+        }
+    }
+
+    /// Any two changes of one session at once take turns: of writes, touches, deletes and renames, alone and in batches, through both handles.
+    async fn any_two_changes_take_turns(cx) {
+        each_pair_takes_turns(&cx).await?;
+    }
+
+    /// Of writes that are asked for at once, each on top of the one before, those are there that are said to be, in their order.
+    async fn chains_of_writes_are_answered_link_by_link(cx) {
+        chains_are_answered_link_by_link(&cx).await?;
+    }
+
+    /// A write with the version that is there takes effect among many with other versions, and is known when it is delivered again among them.
+    async fn stale_writes_hold_up_no_other_write(cx) {
+        stale_writes_hold_up_no_other(&cx).await?;
+    }
+
+    /// Of two calls that take the same version of a session, or the same free key, in any two ways and at the same moment, one does.
+    async fn one_of_two_that_meet_takes_it(cx) {
+        one_of_two_takes_it(&cx).await?;
+    }
+
+    /// A session is found under all of its key: one that differs in a bit of any byte is another.
+    async fn each_byte_of_a_key_counts(cx) {
+        let key = cx.key();
+        let version = create(&cx.store, &key, "mine").await?;
+        let others: Vec<_> = (0..SessionKey::LEN)
+            .map(|at| {
+                let mut bytes = *key.as_bytes();
+                bytes[at] ^= 1 << (at % 8);
+                SessionKey::from_bytes(bytes)
+            })
+            .collect();
+        for (at, other) in others.iter().enumerate() {
+            ensure_eq!(cx.store.read(other).await?, None, "a key that differs in byte {at} alone");
+            ensure_eq!(cx.store.delete(other, Expected::Any).await?, DeleteOutcome::Absent, "a key that differs in byte {at} alone");
+            put(&cx.store, other, owned(format!("of byte {at}"), "alice"), When::Absent).await?;
+        }
+        for (at, found) in cx.store.read_many(&others).await.into_iter().enumerate() {
+            let data = found?.map(|record| record.data);
+            ensure_eq!(data, Some(format!("of byte {at}").into()), "under a key that differs in byte {at} alone");
+        }
+        ensure_live(&cx.store, &key, "mine", version).await?;
+        if let Some(owners) = cx.store.owners() {
+            let counted = owners.count(&owner("alice")).await?;
+            ensure_eq!(counted, others.len() as u64, "the count of an owner whose keys differ in a bit");
+        }
+        if let Some(maintenance) = cx.store.maintenance() {
+            ensure_eq!(maintenance.count().await?, 1 + others.len() as u64, "the count of keys that differ in a bit");
         }
     }
 }

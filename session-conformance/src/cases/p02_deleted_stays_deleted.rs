@@ -5,10 +5,12 @@ use session_core::{
 };
 
 use crate::{
+    model::table::{Kind, rows},
+    product::each_is_seen_everywhere,
     case::cases,
     failure::{ensure, ensure_eq},
     race::race,
-    steps::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, owned, put, write},
+    steps::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, only, owned, put, write},
 };
 
 cases! {
@@ -70,10 +72,11 @@ cases! {
 
     /// A delete that races a conditional write leaves nothing, whichever came first.
     async fn a_delete_races_a_write(cx) {
-        for round in 0..cx.rounds(400) {
+        let rival = cx.rival().await?;
+        for round in cx.rounds(400) {
             let key = cx.key();
             let version = create(&cx.store, &key, "logged in").await?;
-            let (writer, deleter) = (cx.store.clone(), cx.store.clone());
+            let (writer, deleter) = (cx.store.clone(), rival.clone());
             let (written, deleted) = race(
                 round,
                 async move { writer.write(&key, write("late"), When::Version(version)).await },
@@ -92,10 +95,11 @@ cases! {
 
     /// A delete that races a touch leaves nothing, whichever came first.
     async fn a_delete_races_a_touch(cx) {
-        for round in 0..cx.rounds(400) {
+        let rival = cx.rival().await?;
+        for round in cx.rounds(400) {
             let key = cx.key();
             create(&cx.store, &key, "logged in").await?;
-            let (toucher, deleter) = (cx.store.clone(), cx.store.clone());
+            let (toucher, deleter) = (cx.store.clone(), rival.clone());
             let (touched, deleted) = race(
                 round,
                 async move { toucher.touch(&key, hour()).await },
@@ -110,10 +114,11 @@ cases! {
 
     /// A delete that races a rename either ends the session or comes after the rename; both never succeed.
     async fn a_delete_races_a_rename(cx) {
-        for round in 0..cx.rounds(400) {
+        let rival = cx.rival().await?;
+        for round in cx.rounds(400) {
             let (old, new) = cx.pair();
             let version = create(&cx.store, &old, "logged in").await?;
-            let (renamer, deleter) = (cx.store.clone(), cx.store.clone());
+            let (renamer, deleter) = (cx.store.clone(), rival.clone());
             let login = write("rotated");
             let rotated = login.version;
             let (renamed, deleted) = race(
@@ -137,7 +142,8 @@ cases! {
 
     /// A delete that races batches of writes and touches leaves nothing, whichever came first.
     async fn a_delete_races_batches(cx) {
-        for round in 0..cx.rounds(150) {
+        let rival = cx.rival().await?;
+        for round in cx.rounds(150) {
             let keys: Vec<_> = (0..4).map(|_| cx.key()).collect();
             let mut writes = Vec::new();
             let mut touches = Vec::new();
@@ -148,7 +154,7 @@ cases! {
                 touches.push(TouchItem { key: *key, ttl: hour() });
                 deletes.push(DeleteItem { key: *key, expected: Expected::Any });
             }
-            let (saver, deleter) = (cx.store.clone(), cx.store.clone());
+            let (saver, deleter) = (cx.store.clone(), rival.clone());
             let (_, deleted) = race(
                 round,
                 async move { (saver.write_many(&writes).await, saver.touch_many(&touches).await) },
@@ -166,13 +172,13 @@ cases! {
 
     /// Many saves, touches and a rename, all begun before the logout and some done after it, leave nothing.
     async fn a_logout_among_many_requests_is_final(cx) {
-        for _ in 0..cx.rounds(40) {
+        let racers = cx.racers().await?;
+        for _ in cx.rounds(40) {
             let (key, new) = cx.pair();
             let version = create(&cx.store, &key, "logged in").await?;
-            let requests = (0..16_u32).map(|n| {
-                let store = cx.store.clone();
+            let requests = (0..16_usize).map(|n| {
+                let store = racers[n % racers.len()].clone();
                 async move {
-                    
                     match n {
                         0..8 => store.write(&key, write("late"), When::Version(version)).await.map(drop),
                         8 => store.delete(&key, Expected::Any).await.map(drop),
@@ -233,11 +239,12 @@ cases! {
 
     /// Of 32 concurrent deletes of one record, exactly one reports that it ended it.
     async fn one_of_many_deletes_ends_the_record(cx) {
-        for _ in 0..cx.rounds(20) {
+        let racers = cx.racers().await?;
+        for _ in cx.rounds(20) {
             let key = cx.key();
             create(&cx.store, &key, "x").await?;
-            let deletes = (0..32).map(|_| {
-                let store = cx.store.clone();
+            let deletes = (0..32).map(|n| {
+                let store = racers[n % racers.len()].clone();
                 async move { store.delete(&key, Expected::Any).await }
             });
             let mut ended = 0;
@@ -245,6 +252,26 @@ cases! {
                 ended += u32::from(outcome? == DeleteOutcome::Deleted);
             }
             ensure_eq!(ended, 1, "one of 32 deletes must report that it ended the record");
+        }
+    }
+
+    /// A session that a delete says to be gone, because another handle has ended it, is gone for the next read.
+    #[needs(SecondHandle)]
+    async fn what_a_delete_says_to_be_gone_is_gone(cx) {
+        let other = cx.second().await?;
+        for round in cx.rounds(20) {
+            let key = cx.key();
+            let version = create(&cx.store, &key, "x").await?;
+            ensure_live(&cx.store, &key, "x", version).await?;
+            ensure_eq!(other.delete(&key, Expected::Any).await?, DeleteOutcome::Deleted, "the session was live");
+            let expected = if round % 2 == 0 { Expected::Any } else { Expected::Version(version) };
+            let outcome = if round % 4 < 2 {
+                cx.store.delete(&key, expected).await?
+            } else {
+                only(cx.store.delete_many(&[DeleteItem { key, expected }]).await)?
+            };
+            ensure_eq!(outcome, DeleteOutcome::Absent, "another handle has ended it");
+            ensure_absent(&cx.store, &key).await?;
         }
     }
 
@@ -260,5 +287,10 @@ cases! {
         let alice = crate::steps::owner("alice");
         ensure_eq!(cx.owners()?.list(&alice).await?, vec![], "the index still lists a deleted session");
         ensure_eq!(cx.maintenance()?.count().await?, 0, "a deleted session is still counted");
+    }
+
+    /// Each way of deleting, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    async fn each_way_of_deleting_is_seen_in_each_way(cx) {
+        each_is_seen_everywhere(&cx, rows(Kind::Delete)).await?;
     }
 }

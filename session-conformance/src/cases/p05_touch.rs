@@ -3,6 +3,8 @@ use std::time::{Duration, Instant};
 use session_core::{TouchItem, When, WriteOutcome};
 
 use crate::{
+    model::table::{Kind, rows},
+    product::each_is_seen_everywhere,
     case::cases,
     context::TICK,
     failure::{ensure, ensure_eq},
@@ -40,21 +42,39 @@ cases! {
         ensure_absent(&cx.store, &key).await?;
     }
 
+    /// Reads and touches through another handle, however many, keep nothing there that is older than the staleness it declares.
+    #[needs(SecondHandle)]
+    async fn touches_keep_nothing_stale(cx) {
+        let (other, key) = (cx.second().await?, cx.key());
+        let first = create(&cx.store, &key, "first").await?;
+        ensure_live(&other, &key, "first", first).await?;
+        let second = put(&cx.store, &key, write("second"), When::Version(first)).await?;
+        let written = Instant::now();
+        while written.elapsed() <= cx.staleness() {
+            ensure!(other.touch(&key, hour()).await?, "the record is live");
+            live(&other, &key).await?;
+            tokio::time::sleep(cx.staleness() / 20).await;
+        }
+        ensure_live(&other, &key, "second", second).await?;
+    }
+
     /// A record that is touched again and again outlives its first ttl.
     async fn touches_keep_a_record_alive(cx) {
         'patience: for ttl in patient_ttls(100) {
             let key = cx.key();
             let mut brief = write("kept");
             brief.ttl = ttl;
-            let version = put(&cx.store, &key, brief, When::Absent).await?;
             let (begun, mut last) = (Instant::now(), Instant::now());
+            let version = put(&cx.store, &key, brief, When::Absent).await?;
             while begun.elapsed() < 3 * ttl.as_duration() {
+                // A touch can take effect long before it returns.
+                let asked = Instant::now();
                 let touched = cx.store.touch(&key, ttl).await?;
                 if last.elapsed() > ttl.as_duration() / 2 {
                     continue 'patience;
                 }
                 ensure!(touched, "it was touched well before its end");
-                last = Instant::now();
+                last = asked;
                 tokio::time::sleep(ttl.as_duration() / 20).await;
             }
             let record = cx.store.read(&key).await?;
@@ -63,8 +83,9 @@ cases! {
                 continue 'patience;
             }
             ensure!(record.is_some_and(|record| record.version == version), "touches must keep it alive");
-            break;
+            return Ok(());
         }
+        cx.fall_short("no touch in half of thirteen seconds".to_owned());
     }
 
     /// Touching what is absent says so, and creates nothing.
@@ -88,10 +109,11 @@ cases! {
 
     /// A write that races a touch is never lost, and never refused because of it.
     async fn a_touch_races_a_write(cx) {
-        for round in 0..cx.rounds(300) {
+        let rival = cx.rival().await?;
+        for round in cx.rounds(300) {
             let key = cx.key();
             let version = create(&cx.store, &key, "first").await?;
-            let (toucher, writer) = (cx.store.clone(), cx.store.clone());
+            let (toucher, writer) = (cx.store.clone(), rival.clone());
             let second = write("second");
             let written = second.version;
             let (touched, outcome) = race(
@@ -111,22 +133,31 @@ cases! {
         let key = cx.key();
         let each = cx.rounds(20);
         create(&cx.store, &key, "0").await?;
-        let tasks = (0..16).map(|n| {
-            let store = cx.store.clone();
+        let racers = cx.racers().await?;
+        let tasks = (0..16_usize).map(|n| {
+            let (store, each) = (racers[n / 2 % racers.len()].clone(), each.clone());
             async move {
-                for _ in 0..each {
+                let mut done = 0_u32;
+                for _ in each {
                     if n % 2 == 0 {
                         increment(&*store, &key).await?;
+                        done += 1;
                     } else {
                         ensure_eq!(store.touch(&key, hour()).await?, true, "the record was live all along");
                     }
                 }
-                Ok(())
+                Ok(done)
             }
         });
-        for done in all::<crate::failure::Checked, _>(tasks).await? {
-            done?;
+        let mut total = 0;
+        for done in all::<crate::failure::Checked<u32>, _>(tasks).await? {
+            total += done?;
         }
-        ensure_eq!(live(&cx.store, &key).await?.data, (8 * each).to_string().as_bytes(), "increments were lost");
+        ensure_eq!(live(&cx.store, &key).await?.data, total.to_string().as_bytes(), "increments were lost");
+    }
+
+    /// Each way of touching, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    async fn each_way_of_touching_is_seen_in_each_way(cx) {
+        each_is_seen_everywhere(&cx, rows(Kind::Touch)).await?;
     }
 }

@@ -5,6 +5,9 @@ use session_core::{
 };
 
 use crate::{
+    crossing::{one_of_two_gets_the_key, renames_across_change_nothing},
+    model::table::{Kind, rows},
+    product::each_is_seen_everywhere,
     case::cases,
     context::TICK,
     failure::{ensure, ensure_eq, ensure_let},
@@ -105,7 +108,7 @@ cases! {
 
     /// A rename works between any two keys, also of different shards.
     async fn shards_do_not_matter(cx) {
-        for _ in 0..cx.rounds(20) {
+        for _ in cx.rounds(20) {
             let (old, new) = (cx.key(), cx.key());
             let version = put(&cx.store, &old, owned("before", "alice"), When::Absent).await?;
             let login = write("after");
@@ -120,13 +123,14 @@ cases! {
 
     /// Of 16 concurrent renames of one record, one wins, and nothing is left of the others.
     async fn one_of_many_renames_wins(cx) {
-        for _ in 0..cx.rounds(20) {
+        let racers = cx.racers().await?;
+        for _ in cx.rounds(20) {
             let id = SessionId::generate();
             let old = id.key();
             let version = create(&cx.store, &old, "before").await?;
             let news: Vec<_> = (0..16).map(|_| id.rotate().key()).collect();
-            let renames = news.clone().into_iter().map(|new| {
-                let store = cx.store.clone();
+            let renames = news.clone().into_iter().zip(racers.iter().cycle()).map(|(new, store)| {
+                let store = store.clone();
                 async move { store.rename(&old, &new, write("after"), version).await }
             });
             let mut won = 0;
@@ -145,10 +149,11 @@ cases! {
 
     /// A rename that races a conditional write: one wins, and nothing of the other is left.
     async fn a_rename_races_a_write(cx) {
-        for round in 0..cx.rounds(300) {
+        let rival = cx.rival().await?;
+        for round in cx.rounds(300) {
             let (old, new) = cx.pair();
             let version = create(&cx.store, &old, "before").await?;
-            let (renamer, writer) = (cx.store.clone(), cx.store.clone());
+            let (renamer, writer) = (cx.store.clone(), rival.clone());
             let (renamed, written) = race(
                 round,
                 async move { renamer.rename(&old, &new, write("rotated"), version).await },
@@ -171,7 +176,7 @@ cases! {
 
     /// A rename dropped at any point loses no session: the old record is whole, or it is gone for the new one.
     async fn a_dropped_rename_loses_nothing(cx) {
-        for polls in 0..cx.rounds(24) {
+        for polls in cx.rounds(24) {
             let (old, new) = cx.pair();
             let version = create(&cx.store, &old, "before").await?;
             let login = write("after");
@@ -241,7 +246,7 @@ cases! {
 
     /// A rename dropped at any point, a logout, and the rename delivered again: a session that the logout has ended does not come back.
     async fn a_dropped_and_redelivered_rename_revives_nothing(cx) {
-        for polls in 0..cx.rounds(24) {
+        for polls in cx.rounds(24) {
             let (old, new) = cx.pair();
             let version = create(&cx.store, &old, "before").await?;
             let login = write("after");
@@ -256,5 +261,37 @@ cases! {
                 (_, outcome) => ensure_eq!(outcome, RenameOutcome::Conflict(None), "nothing is under the old key"),
             }
         }
+    }
+
+    /// A rename to the very key that the session has does not end it.
+    async fn a_rename_onto_itself_ends_nothing(cx) {
+        let key = cx.key();
+        let version = put(&cx.store, &key, owned("before", "alice"), When::Absent).await?;
+        let login = write("after");
+        let (data, written) = match cx.store.rename(&key, &key, login.clone(), version).await? {
+            RenameOutcome::Renamed => ("after", login.version),
+            RenameOutcome::Occupied => ("before", version),
+            outcome @ RenameOutcome::Conflict(_) => {
+                ensure!(false, "the record is live, and had the expected version: {outcome:?}");
+                ("", version)
+            }
+        };
+        let record = ensure_live(&cx.store, &key, data, written).await?;
+        ensure_eq!(record.owner, Some(owner("alice")), "the owner after a rename to the same key");
+    }
+
+    /// Two sessions that are renamed to each other's key at once, through both handles, both stay, and neither call waits for the other for ever.
+    async fn renames_across_end(cx) {
+        renames_across_change_nothing(&cx).await?;
+    }
+
+    /// Of two sessions that are renamed to one key at once, through both handles, one gets it, and the other stays as it was.
+    async fn one_of_two_renames_gets_the_key(cx) {
+        one_of_two_gets_the_key(&cx).await?;
+    }
+
+    /// Each way of renaming, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    async fn each_way_of_renaming_is_seen_in_each_way(cx) {
+        each_is_seen_everywhere(&cx, rows(Kind::Rename)).await?;
     }
 }

@@ -1,9 +1,12 @@
-use session_core::{Bytes, ErrorKind, Version, When, WriteItem, WriteOutcome};
+use session_core::{Bytes, ErrorKind, Operation, Version, When, WriteItem, WriteOutcome};
 
 use crate::{
+    Context,
+    model::table::lengths,
+    product::each_is_seen_everywhere,
     case::cases,
     failure::{ensure, ensure_eq},
-    steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, owned, put, write},
+    steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, owned, owner, put, write},
 };
 
 /// Bytes without a pattern that an engine could compress or take for text, different for each seed.
@@ -17,6 +20,12 @@ fn noise(len: usize, seed: u64) -> Bytes {
             state.to_le_bytes()[3]
         })
         .collect()
+}
+
+/// Of these lengths, those that the store takes.
+fn within(cx: &Context, lengths: &[usize]) -> Vec<usize> {
+    let max = cx.store.max_data_len();
+    lengths.iter().copied().filter(|len| *len <= max).collect()
 }
 
 cases! {
@@ -87,22 +96,27 @@ cases! {
 
     /// More than the maximum is `TooLarge`, whatever the condition, and changes nothing.
     async fn too_much_is_refused(cx) {
-        let (key, free, max) = (cx.key(), cx.key(), cx.store.max_data_len());
-        let kind = ErrorKind::TooLarge { len: max + 1, max };
-        let version = create(&cx.store, &key, "before").await?;
-        for when in [When::Version(version), When::Any, When::Absent, When::Version(Version::random())] {
-            ensure_error(cx.store.write(&key, write(noise(max + 1, 1)), when).await, kind)?;
+        for store in cx.handles().await? {
+            let (key, free, max) = (cx.key(), cx.key(), store.max_data_len());
+            let kind = ErrorKind::TooLarge { len: max + 1, max };
+            let too_much = || write(noise(max + 1, 1));
+            let version = create(&store, &key, "before").await?;
+            let mut items = Vec::new();
+            for when in [When::Version(version), When::Any, When::Absent, When::Version(Version::random())] {
+                for key in [key, free] {
+                    ensure_error(store.write(&key, too_much(), when).await, kind, Operation::Write)?;
+                    items.push(WriteItem { key, write: too_much(), when });
+                }
+            }
+            ensure_error(store.rename(&key, &free, too_much(), version).await, kind, Operation::Rename)?;
+            let outcomes = store.write_many(&items).await;
+            ensure_eq!(outcomes.len(), items.len(), "one result for each item");
+            for outcome in outcomes {
+                ensure_error(outcome, kind, Operation::Write)?;
+            }
+            ensure_live(&store, &key, "before", version).await?;
+            ensure_absent(&store, &free).await?;
         }
-        for when in [When::Any, When::Absent] {
-            ensure_error(cx.store.write(&free, write(noise(max + 1, 2)), when).await, kind)?;
-        }
-        ensure_error(cx.store.rename(&key, &free, write(noise(max + 1, 3)), version).await, kind)?;
-        let item = WriteItem { key, write: write(noise(max + 1, 4)), when: When::Any };
-        for outcome in cx.store.write_many(&[item]).await {
-            ensure_error(outcome, kind)?;
-        }
-        ensure_live(&cx.store, &key, "before", version).await?;
-        ensure_absent(&cx.store, &free).await?;
     }
 
     /// What a log shows with `{:?}` of a store and of what it answers holds neither data nor owners.
@@ -111,6 +125,10 @@ cases! {
         let key = cx.key();
         put(&cx.store, &key, owned(data, name), When::Absent).await?;
         let record = live(&cx.store, &key).await?;
+        if let Some(owners) = cx.store.owners() {
+            let _ = owners.list(&owner(name)).await?;
+            let _ = owners.count(&owner(name)).await?;
+        }
         let refused = cx.store.write(&key, owned(data, name), When::Absent).await?;
         let shown = format!("{:?} {:#?} {record:?} {refused:?}", cx.store, cx.store);
         // Text as such, and as a list of numbers.
@@ -118,5 +136,50 @@ cases! {
         for secret in [data, name, numbers.trim_matches(['[', ']'])] {
             ensure!(!shown.contains(secret), "the Debug of a store or an outcome shows {secret:?}");
         }
+    }
+
+    /// No error shows data or owners, whatever was refused.
+    async fn errors_show_neither_data_nor_owners(cx) {
+        let (secret, name) = ("correct horse battery staple", "alice@example.org");
+        let (key, new, max) = (cx.key(), cx.key(), cx.store.max_data_len());
+        let version = put(&cx.store, &key, owned(secret, name), When::Absent).await?;
+        let mut text = secret.repeat(max / secret.len() + 1);
+        text.truncate(max + 1);
+        text.push_str(&secret[..(max + 1).saturating_sub(text.len())]);
+        let too_much = || owned(text.clone(), name);
+        let mut errors = Vec::new();
+        for when in [When::Any, When::Absent, When::Version(version)] {
+            errors.extend(cx.store.write(&key, too_much(), when).await.err());
+            let outcomes = cx.store.write_many(&[WriteItem { key, write: too_much(), when }]).await;
+            errors.extend(outcomes.into_iter().filter_map(Result::err));
+        }
+        errors.extend(cx.store.rename(&key, &new, too_much(), version).await.err());
+        ensure_eq!(errors.len(), 7, "how many of seven ways of writing too much are refused");
+        for error in errors {
+            let mut shown = format!("{error} {error:?} {error:#?}");
+            let mut source = std::error::Error::source(&error);
+            while let Some(error) = source {
+                shown = format!("{shown} {error} {error:?}");
+                source = error.source();
+            }
+            for secret in [&secret[..12], name] {
+                ensure!(!shown.contains(secret), "an error shows {secret:?}");
+            }
+        }
+    }
+
+    /// Short data of each length comes back by each way of writing it and in each way of seeing it.
+    async fn each_short_length_is_kept_by_each_way_of_writing_it(cx) {
+        each_is_seen_everywhere(&cx, lengths(&within(&cx, &[0, 1, 255, 256, 4_095]))).await?;
+    }
+
+    /// Data around 64 KiB comes back by each way of writing it and in each way of seeing it.
+    async fn each_length_around_64_kib_is_kept_by_each_way_of_writing_it(cx) {
+        each_is_seen_everywhere(&cx, lengths(&within(&cx, &[65_535, 65_536, 65_537]))).await?;
+    }
+
+    /// The longest data comes back by each way of writing it and in each way of seeing it.
+    async fn the_longest_data_is_kept_by_each_way_of_writing_it(cx) {
+        each_is_seen_everywhere(&cx, lengths(&[cx.store.max_data_len()])).await?;
     }
 }

@@ -1,9 +1,10 @@
 use session_core::{
-    DeleteItem, DeleteOutcome, ErrorKind, Expected, OwnerChange, TouchItem, Version, When, WriteItem, WriteOutcome,
+    DeleteItem, DeleteOutcome, ErrorKind, Operation, Expected, OwnerChange, TouchItem, Version, When, WriteItem, WriteOutcome,
 };
 
 use crate::{
     case::cases,
+    meeting_batches::{batches_in_all_orders_end, long_batches_race},
     failure::{Checked, ensure, ensure_eq},
     steps::{all, create, ensure_absent, ensure_error, ensure_live, hour, live, millis, owned, owner, put, write},
 };
@@ -111,7 +112,7 @@ cases! {
             ensure_eq!(outcomes.len(), items.len(), "one result for each item");
             for (at, outcome) in outcomes.into_iter().enumerate() {
                 if at == bad {
-                    ensure_error(outcome, ErrorKind::TooLarge { len: max + 1, max })?;
+                    ensure_error(outcome, ErrorKind::TooLarge { len: max + 1, max }, Operation::Write)?;
                     ensure_absent(&cx.store, &items[at].key).await?;
                 } else {
                     ensure_eq!(outcome?, WriteOutcome::Written, "item {at} is good; item {bad} is not");
@@ -185,25 +186,122 @@ cases! {
         ensure!(cx.store.delete_many(&[]).await.is_empty(), "no items, no results");
     }
 
-    /// A batch of a few thousand items works, reads and writes alike.
+    /// Batches of 5,000 items work, with every third item answered otherwise, and another handle sees what they did.
     async fn large_batches_work(cx) {
-        let items: Vec<_> = (0..3_000).map(|n| item(cx.key(), &format!("session {n}"), When::Absent)).collect();
+        const ITEMS: usize = 5_000;
+        let other = cx.handles().await?.pop().unwrap_or_else(|| cx.store.clone());
+        let mut items: Vec<_> = (0..ITEMS).map(|n| item(cx.key(), &format!("session {n}"), When::Absent)).collect();
+        for outcome in cx.store.write_many(&items).await {
+            ensure_eq!(outcome?, WriteOutcome::Written, "the keys were free");
+        }
+        let missing = |at: usize| at % 3 == 2;
+        // A second batch, of which every third item names a version that never was.
+        let mut later = Vec::new();
+        for (at, first) in items.iter().enumerate() {
+            let seen = if missing(at) { Version::random() } else { first.write.version };
+            later.push(item(first.key, &format!("again {at}"), When::Version(seen)));
+        }
+        let outcomes = other.write_many(&later).await;
+        ensure_eq!(outcomes.len(), ITEMS, "one result for each item");
+        for (at, outcome) in outcomes.into_iter().enumerate() {
+            let carried = match outcome? {
+                WriteOutcome::Written => None,
+                WriteOutcome::Conflict(current) => current.map(|record| record.version),
+            };
+            let expected = missing(at).then_some(items[at].write.version);
+            ensure_eq!(carried, expected, "what the conflict of item {at} carries, if it is one");
+            if !missing(at) {
+                items[at] = later[at].clone();
+            }
+        }
+        cx.settle().await;
+        let asked: Vec<_> = items.iter().enumerate().map(|(at, item)| if missing(at) { cx.key() } else { item.key }).collect();
+        for (handle, store) in [&cx.store, &other].into_iter().enumerate() {
+            let found = store.read_many(&asked).await;
+            ensure_eq!(found.len(), ITEMS, "one result for each item");
+            for (at, found) in found.into_iter().enumerate() {
+                let found = found?.map(|record| (record.version, record.data));
+                let expected = (!missing(at)).then(|| (items[at].write.version, items[at].write.data.clone()));
+                ensure_eq!(found, expected, "what item {at} reads through handle {handle}");
+            }
+        }
+        let touches: Vec<_> = asked.iter().map(|key| TouchItem { key: *key, ttl: hour() }).collect();
+        let touched = cx.store.touch_many(&touches).await;
+        ensure_eq!(touched.len(), ITEMS, "one result for each item");
+        for (at, touched) in touched.into_iter().enumerate() {
+            ensure_eq!(touched?, !missing(at), "whether item {at} was live");
+        }
+        let deletes: Vec<_> = asked.iter().map(|key| DeleteItem { key: *key, expected: Expected::Any }).collect();
+        let deleted = other.delete_many(&deletes).await;
+        ensure_eq!(deleted.len(), ITEMS, "one result for each item");
+        for (at, outcome) in deleted.into_iter().enumerate() {
+            let expected = if missing(at) { DeleteOutcome::Absent } else { DeleteOutcome::Deleted };
+            ensure_eq!(outcome?, expected, "the outcome of item {at}");
+        }
+    }
+
+    /// Batches of more bytes than a packet of any engine work: written, read, and carried by conflicts.
+    async fn heavy_batches_work(cx) {
+        let max = cx.store.max_data_len();
+        let many = ((24 << 20) / max.max(1)).clamp(2, 100);
+        let items: Vec<_> = (0..many)
+            .map(|n| WriteItem { key: cx.key(), write: write(vec![u8::try_from(n).unwrap_or(0); max]), when: When::Absent })
+            .collect();
         for outcome in cx.store.write_many(&items).await {
             ensure_eq!(outcome?, WriteOutcome::Written, "the keys were free");
         }
         let keys: Vec<_> = items.iter().map(|item| item.key).collect();
         let found = cx.store.read_many(&keys).await;
-        ensure_eq!(found.len(), keys.len(), "one result for each item");
+        ensure_eq!(found.len(), many, "one result for each item");
         for (at, (found, item)) in found.into_iter().zip(&items).enumerate() {
-            ensure_eq!(found?.map(|record| record.version), Some(item.write.version), "what item {at} reads");
+            ensure!(found?.is_some_and(|record| record.data == item.write.data), "item {at} reads other data");
         }
-        let touches: Vec<_> = keys.iter().map(|key| TouchItem { key: *key, ttl: hour() }).collect();
-        for touched in cx.store.touch_many(&touches).await {
-            ensure_eq!(touched?, true, "the record is live");
+        let again: Vec<_> = items.iter().map(|first| WriteItem { write: write("x"), ..first.clone() }).collect();
+        let outcomes = cx.store.write_many(&again).await;
+        ensure_eq!(outcomes.len(), many, "one result for each item");
+        for (at, (outcome, item)) in outcomes.into_iter().zip(&items).enumerate() {
+            let carried = crate::steps::ensure_conflict(outcome?)?;
+            ensure!(carried.is_some_and(|record| record.data == item.write.data), "the conflict of item {at} carries other data");
         }
-        let deletes: Vec<_> = keys.iter().map(|key| DeleteItem { key: *key, expected: Expected::Any }).collect();
-        for outcome in cx.store.delete_many(&deletes).await {
-            ensure_eq!(outcome?, DeleteOutcome::Deleted, "the record is live");
+    }
+
+    /// Items that stand several times in a batch, far from each other, are carried out in their order.
+    async fn items_of_one_key_far_apart_take_their_turns(cx) {
+        let key = cx.key();
+        let mut writes = vec![item(key, "0", When::Absent)];
+        for n in 1..20 {
+            // The keys between are many: the writes of the one are in parts of their own.
+            writes.extend((0..40).map(|_| item(cx.key(), "between", When::Absent)));
+            let before = writes.iter().rev().find(|item| item.key == key).map(|item| item.write.version);
+            writes.push(item(key, &n.to_string(), before.map_or(When::Absent, When::Version)));
+        }
+        let written = cx.store.write_many(&writes).await;
+        ensure_eq!(written.len(), writes.len(), "one result for each item");
+        for (at, outcome) in written.into_iter().enumerate() {
+            ensure_eq!(outcome?, WriteOutcome::Written, "item {at}, which stands on the one before it");
+        }
+        ensure_eq!(live(&cx.store, &key).await?.data, b"19"[..], "the last of the writes");
+        let between: Vec<_> = (0..1_500).map(|_| cx.key()).collect();
+        let touch = |key, ttl| TouchItem { key, ttl: millis(ttl) };
+        let mut touches: Vec<_> = between.iter().map(|key| touch(*key, 70_000)).collect();
+        touches.insert(0, touch(key, 80_000));
+        touches.push(touch(key, 3_000_500));
+        let touched = cx.store.touch_many(&touches).await;
+        ensure_eq!(touched.len(), touches.len(), "one result for each item");
+        for (at, touched) in touched.into_iter().enumerate() {
+            ensure_eq!(touched?, at == 0 || at + 1 == touches.len(), "whether item {at} was live");
+        }
+        let left = live(&cx.store, &key).await?.expires_in;
+        ensure!(left > millis(2_900_000).as_duration(), "the last touch of a batch counts, and {left:?} are left");
+        let delete = |key| DeleteItem { key, expected: Expected::Any };
+        let mut deletes: Vec<_> = between.iter().map(|key| delete(*key)).collect();
+        deletes.insert(0, delete(key));
+        deletes.push(delete(key));
+        let deleted = cx.store.delete_many(&deletes).await;
+        ensure_eq!(deleted.len(), deletes.len(), "one result for each item");
+        for (at, outcome) in deleted.into_iter().enumerate() {
+            let expected = if at == 0 { DeleteOutcome::Deleted } else { DeleteOutcome::Absent };
+            ensure_eq!(outcome?, expected, "the outcome of item {at}");
         }
     }
 
@@ -214,15 +312,17 @@ cases! {
             create(&cx.store, key, "0").await?;
         }
         let rounds = cx.rounds(15);
+        let racers = cx.racers().await?;
         let tasks = (0..8_usize).map(|task| {
-            let (store, mut keys) = (cx.store.clone(), keys.clone());
+            let store = racers[task / 2 % racers.len()].clone();
+            let (mut keys, rounds) = (keys.clone(), rounds.clone());
             keys.rotate_left(task % 6);
             if task % 2 == 0 {
                 keys.reverse();
             }
             async move {
                 let mut wins = 0_u64;
-                for _ in 0..rounds {
+                for _ in rounds {
                     let mut items = Vec::new();
                     for (key, found) in keys.iter().zip(store.read_many(&keys).await) {
                         let Some(record) = found? else { continue };
@@ -246,5 +346,15 @@ cases! {
         }
         ensure_eq!(total, wins, "the counters must hold exactly the increments that were reported as written");
         ensure!(wins > 0, "no increment came through at all");
+    }
+
+    /// Batches of touches, and of deletes and writes, that meet in different orders of their keys never block each other.
+    async fn batches_that_meet_end(cx) {
+        batches_in_all_orders_end(&cx).await?;
+    }
+
+    /// Of two long batches of changes of the same keys at once, through both handles, each item is carried out by one, as if it were alone.
+    async fn long_batches_take_turns_at_each_key(cx) {
+        long_batches_race(&cx).await?;
     }
 }

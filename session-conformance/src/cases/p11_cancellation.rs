@@ -1,18 +1,46 @@
-use session_core::{DeleteOutcome, Expected, TouchItem, When, WriteItem};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use session_core::{DeleteOutcome, Expected, Result, SessionKey, TouchItem, When, WriteItem, WriteOutcome};
+use tokio::time::timeout;
 
 use crate::{
+    Ability, Context,
+    listing::listing,
+    events::hear_all,
+    dropped::each_change_is_whole_or_absent,
     case::cases,
-    failure::{Checked, ensure, ensure_eq},
+    failure::{Checked, Failure, ensure, ensure_eq},
+    operations::each_operation,
     race::poll_then_drop,
-    steps::{all, create, ensure_live, hour, increment, live, millis, put, write},
+    steps::{all, create, ensure_live, hour, increment, live, millis, owned, owner, put, write},
 };
+
+async fn each_write(cx: &Context, keys: &[SessionKey]) -> Vec<Result<WriteOutcome>> {
+    join_all(keys.iter().map(|key| cx.store.write(key, write("x"), When::Any))).await
+}
+
+async fn each_touch(cx: &Context, keys: &[SessionKey]) -> Vec<Result<bool>> {
+    join_all(keys.iter().map(|key| cx.store.touch(key, hour()))).await
+}
+
+async fn each_delete(cx: &Context, keys: &[SessionKey]) -> Vec<Result<DeleteOutcome>> {
+    join_all(keys.iter().map(|key| cx.store.delete(key, Expected::Any))).await
+}
+
+fn ensure_none_failed<T>(results: Vec<Result<T>>, what: &str) -> Checked {
+    let all = results.len();
+    let errors: Vec<_> = results.into_iter().filter_map(Result::err).collect();
+    ensure!(errors.is_empty(), "after dropped calls, {} of {all} calls of {what} failed: {}", errors.len(), errors[0]);
+    Ok(())
+}
 
 cases! {
     promise Cancellation;
 
     /// A write polled any number of times and dropped leaves the record as before or as after, and the store usable.
     async fn a_dropped_write_is_whole_or_absent(cx) {
-        for polls in 0..cx.rounds(24) {
+        for polls in cx.rounds(24) {
             let key = cx.key();
             let before = create(&cx.store, &key, "before").await?;
             let next = write("after");
@@ -28,7 +56,7 @@ cases! {
 
     /// A creation polled any number of times and dropped leaves nothing or the whole record.
     async fn a_dropped_creation_is_whole_or_absent(cx) {
-        for polls in 0..cx.rounds(24) {
+        for polls in cx.rounds(24) {
             let key = cx.key();
             let _ = poll_then_drop(polls, cx.store.write(&key, write("created"), When::Absent)).await;
             if let Some(record) = cx.store.read(&key).await? {
@@ -40,10 +68,13 @@ cases! {
 
     /// Dropped deletes, touches and reads leave the record whole or gone, and the store usable.
     async fn dropped_calls_harm_nothing(cx) {
-        for polls in 0..cx.rounds(24) {
+        for polls in cx.rounds(24) {
             let key = cx.key();
             let version = create(&cx.store, &key, "x").await?;
+            let other = cx.key();
+            let of_other = create(&cx.store, &other, "of another").await?;
             let _ = poll_then_drop(polls, cx.store.read(&key)).await;
+            ensure_live(&cx.store, &other, "of another", of_other).await?;
             let _ = poll_then_drop(polls, cx.store.read_many(&[key, cx.key(), key])).await;
             let _ = poll_then_drop(polls, cx.store.touch(&key, millis(90_000))).await;
             let _ = poll_then_drop(polls, cx.store.touch_many(&[TouchItem { key, ttl: hour() }])).await;
@@ -59,7 +90,7 @@ cases! {
 
     /// A dropped batch leaves each of its records as before or as after.
     async fn a_dropped_batch_leaves_whole_records(cx) {
-        for polls in 0..cx.rounds(24) {
+        for polls in cx.rounds(24) {
             let mut items = Vec::new();
             for n in 0..6 {
                 let key = cx.key();
@@ -82,11 +113,11 @@ cases! {
         create(&cx.store, &key, "0").await?;
         let each = cx.rounds(20);
         let tasks = (0..32_u32).map(|task| {
-            let store = cx.store.clone();
+            let (store, each) = (cx.store.clone(), each.clone());
             let other = cx.key();
             async move {
                 let mut done = 0;
-                for n in 0..each {
+                for n in each {
                     if task % 2 == 0 {
                         increment(&*store, &key).await?;
                         done += 1;
@@ -103,5 +134,75 @@ cases! {
             total += done?;
         }
         ensure_eq!(live(&cx.store, &key).await?.data, total.to_string().as_bytes(), "increments were lost");
+    }
+
+    /// Each change, polled any number of times and dropped, leaves the record as before or as after, in each way of seeing.
+    async fn each_dropped_change_is_whole_or_absent(cx) {
+        each_change_is_whole_or_absent(&cx).await?;
+    }
+
+    /// A session whose change was dropped while it waited among many others is free for the next change.
+    async fn many_dropped_calls_keep_nothing_back(cx) {
+        let keys: Vec<_> = (0..100).map(|_| cx.key()).collect();
+        for polls in 1..4 {
+            let _ = poll_then_drop(polls, each_write(&cx, &keys)).await;
+            ensure_none_failed(each_write(&cx, &keys).await, "write")?;
+            let _ = poll_then_drop(polls, each_touch(&cx, &keys)).await;
+            ensure_none_failed(each_touch(&cx, &keys).await, "touch")?;
+            let _ = poll_then_drop(polls, each_delete(&cx, &keys)).await;
+            ensure_none_failed(each_delete(&cx, &keys).await, "delete")?;
+        }
+    }
+
+    /// Dropped listings, counts, purges and subscriptions harm nothing: the next ones are right.
+    async fn dropped_questions_harm_nothing(cx) {
+        let (key, name) = (cx.key(), owner("alice"));
+        let mut version = put(&cx.store, &key, owned("x", "alice"), When::Absent).await?;
+        for polls in cx.rounds(24) {
+            let _ = poll_then_drop(polls, cx.store.ping()).await;
+            if let Some(owners) = cx.store.owners() {
+                let _ = poll_then_drop(polls, owners.list(&name)).await;
+                let _ = poll_then_drop(polls, owners.count(&name)).await;
+                ensure_eq!(owners.list(&name).await?, vec![key], "the list after {polls} polls of another");
+                ensure_eq!(owners.count(&name).await?, 1, "the count after {polls} polls of another");
+            }
+            if let Some(maintenance) = cx.store.maintenance() {
+                let _ = poll_then_drop(polls, maintenance.page(None, 10)).await;
+                let _ = poll_then_drop(polls, maintenance.count()).await;
+                let _ = poll_then_drop(polls, maintenance.purge_expired(10)).await;
+                ensure_eq!(listing(maintenance, 1_000).await?.len(), 1, "the listing after {polls} polls of a page");
+                ensure_eq!(maintenance.count().await?, 1, "the count after {polls} polls of another");
+            }
+            if let Some(watch) = cx.store.watch().filter(|_| cx.has(Ability::Watch)) {
+                let _ = poll_then_drop(polls, watch.subscribe()).await;
+                let mut events = watch.subscribe().await?;
+                version = put(&cx.store, &key, write("x"), When::Version(version)).await?;
+                hear_all(&mut events, [key], "a write after a dropped subscription").await?;
+            }
+            ensure_live(&cx.store, &key, "x", version).await?;
+        }
+    }
+
+    /// Callers that give up again and again, of whichever operation, leave nothing behind: afterwards every operation works.
+    async fn what_is_given_up_leaves_nothing_behind(cx) {
+        let key = cx.key();
+        put(&cx.store, &key, owned("x", "alice"), When::Absent).await?;
+        for round in cx.rounds(96) {
+            for call in each_operation(&*cx.store, key) {
+                let name = call.name;
+                let given_up = timeout(Duration::from_secs(10), poll_then_drop(1 + round % 3, call.results)).await;
+                ensure!(given_up.is_ok(), "{name} does not go on when {round} rounds of calls were given up");
+            }
+        }
+        let working = each_operation(&*cx.store, key).into_iter().map(async |call| {
+            let (name, results) = (call.name, timeout(Duration::from_secs(30), call.results).await);
+            let results = results.map_err(|_| Failure::new(format!("{name} does not end when others were given up")))?;
+            for result in results {
+                result.map_err(|error| Failure::new(format!("{name} failed when others were given up: {error}")))?;
+            }
+            Ok(())
+        });
+        let worked: Checked<Vec<()>> = join_all(working).await.into_iter().collect();
+        worked?;
     }
 }

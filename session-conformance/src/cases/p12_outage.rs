@@ -1,110 +1,147 @@
 use std::time::{Duration, Instant};
 
-use session_core::{
-    DeleteItem, Error, ErrorKind, Expected, Operation, SessionId, SessionKey, SessionStore, TouchItem, When, WriteItem,
-};
+use futures_util::future::join_all;
+use session_core::{Error, ErrorKind, SessionId, SessionKey, SessionStore, When};
 
 use crate::{
-    Breakable, Context, Fault,
+    crowds::callers_that_look_away_keep_nothing,
+    questions::each_question_is_answered_truly,
+    restarts::what_is_left_is_whole,
+    Ability, Breakable, Context, Fault,
     case::cases,
-    failure::{Checked, ensure, ensure_eq},
+    events::hear_all,
+    failure::{Checked, Failure, ensure, ensure_eq},
+    listing::listing,
+    model::table::Row,
+    operations::{UnderWay, each_operation},
     steps::{GRACE, all, await_service, create, ensure_live, hour, put, write},
 };
 
-/// Checks that a call fails as `Unavailable`, and within the deadline.
-async fn ensure_unavailable<T: std::fmt::Debug>(
-    operation: Operation,
-    deadline: Duration,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Checked {
+/// Checks that each operation fails as `Unavailable`, and within the deadline: all of them at once, and then once more.
+async fn ensure_outage(broken: &Breakable, key: SessionKey) -> Checked {
+    for _ in 0..2 {
+        let calls = each_operation(&*broken.store, key).into_iter().map(|call| ensure_unavailable(call, broken.deadline));
+        join_all(calls).await.into_iter().collect::<Checked<Vec<()>>>()?;
+    }
+    Ok(())
+}
+
+async fn ensure_unavailable(call: UnderWay<'_>, deadline: Duration) -> Checked {
+    let UnderWay { name, operation, takes_steps, items, results } = call;
     let begun = Instant::now();
-    match call.await {
-        Ok(answer) => ensure!(false, "{operation} gave an answer during the outage: {answer:?}"),
-        Err(error) => {
-            let transient = matches!(error.kind(), ErrorKind::Unavailable { .. });
-            ensure!(transient, "{operation} during the outage must fail as Unavailable, not as: {error}");
+    let results = results.await;
+    let (taken, limit) = (begun.elapsed(), if takes_steps { 3 * deadline } else { deadline });
+    ensure!(taken <= limit + GRACE, "{name} took {taken:?}, and the deadline is {deadline:?}");
+    ensure_eq!(results.len(), items, "the results of {name}, one for each item also in an outage");
+    for result in results {
+        match result {
+            Ok(()) => ensure!(false, "{name} gave an answer during the outage"),
+            Err(error) => {
+                ensure!(
+                    matches!(error.kind(), ErrorKind::Unavailable { .. }),
+                    "{name} during the outage must fail as Unavailable, not as: {error}"
+                );
+                ensure_eq!(error.operation(), operation, "what the error of {name} names");
+                ensure!(
+                    operation.is_change() || !error.may_have_applied(),
+                    "{name} changes nothing, and its error says that it may have changed something: {error}"
+                );
+            }
         }
     }
-    let taken = begun.elapsed();
-    ensure!(taken <= deadline + GRACE, "{operation} took {taken:?}, and the deadline is {deadline:?}");
     Ok(())
 }
 
-/// Checks that each item of a batch fails as `Unavailable`, and the batch within the deadline.
-async fn ensure_batch_unavailable<T: std::fmt::Debug>(
-    operation: Operation,
-    deadline: Duration,
-    items: usize,
-    call: impl Future<Output = Vec<Result<T, Error>>>,
-) -> Checked {
-    let begun = Instant::now();
-    let results = call.await;
-    let taken = begun.elapsed();
-    ensure!(taken <= deadline + GRACE, "a batched {operation} took {taken:?}, and the deadline is {deadline:?}");
-    ensure_eq!(results.len(), items, "one result for each item, also in an outage");
-    for result in results {
-        ensure_unavailable(operation, deadline, async { result }).await?;
-    }
-    Ok(())
-}
-
-/// Checks each operation during the outage.
-async fn ensure_outage(broken: &Breakable, key: &SessionKey) -> Checked {
-    let (store, deadline) = (&broken.store, broken.deadline);
-    let other = SessionId::generate().key();
-    ensure_unavailable(Operation::Read, deadline, store.read(key)).await?;
-    ensure_unavailable(Operation::Read, deadline, store.read(&other)).await?;
-    ensure_unavailable(Operation::Write, deadline, store.write(key, write("x"), When::Any)).await?;
-    ensure_unavailable(Operation::Write, deadline, store.write(&other, write("x"), When::Absent)).await?;
-    ensure_unavailable(Operation::Touch, deadline, store.touch(key, hour())).await?;
-    ensure_unavailable(Operation::Delete, deadline, store.delete(&other, Expected::Any)).await?;
-    let seen = session_core::Version::random();
-    ensure_unavailable(Operation::Rename, 3 * deadline, store.rename(&other, key, write("x"), seen)).await?;
-    ensure_unavailable(Operation::Ping, deadline, store.ping()).await?;
-    let item = WriteItem { key: other, write: write("x"), when: When::Absent };
-    let delete = DeleteItem { key: other, expected: Expected::Any };
-    ensure_batch_unavailable(Operation::Read, deadline, 2, store.read_many(&[*key, other])).await?;
-    ensure_batch_unavailable(Operation::Write, deadline, 1, store.write_many(&[item])).await?;
-    ensure_batch_unavailable(Operation::Touch, deadline, 1, store.touch_many(&[TouchItem { key: *key, ttl: hour() }])).await?;
-    ensure_batch_unavailable(Operation::Delete, deadline, 1, store.delete_many(&[delete])).await?;
-    if let Some(owners) = store.owners() {
-        let alice = crate::steps::owner("alice");
-        // These may look in several places, one after another.
-        ensure_unavailable(Operation::ListOwner, 3 * deadline, owners.list(&alice)).await?;
-        ensure_unavailable(Operation::CountOwner, 3 * deadline, owners.count(&alice)).await?;
-        ensure_unavailable(Operation::DeleteOwner, 3 * deadline, owners.delete_all(&alice, None)).await?;
-    }
-    if let Some(maintenance) = store.maintenance() {
-        ensure_unavailable(Operation::Count, 3 * deadline, maintenance.count()).await?;
-        ensure_unavailable(Operation::Page, 3 * deadline, maintenance.page(None, 10)).await?;
-        ensure_unavailable(Operation::Purge, 3 * deadline, maintenance.purge_expired(10)).await?;
-    }
-    Ok(())
-}
-
-/// Checks that the store serves again soon after its server is back, without anybody doing anything.
-async fn ensure_recovery(mended: &Breakable) -> Checked {
+/// Checks that the store serves again soon after its server is back, with nothing done about it: each change, and each way of seeing.
+async fn ensure_recovery(cx: &Context, mended: &Breakable) -> Checked {
     await_service(mended).await?;
-    let key = SessionId::generate().key();
-    let version = create(&mended.store, &key, "after the outage").await?;
-    ensure_live(&mended.store, &key, "after the outage", version).await?;
+    // Whatever has connections of its own may take as long as the store declares.
+    tokio::time::sleep(mended.recovery).await;
+    for Row { start, before, change } in cx.effective() {
+        let mut run = cx.run_on(vec![mended.store.clone()]);
+        let done = async {
+            run.steps(&before).await?;
+            run.steps(&change).await?;
+            run.look_everywhere().await
+        };
+        let done: Checked = done.await;
+        done.map_err(|failure| failure.within(&format!("after the outage, beginning with: {start}")))?;
+    }
+    if let Some(maintenance) = mended.store.maintenance() {
+        let _ = listing(maintenance, 1_000).await?;
+        let _ = maintenance.count().await?;
+        let _ = maintenance.purge_expired(10).await?;
+    }
+    if let Some(watch) = mended.store.watch().filter(|_| cx.has(Ability::Watch)) {
+        let (key, mut events) = (SessionId::generate().key(), watch.subscribe().await?);
+        create(&mended.store, &key, "after the outage").await?;
+        hear_all(&mut events, [key], "a change after the outage").await?;
+    }
+    mended.store.ping().await?;
     Ok(())
 }
 
 async fn outage(cx: &Context, fault: Fault) -> Checked {
     let broken = &cx.breakable().await?;
     let key = SessionId::generate().key();
-    create(&broken.store, &key, "before").await?;
+    for key in [key, SessionId::generate().key(), SessionId::generate().key()] {
+        create(&broken.store, &key, "before").await?;
+    }
+    let listing = broken.store.maintenance();
+    let cursor = match listing {
+        Some(maintenance) => maintenance.page(None, 1).await?.next,
+        None => None,
+    };
+    broken.store.ping().await?;
     broken.control.inject(fault).await;
+    let paging = async {
+        match (listing, cursor) {
+            (Some(maintenance), Some(cursor)) => Some(maintenance.page(Some(cursor), 10).await),
+            _ => None,
+        }
+    };
+    let (page, pinged) = tokio::join!(paging, broken.store.ping());
+    ensure!(page.is_none_or(|page| page.is_err()), "a page in the middle of a listing was given during the outage");
+    ensure!(pinged.is_err(), "a ping says that the store can serve, as one did just before the outage");
     // A cache may still answer from memory for as long as it declares.
     cx.settle().await;
-    ensure_outage(broken, &key).await?;
+    ensure_outage(broken, key).await?;
     broken.control.heal(fault).await;
-    ensure_recovery(broken).await
+    ensure_recovery(cx, broken).await?;
+    broken.store.close().await.map_err(|error| Failure::new(format!("closing after an outage must work, and failed: {error}")))
+}
+
+/// Closes a store in an outage, and checks that this and everything after it ends within the deadline.
+async fn close_in_an_outage(cx: &Context, fault: Fault) -> Checked {
+    let broken = &cx.breakable().await?;
+    let key = SessionId::generate().key();
+    create(&broken.store, &key, "before").await?;
+    broken.control.inject(fault).await;
+    let store = broken.store.clone();
+    let under_way = tokio::spawn(async move { store.write(&key, write("x"), When::Any).await });
+    let begun = Instant::now();
+    let closed = broken.store.close().await;
+    ensure!(begun.elapsed() <= 2 * broken.deadline + GRACE, "closing took {:?} in an outage", begun.elapsed());
+    if let Err(error) = closed {
+        ensure!(error.is_transient(), "closing in an outage must work or be Unavailable, not: {error}");
+    }
+    let _ = under_way.await?;
+    let calls = each_operation(&*broken.store, key).into_iter().map(async |call| {
+        let (name, begun, limit) = (call.name, Instant::now(), 3 * broken.deadline + GRACE);
+        for result in call.results.await {
+            let fine = |error: &Error| error.is_transient() || error.kind() == ErrorKind::Closed;
+            ensure!(result.as_ref().err().is_some_and(fine), "{name} on a store that was closed in an outage: {result:?}");
+        }
+        ensure!(begun.elapsed() <= limit, "{name} took {:?} on a store that was closed in an outage", begun.elapsed());
+        Ok(())
+    });
+    join_all(calls).await.into_iter().collect::<Checked<Vec<()>>>()?;
+    broken.control.heal(fault).await;
+    Ok(())
 }
 
 /// Begins an outage under load: every caller gets an answer or `Unavailable` within the deadline, and goes on afterwards.
-async fn outage_under_load(broken: &Breakable, fault: Fault) -> Checked {
+async fn outage_under_load(cx: &Context, broken: &Breakable, fault: Fault) -> Checked {
     let deadline = broken.deadline;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let callers = (0..32).map(|_| {
@@ -139,8 +176,7 @@ async fn outage_under_load(broken: &Breakable, fault: Fault) -> Checked {
     broken.control.inject(fault).await;
     tokio::time::sleep(deadline + GRACE).await;
     broken.control.heal(fault).await;
-    ensure_recovery(broken).await?;
-    tokio::time::sleep(broken.recovery).await;
+    ensure_recovery(cx, broken).await?;
     let _ = stop.send(true);
     let mut failures = 0;
     for done in callers.await?? {
@@ -168,13 +204,13 @@ cases! {
     /// A server that freezes under load leaves no caller waiting beyond the deadline.
     #[needs(Freeze)]
     async fn a_freeze_under_load_leaves_nobody_waiting(cx) {
-        outage_under_load(&cx.breakable().await?, Fault::Freeze).await?;
+        outage_under_load(&cx, &cx.breakable().await?, Fault::Freeze).await?;
     }
 
     /// A server that dies under load leaves no caller waiting beyond the deadline.
     #[needs(Kill)]
     async fn a_death_under_load_leaves_nobody_waiting(cx) {
-        outage_under_load(&cx.breakable().await?, Fault::Kill).await?;
+        outage_under_load(&cx, &cx.breakable().await?, Fault::Kill).await?;
     }
 
     /// What was there before a freeze is there after it, unchanged, and conditions are judged as before.
@@ -185,11 +221,53 @@ cases! {
         let version = create(&broken.store, &key, "before").await?;
         broken.control.inject(Fault::Freeze).await;
         cx.settle().await;
-        ensure_unavailable(Operation::Read, broken.deadline, broken.store.read(&key)).await?;
+        ensure_outage(&broken, SessionId::generate().key()).await?;
         broken.control.heal(Fault::Freeze).await;
-        ensure_recovery(&broken).await?;
+        ensure_recovery(&cx, &broken).await?;
         ensure_live(&broken.store, &key, "before", version).await?;
         put(&broken.store, &key, write("after"), When::Version(version)).await?;
         ensure_eq!(broken.store.touch(&key, hour()).await?, true, "the record is live");
+    }
+
+    /// Closing a store whose server is frozen ends within the deadline, and so does everything after it.
+    #[needs(Freeze)]
+    async fn closing_while_the_server_is_frozen_ends(cx) {
+        close_in_an_outage(&cx, Fault::Freeze).await?;
+    }
+
+    /// Closing a store whose server is dead ends within the deadline, and so does everything after it.
+    #[needs(Kill)]
+    async fn closing_while_the_server_is_dead_ends(cx) {
+        close_in_an_outage(&cx, Fault::Kill).await?;
+    }
+
+    /// A question whose connection is cut in place of the answer is answered truly or is `Unavailable`: never with nothing.
+    #[needs(Cut)]
+    async fn each_question_whose_connection_is_cut_is_answered_truly(cx) {
+        each_question_is_answered_truly(&cx, Fault::Cut, 16).await?;
+    }
+
+    /// A question whose answer is lost is answered truly or is `Unavailable`: never with nothing.
+    #[needs(LoseReplies)]
+    async fn each_question_whose_answer_is_lost_is_answered_truly(cx) {
+        each_question_is_answered_truly(&cx, Fault::LoseReplies, 2).await?;
+    }
+
+    /// What is there when the server has died and come back is whole: as it was written, in the index of its owner, and for no longer than was said.
+    #[needs(Kill)]
+    async fn what_outlives_a_death_is_whole(cx) {
+        what_is_left_is_whole(&cx).await?;
+    }
+
+    /// A question in whose middle the server freezes is answered truly or is `Unavailable`: never with nothing.
+    #[needs(Freeze)]
+    async fn each_question_that_meets_a_freeze_is_answered_truly(cx) {
+        each_question_is_answered_truly(&cx, Fault::Freeze, 2).await?;
+    }
+
+    /// A session whose change was asked for in a freeze by a caller that then looked away can be changed afterwards.
+    #[needs(Freeze)]
+    async fn callers_that_look_away_keep_nothing_back(cx) {
+        callers_that_look_away_keep_nothing(&cx).await?;
     }
 }

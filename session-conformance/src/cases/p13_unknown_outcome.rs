@@ -3,6 +3,10 @@ use session_core::{
 };
 
 use crate::{
+    crowds::each_of_a_crowd_is_told_truly,
+    reaped::{Then, a_delete_is_not_made_again, a_touch_is_not_made_again, what_was_made_is_told_and_not_made_again},
+    ambiguous::each_change_tells_the_truth,
+    long_batches::each_item_of_a_long_batch_is_told_truly,
     Fault,
     case::cases,
     failure::{Checked, Failure, ensure, ensure_eq},
@@ -93,7 +97,7 @@ cases! {
         let key = cx.key();
         create(&broken.store, &key, "0").await?;
         let (mut sure, mut unsure) = (0, 0);
-        for _ in 0..cx.rounds(3) {
+        for _ in cx.rounds(3) {
             let seen = live(&broken.store, &key).await?;
             broken.control.inject(Fault::LoseReplies).await;
             let tasks = (0..4).map(|_| {
@@ -148,5 +152,90 @@ cases! {
                 ensure!(!moved || error.may_have_applied(), "it was applied, but the error says: {error}");
             }
         }
+    }
+
+    /// What a store says of each change whose reply was lost is true: of any batch, touch, delete and rename, too. What was ended then stays ended.
+    #[needs(LoseReplies)]
+    async fn each_change_whose_reply_is_lost_is_told_truly(cx) {
+        each_change_tells_the_truth(&cx, Fault::LoseReplies, 4).await?;
+    }
+
+    /// What a store says of each change whose connection was reset in place of the reply is true, and none is sent again that must not be.
+    #[needs(Cut)]
+    async fn each_change_whose_connection_is_cut_is_told_truly(cx) {
+        each_change_tells_the_truth(&cx, Fault::Cut, 16).await?;
+    }
+
+    /// What a store says of each change in whose middle the server froze is true, also when the server goes on with it later.
+    #[needs(Freeze)]
+    async fn each_change_that_meets_a_freeze_is_told_truly(cx) {
+        each_change_tells_the_truth(&cx, Fault::Freeze, 4).await?;
+    }
+
+    /// A session that is ended while the reply to the change that made it is lost does not come back: nothing is sent again.
+    #[needs(LoseReplies)]
+    async fn what_was_ended_while_a_reply_was_lost_stays_ended(cx) {
+        what_was_made_is_told_and_not_made_again(&cx, Fault::LoseReplies, Then::Ended).await?;
+    }
+
+    /// A session that is ended while the connection of the change that made it is cut does not come back: nothing is sent again.
+    #[needs(Cut)]
+    async fn what_was_ended_while_a_connection_was_cut_stays_ended(cx) {
+        what_was_made_is_told_and_not_made_again(&cx, Fault::Cut, Then::Ended).await?;
+    }
+
+    /// A session that is written over while the reply to the change that made it is lost stays as it then is, and its maker is not told that nothing was made.
+    #[needs(LoseReplies)]
+    async fn what_was_replaced_while_a_reply_was_lost_is_told_truly(cx) {
+        what_was_made_is_told_and_not_made_again(&cx, Fault::LoseReplies, Then::Replaced).await?;
+    }
+
+    /// A session that is written over while the connection of the change that made it is cut stays as it then is, and its maker is not told that nothing was
+    /// made.
+    #[needs(Cut)]
+    async fn what_was_replaced_while_a_connection_was_cut_is_told_truly(cx) {
+        what_was_made_is_told_and_not_made_again(&cx, Fault::Cut, Then::Replaced).await?;
+    }
+
+    /// A touch whose connection is cut is not made again over a later one that lets the session end sooner.
+    #[needs(Cut)]
+    async fn a_touch_whose_connection_is_cut_is_not_made_again(cx) {
+        a_touch_is_not_made_again(&cx, Fault::Cut).await?;
+    }
+
+    /// What a store says of each change in whose middle the server dies is true: what is said to have changed nothing is not there afterwards.
+    #[needs(Kill)]
+    async fn each_change_that_meets_a_death_is_told_truly(cx) {
+        each_change_tells_the_truth(&cx, Fault::Kill, 16).await?;
+    }
+
+    /// Of a long batch in whose middle connections are cut, what a store says of each item is true.
+    #[needs(Cut)]
+    async fn each_item_of_a_batch_that_is_cut_is_told_truly(cx) {
+        each_item_of_a_long_batch_is_told_truly(&cx, Fault::Cut).await?;
+    }
+
+    /// Of a batch whose replies are lost, what a store says of each item is true.
+    #[needs(LoseReplies)]
+    async fn each_item_of_a_batch_whose_replies_are_lost_is_told_truly(cx) {
+        each_item_of_a_long_batch_is_told_truly(&cx, Fault::LoseReplies).await?;
+    }
+
+    /// A delete whose connection is cut is not made again over a session that was created since.
+    #[needs(Cut)]
+    async fn a_delete_whose_connection_is_cut_is_not_made_again(cx) {
+        a_delete_is_not_made_again(&cx, Fault::Cut).await?;
+    }
+
+    /// What is said of each of many changes at once whose replies are lost is true.
+    #[needs(LoseReplies)]
+    async fn each_of_a_crowd_whose_replies_are_lost_is_told_truly(cx) {
+        each_of_a_crowd_is_told_truly(&cx, Fault::LoseReplies).await?;
+    }
+
+    /// What is said of each of many changes at once in whose middle the server froze is true.
+    #[needs(Freeze)]
+    async fn each_of_a_crowd_that_meets_a_freeze_is_told_truly(cx) {
+        each_of_a_crowd_is_told_truly(&cx, Fault::Freeze).await?;
     }
 }

@@ -1,71 +1,28 @@
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use futures_util::StreamExt;
-use session_core::{DeleteItem, Event, EventStream, Expected, SessionId, SessionKey, TouchItem, When, WriteItem};
+use futures_util::{StreamExt, future::join_all};
+use session_core::{DeleteItem, Event, Expected, TouchItem, When, WriteItem};
 use tokio::time::timeout;
 
 use crate::{
-    Breakable, Fault,
+    extensions,
+    model::run::Depth,
+    heard::{each_change_is_heard, each_expiry_is_heard, each_expiry_is_heard_unasked},
+    streams::{a_listener_from_within_hears_what_follows, a_listener_is_told_what_it_missed},
+    Fault,
     case::cases,
-    failure::{Checked, Failure, ensure},
-    steps::{await_service, create, hour, millis, owned, owner, put, write},
+    events::{PATIENCE, hear, hear_all, hear_of, key_of},
+    failure::{Checked, ensure, ensure_eq},
+    race::run_beside,
+    steps::{create, hour, millis, owned, owner, put, write},
 };
-
-/// How long an event may take on a busy machine. The purge that an expiry can wait for is asked for in the case.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-fn key_of(event: Event) -> Option<SessionKey> {
-    match event {
-        Event::Changed { key, .. } | Event::Deleted { key } | Event::Expired { key } => Some(key),
-        _ => None,
-    }
-}
-
-/// Waits for an event that fits, passing over others. A `Missed` on the way does not count as having heard it.
-async fn hear(events: &mut EventStream, what: &str, fits: impl Fn(Event) -> bool) -> Checked<Event> {
-    let heard = timeout(PATIENCE, async {
-        while let Some(event) = events.next().await {
-            if fits(event) {
-                return Ok(event);
-            }
-        }
-        Err(Failure::new(format!("the stream ended before {what} was heard")))
-    });
-    heard.await.unwrap_or_else(|_| Err(Failure::new(format!("{what} was not heard within {PATIENCE:?}"))))
-}
-
-/// Waits until each of these keys was heard of, or a gap was reported that may have held the rest.
-async fn hear_all(events: &mut EventStream, keys: impl IntoIterator<Item = SessionKey>, what: &str) -> Checked {
-    let mut waiting: HashSet<_> = keys.into_iter().collect();
-    while !waiting.is_empty() {
-        let event = hear(events, what, |event| event == Event::Missed || key_of(event).is_some()).await?;
-        match key_of(event) {
-            Some(key) => drop(waiting.remove(&key)),
-            None => waiting.clear(),
-        }
-    }
-    Ok(())
-}
-
-async fn hear_of(events: &mut EventStream, key: SessionKey, what: &str) -> Checked<Event> {
-    hear(events, what, |event| key_of(event) == Some(key)).await
-}
-
-async fn watch_through_an_outage(broken: &Breakable, fault: Fault) -> Checked {
-    let watch = broken.store.watch().ok_or_else(|| Failure::new("watch() is None"))?;
-    let (during, after) = (SessionId::generate().key(), SessionId::generate().key());
-    let mut events = watch.subscribe().await?;
-    broken.control.inject(fault).await;
-    let _ = broken.store.write(&during, write("x"), When::Any).await;
-    broken.control.heal(fault).await;
-    await_service(broken).await?;
-    put(&broken.store, &during, write("y"), When::Any).await?;
-    hear_all(&mut events, [during], "a change after the outage, or that some were missed").await?;
-    // What was made right after the outage may fall into a gap that is reported, but a stream that is whole hears everything.
-    tokio::time::sleep(broken.recovery).await;
-    put(&broken.store, &after, write("z"), When::Any).await?;
-    hear_all(&mut events, [after], "a change when the stream is whole again").await
-}
 
 cases! {
     promise Watch;
@@ -124,9 +81,11 @@ cases! {
     /// Ending all sessions of an owner is heard for each of them.
     #[needs(Watch, Owners)]
     async fn a_deletion_by_owner_is_heard(cx) {
-        let keys: Vec<_> = (0..5).map(|_| cx.key()).collect();
-        for key in &keys {
-            put(&cx.store, key, owned("x", "alice"), When::Absent).await?;
+        let keys: Vec<_> = (0..700).map(|_| cx.key()).collect();
+        let items: Vec<_> =
+            keys.iter().map(|key| WriteItem { key: *key, write: owned("x", "alice"), when: When::Any }).collect();
+        for outcome in cx.store.write_many(&items).await {
+            let _ = outcome?;
         }
         let mut events = cx.watch()?.subscribe().await?;
         cx.owners()?.delete_all(&owner("alice"), None).await?;
@@ -158,6 +117,12 @@ cases! {
         hear_of(&mut events, key, "an expiry").await?;
     }
 
+    /// An expiry is heard through each handle, in each way in which a session gets the ttl that ends it.
+    #[needs(Watch, Maintenance)]
+    async fn each_way_of_expiring_is_heard(cx) {
+        each_expiry_is_heard(&cx).await?;
+    }
+
     /// Two listeners each hear everything, and one that leaves does not harm the other.
     #[needs(Watch)]
     async fn listeners_do_not_disturb_each_other(cx) {
@@ -172,6 +137,104 @@ cases! {
         hear_of(&mut staying, second_key, "a creation after another listener left").await?;
     }
 
+    /// A store that frees what has expired by itself goes on doing so, and reports each.
+    #[needs(Watch, SelfPurge)]
+    async fn each_expiry_is_heard_without_a_purge(cx) {
+        each_expiry_is_heard_unasked(&cx).await?;
+    }
+
+    /// The watch says whether it reports the changes of other processes, which decides how long a cache may keep what it has read.
+    #[needs(Watch)]
+    async fn it_says_whose_changes_it_reports(cx) {
+        ensure_eq!(cx.watch()?.hears_all_nodes(), cx.hears_all_nodes(), "hears_all_nodes, which the target declares");
+    }
+
+    /// A handle that is dropped takes neither streams nor service from another one.
+    #[needs(Watch, SecondHandle)]
+    async fn a_handle_that_is_dropped_takes_nothing(cx) {
+        let mut events = cx.watch()?.subscribe().await?;
+        for _ in 0..3 {
+            let (other, key) = (cx.second().await?, cx.key());
+            let listening = extensions::watch(&other)?.subscribe().await?;
+            create(&other, &key, "x").await?;
+            drop(listening);
+            drop(other);
+            hear_of(&mut events, key, "a creation by a handle that was dropped then").await?;
+            let _ = cx.store.delete(&key, Expected::Any).await?;
+            hear_of(&mut events, key, "a deletion after another handle was dropped").await?;
+        }
+        let (mut later, key) = (cx.watch()?.subscribe().await?, cx.key());
+        create(&cx.store, &key, "x").await?;
+        hear_of(&mut later, key, "a creation, by a stream from after another handle was dropped").await?;
+    }
+
+    /// What takes effect after the first subscription has returned is heard, also if it was asked for before.
+    #[needs(Watch)]
+    async fn what_was_asked_for_before_is_heard(cx) {
+        for _ in cx.rounds(if cx.depth == Depth::Whole { 12 } else { 3 }) {
+            let store = cx.another_namespace().await?;
+            let keys: Vec<_> = (0..160).map(|_| cx.key()).collect();
+            let asked = keys.clone().into_iter().map(|key| {
+                let store = store.clone();
+                async move { store.write(&key, write("x"), When::Any).await }
+            });
+            let asked = tokio::spawn(crate::steps::all(asked.collect::<Vec<_>>()));
+            tokio::task::yield_now().await;
+            let watch = extensions::watch(&store)?;
+            let mut events = watch.subscribe().await?;
+            let mut later = Vec::new();
+            for (key, found) in keys.iter().zip(store.read_many(&keys).await) {
+                if found?.is_none() {
+                    later.push(*key);
+                }
+            }
+            for written in asked.await?? {
+                let _ = written?;
+            }
+            hear_all(&mut events, later, "a write that took effect after the subscription").await?;
+            store.close().await?;
+        }
+    }
+
+    /// Listeners that come and go all the time take no event from one that stays.
+    #[needs(Watch)]
+    async fn listeners_that_come_and_go_take_nothing(cx) {
+        let mut events = cx.watch()?.subscribe().await?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (store, over) = (cx.store.clone(), is_over.clone());
+        // Where a call takes as long as on a network, a stream can be as dear as a connection: twenty of them do.
+        let (rounds, pause) =
+            if cx.depth == Depth::Whole { (200, Duration::ZERO) } else { (20, Duration::from_millis(50)) };
+        let coming_and_going = run_beside(async move {
+            while let Some(watch) = store.watch().filter(|_| !over.load(Ordering::SeqCst)) {
+                drop(watch.subscribe().await?);
+                tokio::task::yield_now().await;
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+            }
+            Ok(())
+        });
+        let heard: Checked = async {
+            for _ in cx.rounds(rounds) {
+                let keys: Vec<_> = (0..20).map(|_| cx.key()).collect();
+                for key in &keys {
+                    create(&cx.store, key, "x").await?;
+                }
+                hear_all(&mut events, keys, "a change while other listeners come and go").await?;
+            }
+            Ok(())
+        }
+        .await;
+        is_over.store(true, Ordering::SeqCst);
+        let others: Checked = coming_and_going.await?;
+        others?;
+        heard?;
+        let after = cx.key();
+        create(&cx.store, &after, "x").await?;
+        hear_of(&mut events, after, "a change when the others have gone").await?;
+    }
+
     /// A listener that does not keep up hears of every change, or hears that it has missed some.
     #[needs(Watch)]
     async fn a_slow_listener_is_told(cx) {
@@ -184,17 +247,35 @@ cases! {
                 let _ = outcome?;
             }
         }
+        // Nor do single writes wait for it.
+        let singly: Vec<_> = (0..1_280).map(|_| cx.key()).collect();
+        for some in singly.chunks(64) {
+            let writing = some.iter().map(|key| cx.store.write(key, write("x"), When::Any));
+            for outcome in join_all(writing).await {
+                let _ = outcome?;
+            }
+        }
         let last = cx.key();
         create(&cx.store, &last, "the end").await?;
         let (mut waiting, mut missed): (HashSet<_>, _) = (keys.into_iter().collect(), false);
+        // What is changed when a gap is reported comes after the gap.
+        let mut after_gap = None;
         waiting.insert(last);
         while waiting.contains(&last) {
             // Once a gap was reported, it may have held the last change: then what comes to an end is the end.
             let patience = if missed { Duration::from_millis(300) } else { PATIENCE };
             match timeout(patience, events.next()).await {
+                // The next gap may have held it.
+                Ok(Some(Event::Missed)) if missed => after_gap = None,
+                Ok(Some(Event::Missed)) => {
+                    missed = true;
+                    let key = cx.key();
+                    create(&cx.store, &key, "after the gap").await?;
+                    after_gap = Some(key);
+                }
                 Ok(Some(event)) => {
-                    missed |= event == Event::Missed;
                     key_of(event).map(|key| waiting.remove(&key));
+                    after_gap.take_if(|after| key_of(event) == Some(*after));
                 }
                 Ok(None) => ensure!(false, "the stream ended"),
                 Err(_) if missed => break,
@@ -202,6 +283,10 @@ cases! {
             }
         }
         ensure!(missed || waiting.is_empty(), "{} changes were dropped silently", waiting.len());
+        if let Some(after) = after_gap {
+            let is_told = |event| key_of(event) == Some(after) || event == Event::Missed;
+            hear(&mut events, "a change that was made when a gap had been reported", is_told).await?;
+        }
         let fresh = cx.key();
         create(&cx.store, &fresh, "goes on").await?;
         hear_of(&mut events, fresh, "a change after the gap").await?;
@@ -210,16 +295,16 @@ cases! {
     /// After an outage of the server, a listener hears of what it has missed, and then of every change again.
     #[needs(Watch, Kill)]
     async fn a_watch_outlives_a_dead_server(cx) {
-        watch_through_an_outage(&cx.breakable().await?, Fault::Kill).await?;
+        a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::Kill).await?;
     }
 
     /// After the server was frozen, a listener hears of what it has missed, and then of every change again.
     #[needs(Watch, Freeze)]
     async fn a_watch_outlives_a_frozen_server(cx) {
-        watch_through_an_outage(&cx.breakable().await?, Fault::Freeze).await?;
+        a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::Freeze).await?;
     }
 
-    /// Everything is heard while many tasks write, and nobody is told of a gap without cause for long.
+    /// Everything is heard while many tasks write, or that some was missed, and afterwards all is heard.
     #[needs(Watch)]
     async fn changes_under_load_are_heard(cx) {
         let mut events = cx.watch()?.subscribe().await?;
@@ -238,5 +323,46 @@ cases! {
         for done in writing.await?? {
             done?;
         }
+        let after = cx.key();
+        create(&cx.store, &after, "x").await?;
+        hear_of(&mut events, after, "a change after the load").await?;
+    }
+
+    /// Each way of changing is heard through each handle, and when it is heard, it can be read.
+    #[needs(Watch)]
+    async fn each_way_of_changing_is_heard(cx) {
+        for round in cx.rounds(4) {
+            each_change_is_heard(&cx, round).await?;
+        }
+    }
+
+    /// After connections were cut, a listener hears of what it has missed, and then of every change again.
+    #[needs(Watch, Cut)]
+    async fn a_watch_outlives_cut_connections(cx) {
+        a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::Cut).await?;
+    }
+
+    /// While replies are lost, a listener hears of what is changed, or that it has missed some, and then of every change again.
+    #[needs(Watch, LoseReplies)]
+    async fn a_watch_outlives_lost_replies(cx) {
+        a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::LoseReplies).await?;
+    }
+
+    /// A stream that is asked for while the server is frozen is refused, or hears everything when it thaws.
+    #[needs(Watch, Freeze)]
+    async fn a_stream_that_begins_in_a_freeze_hears_what_follows(cx) {
+        a_listener_from_within_hears_what_follows(&cx.breakable().await?, Fault::Freeze).await?;
+    }
+
+    /// A stream that is asked for while the server is dead is refused, or hears everything when it is back.
+    #[needs(Watch, Kill)]
+    async fn a_stream_that_begins_in_an_outage_hears_what_follows(cx) {
+        a_listener_from_within_hears_what_follows(&cx.breakable().await?, Fault::Kill).await?;
+    }
+
+    /// A stream whose beginning is cut is refused, or hears everything that follows.
+    #[needs(Watch, Cut)]
+    async fn a_stream_whose_beginning_is_cut_hears_what_follows(cx) {
+        a_listener_from_within_hears_what_follows(&cx.breakable().await?, Fault::Cut).await?;
     }
 }

@@ -1,13 +1,16 @@
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use session_core::{Error, ErrorKind, Expected, When};
+use session_core::{Error, ErrorKind, When};
 use tokio::time::timeout;
 
 use crate::{
+    Ability,
+    events::hear_of,
+    closing::{another_close_closes, listeners_are_told, what_has_begun_finishes, what_was_dropped_is_not_waited_for},
     case::cases,
     failure::{Checked, ensure, ensure_eq},
-    steps::{all, create, hour, live, write},
+    operations::{UnderWay, each_operation},
+    steps::{all, create, live, put, write},
 };
 
 /// Checks that a call on a closed store works, or says that the store is closed.
@@ -28,23 +31,27 @@ cases! {
         for _ in 0..2 {
             cx.store.close().await?;
         }
-        ensure_works_or_closed(cx.store.read(&key).await)?;
-        ensure_works_or_closed(cx.store.write(&key, write("y"), When::Any).await)?;
-        ensure_works_or_closed(cx.store.touch(&key, hour()).await)?;
+        for (n, key) in [key, new].into_iter().enumerate() {
+            for UnderWay { name, operation, items, results, .. } in each_operation(&*cx.store, key) {
+                let results = timeout(Duration::from_secs(10), results).await;
+                ensure!(results.is_ok(), "{name} on a closed store does not end");
+                let results = results.unwrap_or_default();
+                ensure_eq!(results.len(), items, "the results of {name} on a closed store ({n})");
+                for result in results {
+                    if let Err(error) = &result {
+                        ensure_eq!(error.operation(), operation, "what the error of {name} names");
+                    }
+                    ensure_works_or_closed(result).map_err(|failure| failure.within(name))?;
+                }
+            }
+        }
         ensure_works_or_closed(cx.store.rename(&key, &new, write("z"), version).await)?;
-        ensure_works_or_closed(cx.store.delete(&key, Expected::Any).await)?;
-        ensure_works_or_closed(cx.store.ping().await)?;
-        for found in cx.store.read_many(&[key, new]).await {
-            ensure_works_or_closed(found)?;
-        }
-        for deleted in cx.store.delete_many(&[]).await {
-            ensure_works_or_closed(deleted)?;
-        }
+        cx.store.close().await?;
     }
 
     /// Calls that are under way when the store is closed finish, or fail as `Closed`, and none is cut off.
     async fn what_is_under_way_finishes(cx) {
-        for _ in 0..4 {
+        for _ in cx.rounds(4) {
             let store = cx.another_namespace().await?;
             let callers = (0..64).map(|_| {
                 let (store, key) = (store.clone(), cx.key());
@@ -84,14 +91,44 @@ cases! {
         }
     }
 
-    /// Streams of events end when the store is closed.
+    /// Streams of events end when the store is closed, also one that is waited for, and there are no new ones.
     #[needs(Watch)]
     async fn streams_end(cx) {
-        let mut events = cx.watch()?.subscribe().await?;
-        create(&cx.store, &cx.key(), "x").await?;
-        cx.store.close().await?;
-        let end = timeout(Duration::from_secs(10), async { while events.next().await.is_some() {} }).await;
-        ensure!(end.is_ok(), "a stream did not end within 10 s of closing the store");
-        ensure_works_or_closed(cx.watch()?.subscribe().await.map(drop))?;
+        listeners_are_told(&cx).await?;
+    }
+
+    /// When a call of `close` has returned, the store is closed, whatever became of an earlier one.
+    #[needs(Watch)]
+    async fn a_second_close_closes(cx) {
+        another_close_closes(&cx).await?;
+    }
+
+    /// Every operation that has begun when the store is closed finishes.
+    async fn each_operation_that_has_begun_finishes(cx) {
+        what_has_begun_finishes(&cx).await?;
+    }
+
+    /// A call that was dropped does not keep the store from being closed, whichever it was.
+    async fn dropped_calls_are_not_waited_for(cx) {
+        what_was_dropped_is_not_waited_for(&cx).await?;
+    }
+
+    /// Closing a store leaves that of another namespace as it is.
+    async fn other_namespaces_stay_open(cx) {
+        let other = cx.another_namespace().await?;
+        create(&cx.store, &cx.key(), "before").await?;
+        let mut events = match cx.store.watch().filter(|_| cx.has(Ability::Watch)) {
+            Some(watch) => Some(watch.subscribe().await?),
+            None => None,
+        };
+        other.close().await?;
+        let key = cx.key();
+        let seen = create(&cx.store, &key, "after").await?;
+        if let Some(events) = &mut events {
+            hear_of(events, key, "a change after another store was closed").await?;
+        }
+        put(&cx.store, &key, write("later"), When::Version(seen)).await?;
+        ensure_eq!(live(&cx.store, &key).await?.data, b"later"[..], "the store that was not closed");
+        cx.store.ping().await?;
     }
 }

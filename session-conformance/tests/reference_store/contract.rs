@@ -1,20 +1,36 @@
-use std::{sync::atomic::Ordering, time::Instant};
-
-use session_core::{
-    DeleteItem, DeleteOutcome, Error, ErrorKind, Expected, Maintenance, Operation, OwnerChange, OwnerIndex,
-    Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write,
-    WriteItem, WriteOutcome, async_trait,
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
 };
 
-use tokio::sync::broadcast;
+use session_core::{
+    DeleteItem, DeleteOutcome, Error, ErrorKind, Event, Expected, Maintenance, Operation, OwnerChange,
+    OwnerIndex, Record, RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch,
+    When, Write, WriteItem, WriteOutcome, async_trait,
+};
 
-use super::{Flaw, ReferenceStore, gap, lock, space::Slot};
+use super::{Flaw, ReferenceStore, extras::rest_of_batch, gap, lock, server::DEADLINE, space::Slot};
+
+impl ReferenceStore {
+    /// Gives everything that was there at this moment its whole ttl again.
+    fn renew_all(&self, died: Instant) {
+        for space in lock(&self.world.spaces).values_mut() {
+            for slot in space.slots.values_mut() {
+                if let Slot::Ours(stored) = slot
+                    && stored.expires_at < died + stored.ttl
+                {
+                    stored.expires_at = Instant::now() + stored.ttl + Duration::from_millis(20);
+                }
+            }
+        }
+    }
+}
 
 #[async_trait]
 impl SessionStore for ReferenceStore {
     async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        if self.has(Flaw::CachesReads)
-            && let Some(cached) = lock(&self.cache).get(key)
+        if let Some(cached) = lock(&self.cache).get(key)
+            && (self.has(Flaw::CachesReads) || self.has(Flaw::RemembersAbsence) && cached.is_none())
         {
             return Ok(cached.clone());
         }
@@ -25,6 +41,9 @@ impl SessionStore for ReferenceStore {
                     .map(|found| found.map(|stored| space.record(stored, now)))
             })
             .await;
+        if let Some(died) = self.server.died().filter(|_| self.has(Flaw::DeathRenewsTtls)) {
+            self.renew_all(died);
+        }
         let mut found = match found {
             Err(_) if self.has(Flaw::OutageIsEmpty) => return Ok(None),
             found => found??,
@@ -42,7 +61,13 @@ impl SessionStore for ReferenceStore {
     }
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        lock(&self.cache).retain(|cached, _| cached != key || self.has(Flaw::JudgesByCache));
+        let keeps_much = lock(&self.cache).len() > 100;
+        lock(&self.cache).retain(|cached, _| {
+            cached != key || self.has(Flaw::JudgesByCache) || keeps_much && self.has(Flaw::RemembersAbsence)
+        });
+        if lock(&self.held).contains(key) {
+            return Err(Error::unavailable(Operation::Write, false));
+        }
         if self.judged_alone(when) {
             let current = self.read(key).await?;
             if !when.holds(current.as_ref().map(|record| record.version)) {
@@ -52,6 +77,17 @@ impl SessionStore for ReferenceStore {
             return self
                 .call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, When::Any))
                 .await?;
+        }
+        if self.has(Flaw::ChecksOutsideTheLock) {
+            let sent = self.server.request(Operation::Write).await?;
+            let judged = self.locked(|space, now| match space.find(key, now, Operation::Write) {
+                Ok(found) if when.holds(found.map(|stored| stored.version)) => Some(When::Any),
+                _ => None,
+            });
+            let outcome =
+                self.locked(|space, now| self.write_now(space, now, key, write, judged.unwrap_or(when)));
+            self.server.reply(sent, Operation::Write, true).await?;
+            return outcome;
         }
         if self.has(Flaw::WriteTears) {
             let data = write.data.clone();
@@ -76,9 +112,13 @@ impl SessionStore for ReferenceStore {
             .await?;
             return outcome;
         }
+        let begun = Instant::now();
         let outcome = self
             .call(Operation::Write, true, |space, now| self.write_now(space, now, key, write, when))
             .await;
+        if self.has(Flaw::LateCallerKeepsTheKey) && begun.elapsed() > DEADLINE * 5 / 4 {
+            lock(&self.held).insert(*key);
+        }
         match outcome {
             Err(error) if error.may_have_applied() && self.has(Flaw::RetryMeetsItself) => {
                 let mut spaces = lock(&self.world.spaces);
@@ -118,6 +158,16 @@ impl SessionStore for ReferenceStore {
             let _ =
                 self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
             return Ok(DeleteOutcome::Deleted);
+        }
+        if self.has(Flaw::CallerTellsDeletions) {
+            let outcome =
+                self.call(Operation::Delete, true, |space, now| self.delete_now(space, now, item)).await?;
+            gap().await;
+            if matches!(outcome, Ok(DeleteOutcome::Deleted)) {
+                self.call(Operation::Delete, true, |space, _| space.tell(Event::Deleted { key: *key }))
+                    .await?;
+            }
+            return outcome;
         }
         if self.has(Flaw::DeleteTears) {
             self.call(Operation::Delete, true, |space, _| {
@@ -165,6 +215,9 @@ impl SessionStore for ReferenceStore {
     async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
         let mut results = Vec::new();
         for item in items {
+            if rest_of_batch(&mut results) {
+                continue;
+            }
             let ttl = if self.has(Flaw::BatchTouchesAlike) { items[0].ttl } else { item.ttl };
             results.push(self.touch(&item.key, ttl).await);
         }
@@ -174,6 +227,9 @@ impl SessionStore for ReferenceStore {
     async fn delete_many(&self, items: &[DeleteItem]) -> Vec<Result<DeleteOutcome>> {
         let mut results = Vec::new();
         for item in items {
+            if rest_of_batch(&mut results) {
+                continue;
+            }
             let expected =
                 if self.has(Flaw::BatchDeleteIgnoresVersion) { Expected::Any } else { item.expected };
             results.push(self.delete(&item.key, expected).await);
@@ -185,15 +241,22 @@ impl SessionStore for ReferenceStore {
         if self.has(Flaw::CloseFails) {
             return Err(Error::new(ErrorKind::Internal, Operation::Close));
         }
+        if self.has(Flaw::DeathStopsClose) && self.server.died().is_some() {
+            return Err(Error::unavailable(Operation::Close, false));
+        }
+        if self.has(Flaw::SecondCloseIsEarly) {
+            if self.closed.swap(true, Ordering::Relaxed) {
+                return Ok(());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
         if !self.has(Flaw::StreamsOutliveClose) {
             let mut spaces = lock(&self.world.spaces);
             let space = spaces.get_mut(&self.namespace).expect("opening made the space");
             // Dropping the sender ends the streams.
-            space.events = broadcast::channel(1_024).0;
+            space.events = None;
         }
-        if self.has(Flaw::ClosedIsInternal) {
-            self.closed.store(true, Ordering::Relaxed);
-        }
+        self.closed.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -20,6 +20,8 @@ pub(crate) enum Flaw {
     // 1. Conditional write
     /// Checks the version, and then writes, in two steps.
     CheckThenWrite,
+    /// Checks the version and writes under two locks, with nothing awaited between them.
+    ChecksOutsideTheLock,
     /// Writes with `Absent` as if it were `Any`.
     AbsentOverwrites,
     /// Reports a conflict without the record.
@@ -62,6 +64,8 @@ pub(crate) enum Flaw {
     CachesReads,
     /// Conditions are judged by what this handle has cached.
     JudgesByCache,
+    /// A handle that remembers many ids as absent goes on doing so when they are created.
+    RemembersAbsence,
 
     // 4. Expiry
     /// The ttl is rounded up to seconds.
@@ -134,6 +138,8 @@ pub(crate) enum Flaw {
     DebugShowsRecords,
 
     // 8. Owner index
+    /// The count takes keys for one that begin alike.
+    CountsByPrefix,
     /// A renamed session is not in the index.
     IndexMissesRenamed,
     /// The index forgets a session when its first ttl has passed.
@@ -150,6 +156,8 @@ pub(crate) enum Flaw {
     OwnerDeleteSparesNone,
     /// A write comes into the index a moment later.
     IndexComesLater,
+    /// The index does not find an owner that begins like a path of a field.
+    OwnerIsAPath,
     /// The index holds at most 1,000 sessions of an owner.
     IndexIsCapped,
 
@@ -196,12 +204,26 @@ pub(crate) enum Flaw {
     NeverRecovers,
     /// An outage is reported as a defect.
     OutageIsInternal,
+    /// When the server has died and come back, the index does not know what was there before.
+    DeathEmptiesTheIndex,
+    /// When the server has died and come back, what was there has its whole ttl again.
+    DeathRenewsTtls,
+    /// When the server has died and come back, the store cannot be closed any more.
+    DeathStopsClose,
+    /// A write whose caller looks at it long after its deadline keeps its key.
+    LateCallerKeepsTheKey,
 
     // 13. Unknown outcome
     /// A write that is delivered again does not know itself.
     RedeliveryConflicts,
+    /// A write that is delivered again through another handle gives the record its ttl anew.
+    RenewsWhatAnotherDelivers,
+    /// A write that is delivered again and names its own version is made again.
+    WritesItselfAgain,
     /// After a lost reply, the write is tried again, and meets itself as a conflict.
     RetryMeetsItself,
+    /// Of a crowd of changes whose replies are lost, the last ones are said to have changed nothing.
+    CrowdIsToldUnsent,
     /// After a lost reply, the error says that nothing was changed.
     LostReplyMeansFailed,
 
@@ -218,8 +240,24 @@ pub(crate) enum Flaw {
     WatchMissesOldKey,
     /// After an outage, a stream hears nothing any more, and does not say so.
     WatchDiesWithServer,
+    /// A stream that is asked for in an outage is given out, and hears nothing.
+    WatchBeginsDeaf,
+    /// The store frees by itself what has expired, once.
+    PurgesItselfOnce,
     /// Expiry is not heard.
     WatchMissesExpiry,
+    /// A count frees what has expired, and no listener is told.
+    CountFreesSilently,
+    /// Of a purge that frees as many as it may, no listener is told.
+    FullPurgeIsSilent,
+    /// The watch says that it reports the changes of one process, and reports all.
+    WatchDisownsOtherNodes,
+    /// A handle that is dropped ends the streams of the others.
+    DroppedHandleEndsStreams,
+    /// The next change after a subscription is not heard on the streams from before.
+    SubscribingDrowns,
+    /// A deletion is told by its caller, which may have gone away.
+    CallerTellsDeletions,
 
     // 15. Foreign bytes
     /// To a conditional write, foreign bytes are nothing.
@@ -230,20 +268,38 @@ pub(crate) enum Flaw {
     ForeignIsOverwritten,
     /// One item with foreign bytes fails the whole batch.
     ForeignFailsBatch,
+    /// Whatever meets foreign bytes, the error is that of a read.
+    ForeignIsOfARead,
+    /// A purge comes back to foreign bytes for ever.
+    ForeignHoldsThePurge,
 
     // 16. Maintenance
+    /// A listing begins after the first of all possible keys.
+    ListsAfterTheFirstKey,
     /// Pages go by position, so that what comes and goes shifts what stays.
     PagesByPosition,
     /// The last record of a page is left out.
     PageDropsLast,
     /// The purge goes by the first expiry of a record, and does not look again.
     PurgeForgetsRenewal,
+    /// The purge frees nothing, and says so.
+    PurgeFreesNothing,
+    /// The purge counts what it has looked at because it had to end at first.
+    PurgeCountsRenewed,
+    /// What was renewed once is counted for ever.
+    CountsRenewed,
+    /// A listing ends after a thousand records if its pages may be longer.
+    LongPagesEnd,
+    /// A cursor that makes no sense is taken for a damaged record.
+    ForeignCursorIsCorrupt,
     /// The purge looks first and deletes later.
     PurgeInTwoSteps,
 
     // 17. Close
     /// Closing fails.
     CloseFails,
+    /// Closing takes a while, and a second call does not wait for the first.
+    SecondCloseIsEarly,
     /// Streams of events go on when the store is closed.
     StreamsOutliveClose,
     /// A closed store reports a defect.

@@ -6,27 +6,30 @@
 mod contract;
 mod extras;
 mod flaw;
+mod renames;
 mod server;
 mod space;
+mod targets;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 pub(crate) use flaw::Flaw;
-use server::{DEADLINE, Server};
-use session_conformance::{Breakable, Fault, Foreign, Target};
+use server::Server;
 use session_core::{
     DeleteItem, DeleteOutcome, Error, ErrorKind, Event, Expected, Operation, Owner, OwnerChange, Record,
-    RenameOutcome, Result, SessionKey, SessionStore, Ttl, Version, When, Write, WriteOutcome,
+    Result, SessionKey, SessionStore, Ttl, Version, When, Write, WriteOutcome,
 };
 use space::{Slot, Space, Stored};
+#[allow(unused_imports, reason = "each test program has use for one of them")]
+pub(crate) use targets::{target, target_under};
 use tokio::task::yield_now;
 
 #[derive(Debug)]
@@ -41,44 +44,10 @@ pub(crate) struct ReferenceStore {
     namespace: String,
     server: Arc<Server>,
     cache: Mutex<HashMap<SessionKey, Option<Record>>>,
+    number: usize,
+    /// The keys that a flaw holds back.
+    held: Mutex<HashSet<SessionKey>>,
     closed: AtomicBool,
-}
-
-/// The reference store with this flaw, or with none, as a target with all hooks.
-pub(crate) fn target(flaw: Option<Flaw>) -> Target {
-    let world = Arc::new(World { spaces: Mutex::default(), flaw });
-    let server = Arc::new(Server::new(flaw));
-    let open = move |world: &Arc<World>, namespace: &str, server: &Arc<Server>| -> Arc<dyn SessionStore> {
-        lock(&world.spaces).entry(namespace.to_owned()).or_insert_with(|| Space::new(flaw));
-        Arc::new(ReferenceStore {
-            world: world.clone(),
-            namespace: namespace.to_owned(),
-            server: server.clone(),
-            cache: Mutex::default(),
-            closed: AtomicBool::new(false),
-        })
-    };
-    let (for_first, for_second, for_broken, for_plant) = (world.clone(), world.clone(), world.clone(), world);
-    let (first_server, second_server) = (server.clone(), server);
-    Target::new("reference", move |namespace| {
-        let store = open(&for_first, namespace.as_str(), &first_server);
-        async move { Ok(store) }
-    })
-    .second_handle(move |namespace, _| {
-        let store = open(&for_second, namespace.as_str(), &second_server);
-        async move { Ok(store) }
-    })
-    .foreign_bytes(&[Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat], move |namespace, key, foreign| {
-        if let Some(space) = lock(&for_plant.spaces).get_mut(namespace.as_str()) {
-            space.slots.insert(key, Slot::Foreign(foreign));
-        }
-        async {}
-    })
-    .faults(&[Fault::Freeze, Fault::Kill, Fault::LoseReplies], move |namespace| {
-        let control = Arc::new(Server::new(flaw));
-        let store = open(&for_broken, namespace.as_str(), &control);
-        async move { Ok(Breakable { store, control, deadline: DEADLINE, recovery: Duration::from_millis(100) }) }
-    })
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -102,6 +71,14 @@ impl fmt::Debug for ReferenceStore {
     }
 }
 
+impl Drop for ReferenceStore {
+    fn drop(&mut self) {
+        if self.has(Flaw::DroppedHandleEndsStreams) {
+            self.locked(Space::begin_events);
+        }
+    }
+}
+
 impl ReferenceStore {
     fn has(&self, flaw: Flaw) -> bool {
         self.world.flaw == Some(flaw)
@@ -114,17 +91,20 @@ impl ReferenceStore {
         change: bool,
         work: impl FnOnce(&mut Space, Instant) -> T,
     ) -> Result<T> {
-        if self.closed.load(Ordering::Relaxed) {
+        if self.closed.load(Ordering::Relaxed) && self.has(Flaw::ClosedIsInternal) {
             return Err(Error::new(ErrorKind::Internal, operation));
         }
-        self.server.request(operation).await?;
-        let result = {
-            let mut spaces = lock(&self.world.spaces);
-            let space = spaces.get_mut(&self.namespace).expect("opening made the space");
-            work(space, Instant::now())
-        };
-        self.server.reply(operation, change).await?;
+        let sent = self.server.request(operation).await?;
+        let result = self.locked(work);
+        self.server.reply(sent, operation, change).await?;
         Ok(result)
+    }
+
+    /// What the server does with the records in one step.
+    fn locked<T>(&self, work: impl FnOnce(&mut Space, Instant) -> T) -> T {
+        let mut spaces = lock(&self.world.spaces);
+        let space = spaces.get_mut(&self.namespace).expect("opening made the space");
+        work(space, Instant::now())
     }
 
     fn write_now(
@@ -163,7 +143,15 @@ impl ReferenceStore {
             _ => None,
         };
         let current = found.as_ref().map(|stored| stored.version);
-        if current == Some(write.version) && !self.has(Flaw::RedeliveryConflicts) {
+        let forgets_itself = self.has(Flaw::RedeliveryConflicts)
+            || self.has(Flaw::WritesItselfAgain) && when == When::Version(write.version);
+        if current == Some(write.version) && !forgets_itself {
+            if let Some(Slot::Ours(stored)) = space.slots.get_mut(key)
+                && stored.handle != self.number
+                && self.has(Flaw::RenewsWhatAnotherDelivers)
+            {
+                stored.expires_at = now + write.ttl.as_duration();
+            }
             return Ok(WriteOutcome::Written);
         }
         if !self.holds(space, key, when, found.as_ref(), expired.as_ref()) {
@@ -258,6 +246,7 @@ impl ReferenceStore {
             same_data: Vec::new(),
             former_owners: Vec::new(),
             indexed: !self.has(Flaw::IndexComesLater),
+            handle: self.number,
         };
         if let Some(before) = found {
             stored.first_expiry = before.first_expiry;
@@ -318,6 +307,7 @@ impl ReferenceStore {
             Ok(found) => found.map(|stored| stored.version),
             Err(_) if expected == Expected::Any => {
                 space.slots.remove(&key);
+                space.tell(Event::Deleted { key });
                 return Ok(DeleteOutcome::Deleted);
             }
             Err(error) => return Err(error),
@@ -330,89 +320,12 @@ impl ReferenceStore {
             }
             Some(_) => {
                 space.remove(&key);
-                space.tell(Event::Deleted { key });
+                if !self.has(Flaw::CallerTellsDeletions) {
+                    space.tell(Event::Deleted { key });
+                }
                 Ok(DeleteOutcome::Deleted)
             }
         }
-    }
-
-    fn rename_now(
-        &self,
-        space: &mut Space,
-        now: Instant,
-        (old, new): (&SessionKey, &SessionKey),
-        write: Write,
-        expected: Version,
-    ) -> Result<RenameOutcome> {
-        if write.data.len() > self.max_data_len() {
-            return Err(Error::too_large(Operation::Rename, write.data.len(), self.max_data_len()));
-        }
-        let found = space.find(old, now, Operation::Rename)?.cloned();
-        let mut buried = None;
-        if self.has(Flaw::RenameRevives) && found.is_none() {
-            buried = space.graveyard.get(old).cloned();
-        }
-        let Some(stored) = found.clone().or(buried) else {
-            let there = space.find(new, now, Operation::Rename)?.map(|stored| stored.version);
-            if there.is_some() && self.has(Flaw::RenameRedeliveryUndoes) {
-                self.keep(space, now, new, write, None, None);
-                return Ok(RenameOutcome::Renamed);
-            }
-            let is_mine = there == Some(write.version) && !self.has(Flaw::RenameRedeliveryConflicts);
-            return Ok(if is_mine { RenameOutcome::Renamed } else { RenameOutcome::Conflict(None) });
-        };
-        if stored.version != expected {
-            if self.has(Flaw::RenameLeavesNew) {
-                self.keep(space, now, new, write, None, None);
-            }
-            return Ok(RenameOutcome::Conflict(Some(space.record(&stored, now))));
-        }
-        if space.find(new, now, Operation::Rename)?.is_some() && !self.has(Flaw::RenameOverwrites) {
-            return Ok(RenameOutcome::Occupied);
-        }
-        let inherited = if self.has(Flaw::RenameDropsOwner) { None } else { stored.owner };
-        self.keep(space, now, new, write, None, inherited);
-        if self.has(Flaw::IndexMissesRenamed)
-            && let Some(Slot::Ours(stored)) = space.slots.get_mut(new)
-        {
-            stored.indexed = false;
-        }
-        if !self.has(Flaw::RenameKeepsOld) {
-            space.remove(old);
-        }
-        if !self.has(Flaw::WatchMissesOldKey) {
-            space.tell(Event::Deleted { key: *old });
-        }
-        Ok(RenameOutcome::Renamed)
-    }
-
-    /// A rename as a series of steps, with something wrong in it.
-    async fn rename_in_steps(
-        &self,
-        (old, new): (&SessionKey, &SessionKey),
-        write: Write,
-        expected: Version,
-    ) -> Result<RenameOutcome> {
-        let found = self.read(old).await?;
-        match found {
-            Some(record) if record.version == expected => {}
-            None if self.has(Flaw::RenameTrustsTheNewRecord) => {
-                let there = self.read(new).await?;
-                let is_mine = there.is_some_and(|record| record.version == write.version);
-                return Ok(if is_mine { RenameOutcome::Renamed } else { RenameOutcome::Conflict(None) });
-            }
-            other => return Ok(RenameOutcome::Conflict(other)),
-        }
-        if self.has(Flaw::RenameDeletesFirst) {
-            let _ = self.delete(old, Expected::Any).await?;
-            gap().await;
-            let _ = self.write(new, write, When::Any).await?;
-            return Ok(RenameOutcome::Renamed);
-        }
-        let _ = self.write(new, write, When::Any).await?;
-        gap().await;
-        let _ = self.delete(old, Expected::Any).await?;
-        Ok(RenameOutcome::Renamed)
     }
 
     fn judged_alone(&self, when: When) -> bool {

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeMap,
+    mem,
     time::{Duration, Instant},
 };
 
@@ -9,13 +10,19 @@ use tokio::sync::broadcast;
 
 use super::Flaw;
 
+/// How many events a listener may be behind.
+const EVENTS: usize = 1_024;
+
 /// The records of one namespace, as the server has them.
 #[derive(Debug)]
 pub(super) struct Space {
     pub(super) slots: BTreeMap<SessionKey, Slot>,
     /// What was deleted, for the flaws that bring it back.
     pub(super) graveyard: BTreeMap<SessionKey, Stored>,
-    pub(super) events: broadcast::Sender<Event>,
+    /// The listeners. None when the store was closed.
+    pub(super) events: Option<broadcast::Sender<Event>>,
+    /// Whether a flaw drops the next event.
+    pub(super) drowns: bool,
     pub(super) flaw: Option<Flaw>,
 }
 
@@ -40,11 +47,24 @@ pub(super) struct Stored {
     pub(super) former_owners: Vec<Owner>,
     /// Whether a flawed index knows this record.
     pub(super) indexed: bool,
+    /// The number of the handle that has written it.
+    pub(super) handle: usize,
 }
 
 impl Space {
     pub(super) fn new(flaw: Option<Flaw>) -> Self {
-        Self { slots: BTreeMap::new(), graveyard: BTreeMap::new(), events: broadcast::channel(1_024).0, flaw }
+        Self {
+            slots: BTreeMap::new(),
+            graveyard: BTreeMap::new(),
+            events: Some(broadcast::channel(EVENTS).0),
+            drowns: false,
+            flaw,
+        }
+    }
+
+    /// Ends all streams of events. Those that begin from now on hear what follows.
+    pub(super) fn begin_events(&mut self, _now: Instant) {
+        self.events = Some(broadcast::channel(EVENTS).0);
     }
 
     pub(super) fn has(&self, flaw: Flaw) -> bool {
@@ -66,6 +86,7 @@ impl Space {
         now: Instant,
         operation: Operation,
     ) -> Result<Option<&Stored>> {
+        let operation = if self.has(Flaw::ForeignIsOfARead) { Operation::Read } else { operation };
         match self.slots.get(key) {
             None => Ok(None),
             Some(Slot::Foreign(_)) if self.has(Flaw::ForeignIsEmpty) => Ok(None),
@@ -91,9 +112,12 @@ impl Space {
         }
     }
 
-    pub(super) fn tell(&self, event: Event) {
+    pub(super) fn tell(&mut self, event: Event) {
+        let drowns = mem::take(&mut self.drowns);
         // Nobody listening is no failure.
-        let _ = self.events.send(event);
+        if let Some(events) = self.events.as_ref().filter(|events| !drowns || events.receiver_count() < 2) {
+            let _ = events.send(event);
+        }
     }
 
     /// How long a record lives that asked for `ttl`.
@@ -114,6 +138,7 @@ impl Space {
             Some(Flaw::OwnersIgnoreTrailingSpaces) => {
                 candidate.as_str().trim_end() == owner.as_str().trim_end()
             }
+            Some(Flaw::OwnerIsAPath) => candidate == owner && !owner.as_str().starts_with('$'),
             _ => candidate == owner,
         };
         let forgotten = self.has(Flaw::IndexForgetsRenewed) && stored.first_expiry < Instant::now();
