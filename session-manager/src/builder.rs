@@ -10,11 +10,12 @@ use crate::{Codec, SameKey, SessionEvent, SessionManager, WhenReached, settings:
 pub struct SessionManagerBuilder {
     store: Arc<dyn SessionStore>,
     settings: Settings,
+    needs_owner_index: bool,
 }
 
 impl SessionManagerBuilder {
     pub(crate) fn new(store: Arc<dyn SessionStore>) -> Self {
-        Self { store, settings: Settings::default() }
+        Self { store, settings: Settings::default(), needs_owner_index: false }
     }
 
     /// How long a session lives after it was last used. One day unless set; from a millisecond to
@@ -83,6 +84,23 @@ impl SessionManagerBuilder {
         self
     }
 
+    /// Demands a store with an index of owners: [`build`](Self::build) fails without. For
+    /// applications that show "your devices" or offer "log out everywhere", which otherwise learn
+    /// in a request that their store cannot: see [`SessionManager::can_list_owners`].
+    ///
+    /// ```
+    /// use session_manager::SessionManager;
+    ///
+    /// # fn main() -> Result<(), session_manager::session_core::Error> {
+    /// let manager = SessionManager::builder(session_memory::MemoryStore::new()).require_owner_index().build()?;
+    /// # let _ = manager;
+    /// # Ok(()) }
+    /// ```
+    pub fn require_owner_index(mut self) -> Self {
+        self.needs_owner_index = true;
+        self
+    }
+
     /// Calls `listener` after something has happened to a session through this manager. See [`SessionEvent`].
     ///
     /// May be set several times; all are called, in this order, on the task that did it: a listener should be quick and must not block.
@@ -97,7 +115,7 @@ impl SessionManagerBuilder {
     /// [`ErrorKind::InvalidTtl`] for a timeout that no store can keep, [`ErrorKind::Config`] for other settings that make no sense,
     /// or that this store cannot carry out.
     pub fn build(self) -> Result<SessionManager, Error> {
-        let Self { store, settings } = self;
+        let Self { store, settings, needs_owner_index } = self;
         Ttl::new(settings.idle)?;
         Ttl::new(settings.absolute)?;
         let config = |reason: &str| Err(Error::new(ErrorKind::Config, Operation::Connect).because(reason));
@@ -113,6 +131,9 @@ impl SessionManagerBuilder {
                     "max_sessions_per_owner needs a store with an index of owners, and this one has none",
                 );
             }
+        }
+        if needs_owner_index && store.owners().is_none() {
+            return config("an index of owners is required, and this store has none");
         }
         Ok(SessionManager::with(store, settings))
     }

@@ -4,8 +4,10 @@ impl Session {
     /// Ends the session, for all who use it, and drops what this handle has not saved. The handle is then as good as new: what is set
     /// afterwards, such as a farewell, goes into a new session under a new id.
     ///
-    /// When it has returned, no save, touch, update or rotation, whenever it began, brings the session back. If another request rotates it
-    /// at the same time, it is ended under its new id, too, provided that it has an owner, by whom it can be found.
+    /// When it has returned, no save, touch, update or rotation, whenever it began, brings the
+    /// session back. If another request rotates it at the same time, it is ended under its new id,
+    /// too, provided that it has an owner, by which it can be found, and that the store has an
+    /// [index of owners](crate::SessionManager::can_list_owners).
     ///
     /// `Ok` says that a session was ended, by this call or an earlier one through this handle, or that the client has presented no id and nothing is
     /// stored.
@@ -66,7 +68,7 @@ impl Session {
         if manager.destroy(&key).await? {
             return Ok(true);
         }
-        let Some((owner, family)) = lineage else { return Ok(false) };
+        let Some((owner, family)) = lineage.filter(|_| manager.can_list_owners()) else { return Ok(false) };
         // Another request may have rotated it: then it goes on under an id that this one has never seen, and may be rotated again while it is looked for.
         let mut ended = false;
         let attempts = manager.settings().max_attempts;

@@ -43,6 +43,9 @@ struct Inner {
 
 impl SessionManager {
     /// A manager with the default settings: see [`SessionManagerBuilder`].
+    ///
+    /// Takes every store, also one without an index of owners, over which what goes by the owner
+    /// fails: [`can_list_owners`](Self::can_list_owners).
     pub fn new(store: impl SessionStore + 'static) -> Self {
         Self::with(Arc::new(store), Settings::default())
     }

@@ -42,12 +42,40 @@ impl fmt::Debug for OwnedSession {
 }
 
 impl SessionManager {
+    /// Whether the store has an index of owners. Costs no I/O.
+    ///
+    /// All stores of this workspace have one; a store of another author need not. Over a store
+    /// without an index, the manager works, but for what goes by the owner:
+    ///
+    /// * [`sessions_of`](Self::sessions_of), [`logout_everywhere`](Self::logout_everywhere) and
+    ///   [`Session::logout_others`] fail as [`SessionError::Store`] with [`ErrorKind::Config`],
+    ///   which is a 500 in `session-tower`;
+    /// * a [`logout`](Session::logout) whose session another request rotates at the same time
+    ///   cannot follow it, and is [`Gone`](SessionError::Gone);
+    /// * [`max_sessions_per_owner`](crate::SessionManagerBuilder::max_sessions_per_owner) is
+    ///   refused when the manager is built.
+    ///
+    /// An application that needs these demands the index at start-up, by
+    /// [`require_owner_index`](crate::SessionManagerBuilder::require_owner_index). One that can do
+    /// without asks here, for instance to leave a button out.
+    ///
+    /// ```
+    /// use session_manager::SessionManager;
+    ///
+    /// let manager = SessionManager::new(session_memory::MemoryStore::new());
+    /// assert!(manager.can_list_owners());
+    /// ```
+    pub fn can_list_owners(&self) -> bool {
+        self.store().owners().is_some()
+    }
+
     /// The live sessions of `owner`, the latest login first. Costs a look-up of the owner and one batch of reads.
     ///
     /// Sessions that begin or end meanwhile may be there or not; those that cannot be read are left out.
     ///
     /// # Errors
-    /// [`SessionError::Store`], with [`ErrorKind::Config`] if the store has no index of owners.
+    /// [`SessionError::Store`], with [`ErrorKind::Config`] if the store has no index of owners: see
+    /// [`can_list_owners`](Self::can_list_owners).
     pub async fn sessions_of(&self, owner: &Owner) -> Result<Vec<OwnedSession>> {
         let sessions = self.records_of(owner).await?;
         let live = sessions.iter().filter_map(|(key, base)| Some(self.show(*key, base.as_ref()?)));
@@ -77,7 +105,7 @@ impl SessionManager {
     fn owner_index(&self) -> Result<&dyn OwnerIndex> {
         self.store().owners().ok_or_else(|| {
             Error::new(ErrorKind::Config, Operation::ListOwner)
-                .because("this store has no index of owners, so nobody can tell whose sessions there are")
+                .because("this store has no index of owners, which `SessionManager::can_list_owners` tells in advance")
                 .into()
         })
     }
@@ -132,7 +160,8 @@ impl Session {
     /// Ends all other sessions of this one's owner, and returns how many. Without an owner, there are none.
     ///
     /// # Errors
-    /// As [`SessionManager::logout_everywhere`], and [`SessionError::Gone`].
+    /// As [`SessionManager::logout_everywhere`], and [`SessionError::Gone`]. A store without an
+    /// index of owners is an error only if this session has an owner.
     pub async fn logout_others(&self) -> Result<usize> {
         let handle = self.handle();
         // The turn keeps this handle from rotating the one session that is to be spared.

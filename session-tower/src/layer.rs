@@ -72,6 +72,12 @@ impl Policy {
 
 impl SessionLayer {
     /// Sessions in this store, with the defaults of [`SessionManager`] and [`CookieSettings`].
+    ///
+    /// Takes every store. Over one without an index of owners, `logout_others`, `logout_everywhere`
+    /// and `sessions_of` fail, which is a 500 unless the handler does something else about it: to
+    /// refuse such a store at start-up, build the manager with
+    /// [`require_owner_index`](session_manager::SessionManagerBuilder::require_owner_index), and
+    /// use [`from_manager`](Self::from_manager).
     pub fn new(store: impl SessionStore + 'static) -> Self {
         Self::from_manager(SessionManager::new(store))
     }

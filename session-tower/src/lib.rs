@@ -2,6 +2,7 @@
 
 mod body;
 mod caching;
+mod cookie_names;
 mod cookie_settings;
 mod error;
 #[cfg(feature = "axum")]

@@ -29,7 +29,9 @@ fn trial(candidate: Candidate, case: cases::Case) -> Trial {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Many wait for an expiry or a deadline.
+    arguments.test_threads.get_or_insert(4);
     let trials = candidates()
         .into_iter()
         .flat_map(|candidate| cases::all().into_iter().map(move |case| trial(candidate, case)))

@@ -1,6 +1,12 @@
 use std::sync::Arc;
 
-use axum::{Router, extract::Request, http::StatusCode, routing::get};
+use axum::{
+    Router,
+    extract::Request,
+    http::StatusCode,
+    middleware::{Next, from_fn},
+    routing::get,
+};
 use session_core::Owner;
 use session_tower::{
     CookieSettings, NamedSession, Session, SessionCookie, SessionError, SessionLayer, TowerSessionsStore,
@@ -87,8 +93,14 @@ async fn the_inner_one_of_a_layer_finds_the_session_of_the_outer_one(tap: Arc<Ta
     // A clone, and one that was made apart.
     for inner in [one.clone(), SessionLayer::new(Arc::clone(&tap))] {
         let write = async |session: Session| session.insert("inner", "written").map_err(SessionError::from);
+        // Between the two layers, so that both have a session to save if they are not one.
+        let between = async |session: Session, request: Request, next: Next| {
+            session.insert("outer", "written").map_err(SessionError::from)?;
+            Ok::<_, SessionError>(next.run(request).await)
+        };
         let app = Router::new()
             .nest("/inner", Router::new().route("/write", get(write)).layer(inner))
+            .layer(from_fn(between))
             .merge(routes(&Arc::<Gate>::default()))
             .layer(one.clone());
         let mut browser = Browser::default();
@@ -96,7 +108,9 @@ async fn the_inner_one_of_a_layer_finds_the_session_of_the_outer_one(tap: Arc<Ta
         let answer = browser.get(&app, "/inner/write").await;
         assert_eq!((answer.status, answer.set_cookies().len()), (StatusCode::OK, 1), "{answer:?}");
         assert_eq!(tap.calls(), 1, "one session is stored");
-        assert_eq!(browser.get(&app, "/read/inner").await.text, "written");
+        for key in ["inner", "outer"] {
+            assert_eq!(browser.get(&app, &format!("/read/{key}")).await.text, "written");
+        }
         assert!(browser.get(&app, "/inner/write").await.set_cookies().is_empty());
     }
 }
