@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod connection;
+mod record;
+mod store;
+
+pub use store::MemcachedStore;
