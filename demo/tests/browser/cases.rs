@@ -73,6 +73,15 @@ cases!(
 pub(crate) const OF_PAGES: &[&str] =
     &["the_cookie_has_its_flags", "nothing_private_is_behind_the_back_button", "the_keyboard_is_enough"];
 
+/// Those that ask most of a store. The others meet an embedded store and a server: what stands between is the same for all, and has tests of its own on
+/// each.
+pub(crate) const OF_EACH_STORE: &[&str] = &[
+    "signing_out_is_final_although_a_slow_request_saves_afterwards",
+    "two_tabs_keep_both_edits",
+    "a_restart_keeps_the_session",
+    "everywhere_is_everywhere",
+];
+
 async fn the_cookie_has_its_flags(stage: &Stage) {
     let browser = stage.browser().await;
     browser.sign_in("Alice").await;
