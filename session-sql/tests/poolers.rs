@@ -107,13 +107,13 @@ async fn works(store: &Arc<dyn SessionStore>) {
 
 /// Whatever the store did, other clients of the pooler get the server's connections as they were.
 async fn left_as_they_were(pooler: &PgBouncerServer) {
-    let mut pids = HashSet::new();
-    let mut client = PgConnection::connect_with(
-        &pooler.url().parse::<sqlx::postgres::PgConnectOptions>().expect("a URL").extra_float_digits(None),
-    )
-    .await
-    .expect("connected");
-    for _ in 0..4 * SIZE {
+    let options: sqlx::postgres::PgConnectOptions = pooler.url().parse().expect("a URL");
+    let options = options.extra_float_digits(None);
+    let (mut pids, mut clients) = (HashSet::new(), Vec::new());
+    // Each holds one of the server's connections, so that all of them are seen.
+    for _ in 0..SIZE {
+        let mut client = PgConnection::connect_with(&options).await.expect("connected");
+        sqlx::raw_sql("BEGIN").execute(&mut client).await.expect("begun");
         let row = sqlx::raw_sql(
             "SELECT pg_backend_pid(), (SELECT count(*) FROM pg_prepared_statements),
                 (SELECT coalesce(string_agg(name, ', '), 'none') FROM pg_settings WHERE source = 'session'
@@ -125,8 +125,9 @@ async fn left_as_they_were(pooler: &PgBouncerServer) {
         assert_eq!(row.get::<i64, _>(1), 0, "prepared statements stay");
         assert_eq!(row.get::<String, _>(2), "none", "settings stay");
         assert_eq!(row.get::<i64, _>(3), 0, "the server goes on to notify");
+        clients.push(client);
     }
-    assert!(pids.len() > 1, "the pooler has one connection only");
+    assert_eq!(pids.len(), SIZE, "not all of the server's connections were seen");
 }
 
 fn named(url: &str, table: &str) -> String {
@@ -179,11 +180,16 @@ async fn a_refused_setting_is_named(poolers: Arc<Poolers>) {
 async fn a_watch_that_hears_nothing_is_refused(poolers: Arc<Poolers>) {
     for (pooler, table) in [(&poolers.strict, "deaf"), (&poolers.lenient, "deaf_too")] {
         let store = opened(&format!("{}&deadline_ms=1500", named(&pooler.url(), table))).await;
-        let error = store.watch().expect("it has").subscribe().await.map(drop).expect_err("it hears nothing");
-        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
-        assert!(error.to_string().contains("pooler"), "{error}");
+        // Which connections of the server the pooler gives is chance, and each time another one.
+        for _ in 0..20 {
+            let watch = store.watch().expect("it has");
+            let error = watch.subscribe().await.map(drop).expect_err("it hears nothing");
+            assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+            assert!(error.to_string().contains("pooler"), "{error}");
+        }
         // Reads and writes go on.
         works(&store).await;
+        left_as_they_were(pooler).await;
         #[cfg(feature = "cache")]
         {
             use session_sql::{CacheExt, CacheSettings};
@@ -191,6 +197,7 @@ async fn a_watch_that_hears_nothing_is_refused(poolers: Arc<Poolers>) {
             assert!(timeout(Duration::from_secs(2), cached.until_whole()).await.is_err(), "it hears nothing");
             assert!(!cached.stats().is_whole);
         }
+        left_as_they_were(pooler).await;
     }
 }
 
