@@ -9,7 +9,8 @@ use axum::{
     routing::{get, post},
 };
 use session_core::{SessionId, SessionStore};
-use session_manager::{Metered, SessionManager};
+use session_layers::Metered;
+use session_manager::SessionManager;
 use session_tower::{CookieSettings, SessionCookie as _, SessionLayer};
 
 use crate::{

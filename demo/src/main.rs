@@ -12,7 +12,8 @@ mod store;
 use std::{error::Error, process::ExitCode, sync::Arc, time::Duration};
 
 use session_core::{SessionId, SessionStore as _};
-use session_manager::{Metered, SessionManager, WhenReached};
+use session_layers::Metered;
+use session_manager::{SessionManager, WhenReached};
 use tokio::{net::TcpListener, time::interval};
 
 use crate::{
@@ -61,7 +62,7 @@ async fn main() -> ExitCode {
 async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let meters = Meters::install()?;
     let url = arguments.store_url()?;
-    let store = store::open(&url).await?;
+    let store = session_connect::connect(&url).await?;
     let listener = TcpListener::bind(&arguments.listen).await.map_err(|error| {
         format!("cannot listen on {}: {error}; choose another address with --listen", arguments.listen)
     })?;

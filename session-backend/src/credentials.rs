@@ -93,12 +93,11 @@ impl SharedProvider {
     pub fn new(provider: impl CredentialsProvider) -> Self {
         Self(Arc::new(provider))
     }
+}
 
-    /// The credentials that are valid now.
-    ///
-    /// # Errors
-    /// Those of the provider.
-    pub async fn credentials(&self) -> Result<Credentials> {
+#[async_trait]
+impl CredentialsProvider for SharedProvider {
+    async fn credentials(&self) -> Result<Credentials> {
         self.0.credentials().await
     }
 }
@@ -111,7 +110,7 @@ impl fmt::Debug for SharedProvider {
 
 #[cfg(test)]
 mod tests {
-    use super::{Credentials, SharedProvider};
+    use super::{Credentials, CredentialsProvider, SharedProvider};
 
     #[tokio::test]
     async fn a_closure_provides_and_nothing_is_shown() {

@@ -1,10 +1,14 @@
 #![doc = include_str!("../README.md")]
 
+mod backend;
+mod batch;
 mod credentials;
 mod options;
 mod tls;
 mod url;
 
+pub use backend::{Backend, only};
+pub use batch::{BatchSettings, Batched, chunk_ranges};
 pub use credentials::{Credentials, CredentialsProvider, Secret, SharedProvider};
 pub use options::UrlOption;
 pub use tls::{Pem, TlsMode, TlsSettings, is_this_machine};

@@ -35,6 +35,7 @@ pub use owner::Owner;
 pub use owner_index::OwnerIndex;
 pub use purpose::Purpose;
 pub use record::Record;
+pub use rename::rename_by_write_and_delete;
 pub use session_id::SessionId;
 pub use session_key::SessionKey;
 pub use store::{DEFAULT_MAX_DATA_LEN, SessionStore};

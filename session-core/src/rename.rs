@@ -7,12 +7,17 @@ use crate::{
 
 /// The provided [`SessionStore::rename`], for stores whose engine cannot do it in one step.
 ///
+/// Stores that are made of another type, such as a batch-only backend, call it with their single operations.
+///
 /// The new record comes first, so that no crash loses the session; the old one is deleted under its version, so that of
 /// several renames, writes and deletes one wins; and until that delete has said so, nobody is given the new key.
 ///
 /// The new record gets its whole ttl last. By that, this rename knows itself when it is delivered again: a new record without a live old one can
 /// also be what is left of an attempt that was dropped halfway, before a logout ended the old one, and must not be handed out then.
-pub(crate) async fn by_write_and_delete<S: SessionStore + ?Sized>(
+///
+/// # Errors
+/// Those of [`SessionStore::rename`].
+pub async fn rename_by_write_and_delete<S: SessionStore + ?Sized>(
     store: &S,
     old: &SessionKey,
     new: &SessionKey,

@@ -247,7 +247,7 @@ pub trait SessionStore: fmt::Debug + Send + Sync {
         write: Write,
         expected: Version,
     ) -> Result<RenameOutcome> {
-        rename::by_write_and_delete(self, old, new, write, expected).await
+        rename::rename_by_write_and_delete(self, old, new, write, expected).await
     }
 
     /// Many [`read`](Self::read)s at once (promise 9). As provided: one call for each item, [side by

@@ -13,8 +13,6 @@ mod line;
 mod login;
 mod logout;
 mod manager;
-#[cfg(feature = "metrics")]
-mod metered;
 mod owners;
 pub mod payload;
 mod save;
@@ -31,8 +29,6 @@ pub use error::{Result, SessionError};
 pub use events::SessionEvent;
 pub use login::Login;
 pub use manager::SessionManager;
-#[cfg(feature = "metrics")]
-pub use metered::Metered;
 pub use owners::OwnedSession;
 pub use save::Saved;
 pub use session::Session;

@@ -11,11 +11,6 @@ impl Moment {
         Self(self.0 + ttl.as_millis() * 1_000)
     }
 
-    #[cfg(feature = "cache")]
-    pub(crate) fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
-    }
-
     pub(crate) fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }

@@ -1,8 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
-#[cfg(feature = "cache")]
-mod cached;
 mod clock;
 mod events;
 mod expiry_queue;
@@ -18,6 +16,7 @@ mod slot;
 mod store;
 
 pub use builder::{MemoryStoreBuilder, WhenFull};
-#[cfg(feature = "cache")]
-pub use cached::{CacheExt, CacheSettings, CacheStats, Cached, Evictions, Lag};
 pub use store::MemoryStore;
+#[cfg(feature = "cache")]
+#[doc(no_inline)]
+pub use session_layers::{CacheExt, CacheSettings, CacheStats, Cached, Evictions, Lag};

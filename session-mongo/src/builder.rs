@@ -5,7 +5,7 @@ use mongodb::{
     options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
 use session_backend::{Credentials, CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
-use session_batch::{BatchSettings, Batched};
+use session_backend::{BatchSettings, Batched};
 use session_core::{ErrorKind, Operation, Result};
 use tokio::{
     sync::{Mutex, RwLock, Semaphore, watch},
@@ -15,7 +15,7 @@ use tokio::{
 use crate::{
     connection::{Connection, Connections, Renewal, Use, client},
     core::Core,
-    direct::Direct,
+    backend::MongoBackend,
     errors::{config, late},
     opening::{self, Opened},
     server::Kind,
@@ -385,7 +385,7 @@ impl MongoStoreBuilder {
             closed: watch::Sender::new(false),
             under_way: RwLock::new(()),
         };
-        let store = Batched::new(Direct(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
+        let store = Batched::new(MongoBackend(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
         Ok(MongoStore { store })
     }
 }

@@ -7,7 +7,7 @@ use mongodb::{
     options::{ClientOptions, CollectionOptions, ReadConcern, ReadPreference, SelectionCriteria},
 };
 use parking_lot::RwLock;
-use session_backend::{Credentials, SharedProvider};
+use session_backend::{Credentials, CredentialsProvider, SharedProvider};
 use session_core::Result;
 use tokio::{sync::Mutex, time::Instant};
 

@@ -1,11 +1,11 @@
 #![doc = include_str!("../README.md")]
 
+mod backend;
 mod builder;
 mod change;
 mod connection;
 mod core;
 mod delete;
-mod direct;
 mod document;
 mod errors;
 mod expressions;
@@ -27,7 +27,7 @@ mod write;
 
 pub use builder::MongoStoreBuilder;
 pub use session_backend::{Credentials, CredentialsProvider, Pem, TlsMode};
-pub use session_batch::BatchSettings;
+pub use session_backend::BatchSettings;
 #[cfg(feature = "cache")]
-pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};
+pub use session_layers::{CacheExt, CacheSettings, CacheStats, Cached};
 pub use store::MongoStore;

@@ -8,7 +8,7 @@ use session_core::{Cursor, Error, ErrorKind, Maintenance, Operation, Page, Resul
 
 use crate::{
     core::Core,
-    direct::Direct,
+    backend::MongoBackend,
     document::{self, binary, projection, record},
 };
 
@@ -19,7 +19,7 @@ const MAX_PAGE: usize = 1_000;
 const PURGE_STEP: usize = 1_000;
 
 #[async_trait]
-impl Maintenance for Direct {
+impl Maintenance for MongoBackend {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
         let _open = self.0.begin(Operation::Page).await?;
         self.0.page(cursor, limit.clamp(1, MAX_PAGE)).await

@@ -7,11 +7,11 @@ use session_core::{
 };
 use tokio::time::Instant;
 
-use crate::{core::Core, direct::Direct, document};
+use crate::{core::Core, backend::MongoBackend, document};
 
 /// The engine keeps the index, in the same step as each write.
 #[async_trait]
-impl OwnerIndex for Direct {
+impl OwnerIndex for MongoBackend {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         let _open = self.0.begin(Operation::ListOwner).await?;
         self.0.owned(Operation::ListOwner, owner, self.0.until()).await

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use mongodb::options::{ReadConcern, SelectionCriteria, WriteConcern};
 use session_backend::{Credentials, SharedProvider, TlsSettings};
-use session_batch::BatchSettings;
+use session_backend::BatchSettings;
 use session_core::DEFAULT_MAX_DATA_LEN;
 
 /// Everything that can be set. What is `None` is as the URL or the client has it.

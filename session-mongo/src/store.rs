@@ -1,10 +1,10 @@
 use std::fmt;
 
 use mongodb::Client;
-use session_batch::Batched;
+use session_backend::Batched;
 use session_core::Result;
 
-use crate::{builder::MongoStoreBuilder, direct::Direct};
+use crate::{builder::MongoStoreBuilder, backend::MongoBackend};
 
 /// Sessions in MongoDB: a standalone server, a replica set, or a sharded cluster.
 ///
@@ -32,7 +32,7 @@ use crate::{builder::MongoStoreBuilder, direct::Direct};
 /// ```
 #[derive(Clone)]
 pub struct MongoStore {
-    pub(crate) store: Batched<Direct>,
+    pub(crate) store: Batched<MongoBackend>,
 }
 
 impl MongoStore {
@@ -71,4 +71,4 @@ impl fmt::Debug for MongoStore {
     }
 }
 
-session_batch::forward!(MongoStore, store);
+session_backend::forward!(MongoStore, store);

@@ -36,7 +36,7 @@ fn settings(namespace: &Namespace, batched: bool) -> MongoStoreBuilder {
     let patience = Duration::from_mins(1);
     let settings =
         MongoStore::builder().database("conformance").collection(namespace.as_str()).deadline(patience);
-    if batched { settings } else { settings.batching(BatchSettings::off()) }
+    if batched { settings } else { settings.batching(BatchSettings::disabled()) }
 }
 
 async fn open(url: &str, settings: MongoStoreBuilder) -> Opened {

@@ -244,7 +244,7 @@ async fn a_black_hole() {
     let server = MongoServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");
     let url = format!("mongodb://{}/?directConnection=true", proxy.addr());
-    let builder = settings().deadline(Duration::from_secs(1)).batching(BatchSettings::off());
+    let builder = settings().deadline(Duration::from_secs(1)).batching(BatchSettings::disabled());
     let store = builder.connect(&url).await.expect("a store");
     store.ping().await.expect("it answers");
     for connection in proxy.connections() {

@@ -98,7 +98,7 @@ const NOT_NOW: &[i32] = &[
 
 async fn what_a_server_says_that_cannot_serve_now_is_no_failure_for_good() {
     let server = Mongo::new().args(TESTABLE).start().await.expect("a server");
-    let settings = settings().deadline(Duration::from_millis(250)).batching(BatchSettings::off());
+    let settings = settings().deadline(Duration::from_millis(250)).batching(BatchSettings::disabled());
     let store = settings.connect(&server.url()).await.expect("a store");
     let mut wrong = Vec::new();
     for &code in NOT_NOW {

@@ -1,15 +1,17 @@
+use session_backend::only;
 use session_core::{
-    DeleteOutcome, Expected, Record, Result, SessionKey, SessionStore, Ttl, When, Write, WriteItem,
-    WriteOutcome, async_trait,
+    DeleteItem, DeleteOutcome, Expected, Operation, Record, Result, SessionKey, SessionStore, TouchItem, Ttl,
+    When, Write, WriteItem, WriteOutcome, async_trait,
 };
 
-use crate::direct::Direct;
+use crate::core::Core;
 
-/// The store with the provided rename, in several steps, for two keys that no one node of a cluster has.
+/// The single operations of a rename in several steps, for two keys on different nodes of a cluster.
 ///
-/// Its only write creates the record under the new key. It waits while the sessions of its owner are being ended, so that none escapes.
+/// The only write creates the record under the new key. It waits while the sessions of its owner are
+/// being deleted, so that none of them survives.
 #[derive(Debug)]
-pub(crate) struct AcrossShards<'a>(pub(crate) &'a Direct);
+pub(crate) struct AcrossShards<'a>(pub(crate) &'a Core);
 
 #[async_trait]
 impl SessionStore for AcrossShards<'_> {
@@ -18,18 +20,14 @@ impl SessionStore for AcrossShards<'_> {
     }
 
     async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        self.0.0.write_unless_fenced(WriteItem { key: *key, write, when }).await
+        self.0.write_unless_fenced(WriteItem { key: *key, write, when }).await
     }
 
     async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
-        self.0.touch(key, ttl).await
+        only(Operation::Touch, self.0.touch_many(&[TouchItem { key: *key, ttl }]).await)
     }
 
     async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
-        self.0.delete(key, expected).await
-    }
-
-    fn max_data_len(&self) -> usize {
-        self.0.max_data_len()
+        only(Operation::Delete, self.0.delete_many(&[DeleteItem { key: *key, expected }]).await)
     }
 }

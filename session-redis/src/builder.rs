@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode};
-use session_batch::BatchSettings;
+use session_backend::BatchSettings;
 use session_core::{Error, Operation, Result};
 use tokio::time::timeout;
 

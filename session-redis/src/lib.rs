@@ -2,6 +2,7 @@
 
 mod across_shards;
 mod address;
+mod backend;
 mod builder;
 #[cfg(feature = "tls")]
 mod certificates;
@@ -10,7 +11,6 @@ mod connection;
 mod connector;
 mod core;
 mod delete;
-mod direct;
 mod envelope;
 mod errors;
 mod exchange;
@@ -45,7 +45,7 @@ mod write;
 
 pub use builder::RedisStoreBuilder;
 pub use session_backend::{Credentials, CredentialsProvider, Secret, TlsMode};
-pub use session_batch::BatchSettings;
+pub use session_backend::BatchSettings;
 #[cfg(feature = "cache")]
-pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};
+pub use session_layers::{CacheExt, CacheSettings, CacheStats, Cached};
 pub use store::RedisStore;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::{
     core::Core,
-    direct::Direct,
+    backend::RedisBackend,
     errors::unexpected,
     node::Node,
     read::record,
@@ -28,7 +28,7 @@ const COUNT_STEP: usize = 1_000;
 /// `SCAN` meets every key that is there all the time. A place in a listing is one in the table of a certain server: when the sessions are spread
 /// differently over the servers, the listing begins again.
 #[async_trait]
-impl Maintenance for Direct {
+impl Maintenance for RedisBackend {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
         self.0.page(cursor, limit.clamp(1, MAX_PAGE)).await
     }

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use session_batch::Batched;
+use session_backend::Batched;
 use session_core::{Error, ErrorKind, Operation, Result};
 use tokio::{
     sync::{RwLock, watch},
@@ -13,7 +13,7 @@ use crate::{
     cluster::Cluster,
     connector::{Connector, Warnings},
     core::Core,
-    direct::Direct,
+    backend::RedisBackend,
     errors::config,
     link::Link,
     namespace::Namespace,
@@ -79,7 +79,7 @@ pub(crate) async fn open(settings: Settings, place: Place) -> Result<RedisStore>
         closed: watch::Sender::new(false),
         under_way: RwLock::new(()),
     };
-    let store = Batched::new(Direct(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
+    let store = Batched::new(RedisBackend(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
     Ok(RedisStore { store })
 }
 

@@ -6,7 +6,7 @@ use session_core::{Error, Operation, Owner, OwnerIndex, Result, SessionKey, Vers
 
 use crate::{
     core::{Core, late},
-    direct::Direct,
+    backend::RedisBackend,
     errors::unexpected,
     namespace::{Namespace, parse_member},
     request::{Again, Request, To, evalsha},
@@ -27,7 +27,7 @@ const SWEPT: usize = 8;
 /// Without Cluster, an owner has one index. In Cluster it has one for each shard, so that a session and its index are changed in one step, and
 /// all shards are asked.
 #[async_trait]
-impl OwnerIndex for Direct {
+impl OwnerIndex for RedisBackend {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         self.0.list_owner(Operation::ListOwner, owner).await
     }

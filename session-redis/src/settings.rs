@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use session_backend::{Credentials, Secret, SharedProvider, TlsMode, TlsSettings};
-use session_batch::BatchSettings;
+use session_backend::{Credentials, CredentialsProvider, Secret, SharedProvider, TlsMode, TlsSettings};
+use session_backend::BatchSettings;
 use session_core::{DEFAULT_MAX_DATA_LEN, Result};
 
 use crate::address::{Address, AddressMap};

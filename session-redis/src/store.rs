@@ -1,7 +1,7 @@
-use session_batch::Batched;
+use session_backend::Batched;
 use session_core::Result;
 
-use crate::{builder::RedisStoreBuilder, direct::Direct};
+use crate::{builder::RedisStoreBuilder, backend::RedisBackend};
 
 /// Sessions in Redis or Valkey: one server, the primary that sentinels look after, or a cluster.
 ///
@@ -24,7 +24,7 @@ use crate::{builder::RedisStoreBuilder, direct::Direct};
 /// ```
 #[derive(Clone, Debug)]
 pub struct RedisStore {
-    pub(crate) store: Batched<Direct>,
+    pub(crate) store: Batched<RedisBackend>,
 }
 
 impl RedisStore {
@@ -57,4 +57,4 @@ impl RedisStore {
     }
 }
 
-session_batch::forward!(RedisStore, store);
+session_backend::forward!(RedisStore, store);

@@ -1,5 +1,5 @@
 use redis::{Cmd, Value};
-use session_batch::parts;
+use session_backend::chunk_ranges;
 use session_core::{Error, ErrorKind, Operation, Owner, OwnerChange, Result, TouchItem};
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<bool>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in parts(items.iter().map(|item| (item.key, 0)), MAX_ITEMS, MAX_BYTES) {
+        for part in chunk_ranges(items.iter().map(|item| (item.key, 0)), MAX_ITEMS, MAX_BYTES) {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));

@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use session_backend::{Host, ServerUrl, TlsMode, UrlOption};
-use session_batch::BatchSettings;
+use session_backend::BatchSettings;
 use session_core::Result;
 
 use crate::{
@@ -120,11 +120,11 @@ fn with_option(option: &UrlOption, builder: RedisStoreBuilder) -> Result<RedisSt
         "in_flight" => {
             // As many as there can be.
             let batches = option.limit()?.map_or(Ok(usize::MAX), usize::try_from).unwrap_or(usize::MAX);
-            let batching = builder.settings.batching.in_flight(batches);
+            let batching = builder.settings.batching.max_in_flight(batches);
             builder.batching(batching)
         }
         "batching" if option.switch()? => builder,
-        "batching" => builder.batching(BatchSettings::off()),
+        "batching" => builder.batching(BatchSettings::disabled()),
         "client_name" => builder.client_name(option.value()),
         _ => return Err(option.unknown(OPTIONS)),
     })

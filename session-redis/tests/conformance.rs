@@ -27,7 +27,7 @@ type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
 
 fn settings(namespace: &Namespace, batched: bool) -> RedisStoreBuilder {
     let settings = RedisStore::builder().namespace(namespace.as_str());
-    if batched { settings } else { settings.batching(BatchSettings::off()) }
+    if batched { settings } else { settings.batching(BatchSettings::disabled()) }
 }
 
 async fn open(url: &str, settings: RedisStoreBuilder) -> Opened {

@@ -137,7 +137,7 @@ async fn everything(one: &RedisStore, other: &RedisStore) {
 }
 
 async fn open(url: &str) -> RedisStore {
-    let builder = RedisStore::builder().namespace("web").batching(BatchSettings::off());
+    let builder = RedisStore::builder().namespace("web").batching(BatchSettings::disabled());
     builder.connect(url).await.expect("a store")
 }
 

@@ -31,7 +31,7 @@ impl Setting {
         let proxy = Proxy::start(server.addr()).await.expect("a proxy");
         let open = async |url: &str| {
             let builder =
-                RedisStore::builder().batching(BatchSettings::off()).deadline(Duration::from_secs(5));
+                RedisStore::builder().batching(BatchSettings::disabled()).deadline(Duration::from_secs(5));
             builder.connect(url).await.expect("a store")
         };
         let through = open(&format!("redis://{}", proxy.addr())).await;

@@ -3,6 +3,8 @@
 
 mod account;
 mod child_server;
+#[cfg(feature = "deployments")]
+mod deployments;
 mod directory;
 mod endpoint;
 mod engine;
@@ -26,6 +28,8 @@ mod server;
 mod until;
 
 pub use child_server::ChildServer;
+#[cfg(feature = "deployments")]
+pub use deployments::{Deployment, deployments};
 pub use endpoint::Endpoint;
 pub use engine::{Engine, Preparation, Shutdown};
 pub use launch_error::LaunchError;

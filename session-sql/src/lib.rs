@@ -25,8 +25,8 @@ pub use mysql::{MySqlStore, MySqlStoreBuilder};
 pub use postgres::{PostgresStore, PostgresStoreBuilder, SynchronousCommit};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use session_backend::{Credentials, CredentialsProvider, Secret, TlsMode};
-pub use session_batch::BatchSettings;
+pub use session_backend::BatchSettings;
 #[cfg(feature = "cache")]
-pub use session_memory::{CacheExt, CacheSettings, CacheStats, Cached};
+pub use session_layers::{CacheExt, CacheSettings, CacheStats, Cached};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreBuilder, Synchronous};

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use benches::{args::Args, rounds::interleave, table::Table};
-use session_batch::{BatchSettings, Batched};
+use session_backend::{BatchSettings, Batched};
 use session_core::{SessionId, SessionKey, SessionStore, Ttl, When, Write};
 use session_memory::MemoryStore;
 use tokio::runtime::Builder;

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use futures_util::future::join_all;
-use session_batch::{BatchSettings, Batched};
+use session_backend::{BatchSettings, Batched};
 use session_core::{SessionId, SessionStore, Ttl, When, Write};
 use session_memory::MemoryStore;
 use tokio::runtime::Builder;

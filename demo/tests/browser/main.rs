@@ -12,18 +12,17 @@ mod screenshots;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use session_servers::required;
-use test_backends::Backend;
+use session_servers::{Deployment, deployments, required};
 use tokio::runtime::Builder;
 
 use crate::{cases::Stage, driver::Driver};
 
 /// The URL of an empty store. Otherwise whether that is a failure, and what is missing: a program, a server, or a feature of the demo.
-async fn url(backend: Backend) -> Result<String, (bool, String)> {
+async fn url(deployment: Deployment) -> Result<String, (bool, String)> {
     if let Some(reason) = Driver::missing() {
         return Err((required("chromium"), reason));
     }
-    let compiled = match backend.name {
+    let compiled = match deployment.name {
         "redis" => cfg!(feature = "redis"),
         "postgres" => cfg!(feature = "postgres"),
         "mysql" => cfg!(feature = "mysql"),
@@ -32,30 +31,30 @@ async fn url(backend: Backend) -> Result<String, (bool, String)> {
         _ => true,
     };
     if !compiled {
-        return Err((false, format!("the demo was compiled without it; --features demo/{}", backend.name)));
+        return Err((false, format!("the demo was compiled without it; --features demo/{}", deployment.name)));
     }
-    backend.url().await.map_err(|reason| (backend.is_required(), reason))
+    deployment.new_url().await.map_err(|reason| (deployment.is_required(), reason))
 }
 
 fn main() -> ExitCode {
     let mut trials = Vec::new();
-    for backend in test_backends::all() {
+    for deployment in deployments() {
         for (name, case) in cases::ALL {
             // What is in this process ends with it.
-            if !backend.is_durable && *name == "a_restart_keeps_the_session" {
+            if !deployment.is_durable && *name == "a_restart_keeps_the_session" {
                 continue;
             }
-            if backend.name != "sqlite" && cases::OF_PAGES.contains(name) {
+            if deployment.name != "sqlite" && cases::OF_PAGES.contains(name) {
                 continue;
             }
-            let has_all = matches!(backend.name, "sqlite" | "postgres");
+            let has_all = matches!(deployment.name, "sqlite" | "postgres");
             if !has_all && !cases::OF_EACH_STORE.contains(name) {
                 continue;
             }
-            trials.push(Trial::ignorable_test(format!("{}::{name}", backend.name), move || {
+            trials.push(Trial::ignorable_test(format!("{}::{name}", deployment.name), move || {
                 let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
                 runtime.block_on(async {
-                    let url = match url(backend).await {
+                    let url = match url(deployment).await {
                         Ok(url) => url,
                         Err((true, reason)) => return Err(Failed::from(reason)),
                         Err((false, reason)) => return Ok(Completion::ignored_with(reason)),

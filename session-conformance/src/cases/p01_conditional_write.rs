@@ -342,4 +342,41 @@ cases! {
             ensure_eq!(maintenance.count().await?, 1 + others.len() as u64, "the count of keys that differ in a bit");
         }
     }
+
+    /// A version names a write under one key. The same write under another key takes effect there, by itself, in a batch and by a rename.
+    async fn one_write_under_several_keys_is_several_writes(cx) {
+        let same = owned("same", "alice");
+        let (first, second, old, new) = (cx.key(), cx.key(), cx.key(), cx.key());
+        put(&cx.store, &first, same.clone(), When::Absent).await?;
+        ensure_absent(&cx.store, &second).await?;
+        put(&cx.second().await?, &second, same.clone(), When::Absent).await?;
+        let batch: Vec<SessionKey> = (0..3).map(|_| cx.key()).collect();
+        let items: Vec<WriteItem> =
+            batch.iter().map(|key| WriteItem { key: *key, write: same.clone(), when: When::Absent }).collect();
+        for outcome in cx.store.write_many(&items).await {
+            ensure_eq!(outcome?, WriteOutcome::Written, "an item of a batch whose write is live under another key");
+        }
+        let replaced = create(&cx.store, &old, "old").await?;
+        put(&cx.store, &old, same.clone(), When::Version(replaced)).await?;
+        let renamed = cx.store.rename(&old, &new, same.clone(), same.version).await?;
+        ensure_eq!(renamed, RenameOutcome::Renamed, "a rename whose write is live under other keys");
+        ensure_absent(&cx.store, &old).await?;
+        let keys = [&[first, second, new], &*batch].concat();
+        for key in &keys {
+            ensure_live(&cx.store, key, "same", same.version).await?;
+        }
+        let expected = Expected::Version(same.version);
+        ensure_eq!(cx.store.delete(&first, expected).await?, DeleteOutcome::Deleted, "the write under the first key");
+        ensure_absent(&cx.store, &first).await?;
+        for key in &keys[1..] {
+            ensure_live(&cx.store, key, "same", same.version).await?;
+        }
+        if let Some(owners) = cx.store.owners() {
+            let mut listed = owners.list(&owner("alice")).await?;
+            listed.sort_unstable();
+            let mut expected = keys[1..].to_vec();
+            expected.sort_unstable();
+            ensure_eq!(listed, expected, "the sessions that one write has made under several keys");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What the manager promises, on every store of the workspace. A store joins with a line in `test-backends`.
+//! What the manager promises, on every engine of `session_servers::deployments`.
 
 mod cases;
 mod support;

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
-use session_batch::{BatchSettings, Batched};
+use session_backend::{BatchSettings, Batched};
 use session_core::Result;
 use sqlx::{ConnectOptions, Connection, MySqlPool, SqlStr, mysql::MySqlConnectOptions};
 use tokio::sync::watch;
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Connector, Core, Direct, Endpoint, MAX_MAX_DATA_LEN, Settings, opening, purge,
+        Connections, Connector, Core, SqlBackend, Endpoint, MAX_MAX_DATA_LEN, Settings, opening, purge,
         shared_setters,
     },
     table::Table,
@@ -211,5 +211,5 @@ fn start(
     }
     // What waits for its turn has no more time than what was sent.
     let batching = settings.batching.deadline(settings.deadline);
-    Ok(MySqlStore { gathered: Batched::new(Direct { core, stale: false }, batching)? })
+    Ok(MySqlStore { gathered: Batched::new(SqlBackend { core, stale: false }, batching)? })
 }

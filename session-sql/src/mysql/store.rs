@@ -1,9 +1,9 @@
-use session_batch::Batched;
+use session_backend::Batched;
 use session_core::{EventStream, Operation, Result, Watch, async_trait};
 use sqlx::MySqlPool;
 
 use super::{builder::MySqlStoreBuilder, dialect::MySql};
-use crate::server::{Direct, closed};
+use crate::server::{SqlBackend, closed};
 
 /// Sessions in a table of a `MySQL` or `MariaDB` database.
 ///
@@ -26,7 +26,7 @@ use crate::server::{Direct, closed};
 /// ```
 #[derive(Clone, Debug)]
 pub struct MySqlStore {
-    pub(super) gathered: Batched<Direct<MySql>>,
+    pub(super) gathered: Batched<SqlBackend<MySql>>,
 }
 
 impl MySqlStore {
@@ -55,10 +55,10 @@ impl MySqlStore {
     }
 }
 
-session_batch::forward!(MySqlStore, gathered);
+session_backend::forward!(MySqlStore, gathered);
 
 #[async_trait]
-impl Watch for Direct<MySql> {
+impl Watch for SqlBackend<MySql> {
     async fn subscribe(&self) -> Result<EventStream> {
         let core = &self.core;
         if *core.closed.borrow() {

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
 use session_backend::{CredentialsProvider, Pem, Secret, SharedProvider, TlsMode, TlsSettings};
-use session_batch::{BatchSettings, Batched};
+use session_backend::{BatchSettings, Batched};
 use session_core::Result;
 use sqlx::{
     Connection, PgConnection, PgPool,
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Connector, Core, Direct, Endpoint, MAX_MAX_DATA_LEN, Settings, following::look_after,
+        Connections, Connector, Core, SqlBackend, Endpoint, MAX_MAX_DATA_LEN, Settings, following::look_after,
         opening, purge, replica::Replica, shared_setters,
     },
     table::Table,
@@ -298,11 +298,11 @@ fn start(
         purge::start(&core, interval);
     }
     look_after(&core);
-    let direct = |stale| Direct { core: Arc::clone(&core), stale };
+    let backend = |stale| SqlBackend { core: Arc::clone(&core), stale };
     // What waits for its turn has no more time than what was sent.
     let batching = settings.batching.deadline(settings.deadline);
     Ok(PostgresStore {
-        gathered: Batched::new(direct(stale), batching)?,
-        stale: Batched::new(direct(true), batching)?,
+        gathered: Batched::new(backend(stale), batching)?,
+        stale: Batched::new(backend(true), batching)?,
     })
 }

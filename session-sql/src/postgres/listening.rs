@@ -24,7 +24,7 @@ use super::{
     dialect::Postgres,
     statements::{CHANGED, DELETED, EXPIRED, NEWS_LEN},
 };
-use crate::server::{Connector, Core, Direct, Job, SqlResult, closed};
+use crate::server::{Connector, Core, SqlBackend, Job, SqlResult, closed};
 
 /// Hears of changes by `LISTEN`, on one connection, as long as anybody listens.
 #[derive(Debug)]
@@ -183,7 +183,7 @@ impl Listening {
 }
 
 #[async_trait]
-impl Watch for Direct<Postgres> {
+impl Watch for SqlBackend<Postgres> {
     async fn subscribe(&self) -> Result<EventStream> {
         let operation = Operation::Watch;
         let core = &self.core;

@@ -1,9 +1,9 @@
-use session_batch::Batched;
+use session_backend::Batched;
 use session_core::{Record, Result, SessionKey, SessionStore as _};
 use sqlx::PgPool;
 
 use super::{builder::PostgresStoreBuilder, dialect::Postgres};
-use crate::server::Direct;
+use crate::server::SqlBackend;
 
 /// Sessions in a table of a `PostgreSQL` database.
 ///
@@ -27,9 +27,9 @@ use crate::server::Direct;
 /// ```
 #[derive(Clone, Debug)]
 pub struct PostgresStore {
-    pub(super) gathered: Batched<Direct<Postgres>>,
+    pub(super) gathered: Batched<SqlBackend<Postgres>>,
     /// The same, but for reads that may come from the replica.
-    pub(super) stale: Batched<Direct<Postgres>>,
+    pub(super) stale: Batched<SqlBackend<Postgres>>,
 }
 
 impl PostgresStore {
@@ -67,4 +67,4 @@ impl PostgresStore {
     }
 }
 
-session_batch::forward!(PostgresStore, gathered);
+session_backend::forward!(PostgresStore, gathered);

@@ -1,5 +1,6 @@
 use std::{collections::HashSet, sync::Arc};
 
+use session_backend::only;
 use session_core::{
     DeleteItem, DeleteOutcome, Error, ErrorKind, Expected, Operation, Record, Result, SessionKey, TouchItem,
     WriteItem, WriteOutcome,
@@ -125,12 +126,6 @@ fn taken(mut found: Found, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
         return keys.iter().map(|key| found.remove(key).transpose()).collect();
     }
     keys.iter().map(|key| found.get(key).cloned().transpose()).collect()
-}
-
-/// The outcome of a batch of one.
-pub(crate) fn only<T>(operation: Operation, mut outcomes: Vec<Result<T>>) -> Result<T> {
-    let missing = || Error::new(ErrorKind::Internal, operation).because("a batch gave no outcome");
-    outcomes.pop().unwrap_or_else(|| Err(missing()))
 }
 
 /// Whether a delete that deleted nothing needs no second look: where any record would have done, there was none.

@@ -1,6 +1,6 @@
 use std::{fmt, future::Future, io, time::Duration};
 
-use session_backend::{Credentials, SharedProvider, TlsMode, TlsSettings};
+use session_backend::{Credentials, CredentialsProvider, SharedProvider, TlsMode, TlsSettings};
 use session_core::{Error, ErrorKind, Operation, Result};
 use sqlx::ConnectOptions;
 use tokio::time::timeout;

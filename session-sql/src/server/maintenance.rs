@@ -6,7 +6,7 @@ use super::{
     core::{Core, Job},
     dialect::{Connection, Dialect, Purged, SqlResult},
     owner_index::number,
-    store::Direct,
+    backend::SqlBackend,
 };
 
 /// The most records of a page, so that none takes long or much memory.
@@ -39,7 +39,7 @@ impl Purge {
 
 /// Records are listed in the order of their keys: a cursor is the last key of a page.
 #[async_trait]
-impl<D: Dialect> Maintenance for Direct<D> {
+impl<D: Dialect> Maintenance for SqlBackend<D> {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
         let limit = limit.clamp(1, MAX_PAGE);
         let after = match &cursor {

@@ -1,5 +1,6 @@
 //! What the backends of database servers share: everything but their SQL.
 
+mod backend;
 mod batches;
 mod connections;
 mod connector;
@@ -17,7 +18,6 @@ pub(crate) mod purge;
 pub(crate) mod replica;
 mod replica_state;
 mod settings;
-mod store;
 mod tls;
 
 #[cfg(feature = "postgres")]
@@ -25,12 +25,12 @@ pub(crate) use self::core::Job;
 #[cfg(feature = "mysql")]
 pub(crate) use self::dialect::after_change;
 pub(crate) use self::{
+    backend::{SqlBackend, closed},
     connections::Connections,
     connector::{Connector, DriverOptions, Endpoint, refusal},
     core::Core,
     dialect::{Dialect, Meaning, OnlyReads, Purged, SqlResult, Written},
     found::{FORMAT, Found, RawRow, found_key},
     settings::{MAX_MAX_DATA_LEN, Settings, shared_setters},
-    store::{Direct, closed},
     tls::Tls,
 };

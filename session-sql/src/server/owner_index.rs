@@ -5,7 +5,7 @@ use session_core::{Error, ErrorKind, Event, Operation, Owner, OwnerIndex, Result
 use super::{
     core::{Core, Job},
     dialect::{Connection, Dialect, SqlResult},
-    store::Direct,
+    backend::SqlBackend,
 };
 
 #[derive(Debug)]
@@ -22,7 +22,7 @@ struct DeleteOwner {
 }
 
 #[async_trait]
-impl<D: Dialect> OwnerIndex for Direct<D> {
+impl<D: Dialect> OwnerIndex for SqlBackend<D> {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         self.core.run(List(owner.clone())).await
     }

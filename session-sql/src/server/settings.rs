@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use session_backend::{SharedProvider, TlsSettings, UrlOption};
-use session_batch::BatchSettings;
+use session_backend::BatchSettings;
 use session_core::{DEFAULT_MAX_DATA_LEN, Result};
 
 use crate::{deadline, table::Table};
@@ -71,7 +71,7 @@ impl Settings {
             "purge_interval_ms" => self.purge_interval = option.interval_millis()?,
             "batching" => {
                 if !option.switch()? {
-                    self.batching = BatchSettings::off();
+                    self.batching = BatchSettings::disabled();
                 }
             }
             "migrate" => self.migrate = option.switch()?,
@@ -117,7 +117,7 @@ macro_rules! shared_setters {
 
         /// How concurrent operations are gathered, or `None` for each by itself. [`BatchSettings::default`] unless set.
         pub fn batching(mut self, settings: Option<BatchSettings>) -> Self {
-            self.settings.batching = settings.unwrap_or_else(BatchSettings::off);
+            self.settings.batching = settings.unwrap_or_else(BatchSettings::disabled);
             self
         }
 

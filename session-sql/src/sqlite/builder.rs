@@ -4,7 +4,7 @@ use std::{
     time::Duration,
 };
 
-use session_batch::{BatchSettings, Batched};
+use session_backend::{BatchSettings, Batched};
 use session_core::{Error, Operation, Result};
 use sqlx::{SqliteConnection, SqlitePool};
 use tokio::{sync::watch, time::timeout};
@@ -19,7 +19,7 @@ use super::{
     schema,
     settings::{MAX_MAX_DATA_LEN, Place, Settings, Synchronous},
     statements::{FILE, Statements},
-    store::{Direct, SqliteStore},
+    store::{SqliteBackend, SqliteStore},
     url,
 };
 use crate::{deadline, table::Table};
@@ -238,8 +238,8 @@ fn start(
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);
     }
-    let direct = Direct(core);
+    let backend = SqliteBackend(core);
     // What waits for its turn has no more time than what was sent.
-    let batching = settings.batching.unwrap_or_else(BatchSettings::off).deadline(settings.deadline);
-    Ok(SqliteStore { gathered: Batched::new(direct, batching)? })
+    let batching = settings.batching.unwrap_or_else(BatchSettings::disabled).deadline(settings.deadline);
+    Ok(SqliteStore { gathered: Batched::new(backend, batching)? })
 }

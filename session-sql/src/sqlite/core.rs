@@ -1,5 +1,6 @@
 use std::{collections::HashMap, future::Future, sync::Arc, time::Duration};
 
+use session_backend::only;
 use session_core::{Error, ErrorKind, Event, Operation, Record, Result, SessionKey, Write};
 use sqlx::{SqlStr, sqlite::SqliteRow};
 use tokio::sync::watch;
@@ -221,12 +222,6 @@ fn keys_of(keys: &[SessionKey]) -> Fields {
         fields.key(key);
     }
     fields
-}
-
-/// The outcome of a batch of one.
-pub(crate) fn only<T>(operation: Operation, mut outcomes: Vec<Result<T>>) -> Result<T> {
-    let missing = || Error::new(ErrorKind::Internal, operation).because("a batch gave no outcome");
-    outcomes.pop().unwrap_or_else(|| Err(missing()))
 }
 
 /// Rows of [`Statements::read`] by their keys.

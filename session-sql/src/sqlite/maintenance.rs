@@ -10,7 +10,7 @@ use super::{
     fields::Fields,
     owner_index::number,
     row,
-    store::Direct,
+    store::SqliteBackend,
 };
 
 /// The most records of a page, so that none takes long or much memory.
@@ -23,7 +23,7 @@ struct Purge(usize);
 
 /// Records are listed in the order of their keys: a cursor is the last key of a page.
 #[async_trait]
-impl Maintenance for Direct {
+impl Maintenance for SqliteBackend {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
         let limit = limit.clamp(1, MAX_PAGE);
         let mut fields = Fields::with_capacity(2);

@@ -7,7 +7,7 @@ use super::{
     errors::failed,
     fields::Fields,
     row,
-    store::Direct,
+    store::SqliteBackend,
 };
 
 /// Ends the sessions of an owner. One statement under the write lock, and a rename keeps the row: none escapes.
@@ -17,7 +17,7 @@ struct DeleteOwner {
 }
 
 #[async_trait]
-impl OwnerIndex for Direct {
+impl OwnerIndex for SqliteBackend {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         let rows = self.of_owner(Operation::ListOwner, owner, self.0.statements.list_owner.clone()).await?;
         rows.iter().map(|row| row::key(Operation::ListOwner, row)).collect()
@@ -33,7 +33,7 @@ impl OwnerIndex for Direct {
     }
 }
 
-impl Direct {
+impl SqliteBackend {
     async fn of_owner(&self, operation: Operation, owner: &Owner, sql: SqlStr) -> Result<Vec<SqliteRow>> {
         let mut fields = Fields::with_capacity(1);
         fields.push(owner.as_str());

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, time::Duration};
 
-use session_batch::BatchSettings;
+use session_backend::BatchSettings;
 use session_core::DEFAULT_MAX_DATA_LEN;
 
 use crate::table::Table;

@@ -1,19 +1,14 @@
 use std::sync::Arc;
 
-use session_batch::Batched;
+use session_backend::{Backend, Batched};
 use session_core::{
-    DeleteItem, DeleteOutcome, Error, EventStream, Expected, Maintenance, Operation, OwnerIndex, Record,
-    RenameOutcome, Result, SessionKey, SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem,
-    WriteOutcome, async_trait,
+    DeleteItem, DeleteOutcome, Error, EventStream, Maintenance, Operation, OwnerIndex, Record, RenameOutcome,
+    Result, SessionKey, TouchItem, Version, Watch, Write, WriteItem, WriteOutcome, async_trait,
 };
 use sqlx::SqlitePool;
 use tokio::time::timeout;
 
-use super::{
-    builder::SqliteStoreBuilder,
-    core::{Core, only},
-    errors::closed,
-};
+use super::{builder::SqliteStoreBuilder, core::Core, errors::closed};
 
 /// Sessions in a table of an SQLite database.
 ///
@@ -38,12 +33,12 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
-    pub(crate) gathered: Batched<Direct>,
+    pub(crate) gathered: Batched<SqliteBackend>,
 }
 
-/// The store without batching.
+/// The engine, without batching.
 #[derive(Clone, Debug)]
-pub(crate) struct Direct(pub(crate) Arc<Core>);
+pub(crate) struct SqliteBackend(pub(crate) Arc<Core>);
 
 impl SqliteStore {
     /// Opens the database that `url` names, with the defaults for everything that `url` does not say: `sqlite:app.db`, `sqlite:///var/lib/app.db?synchronous=full`, `sqlite::memory:`.
@@ -72,26 +67,10 @@ impl SqliteStore {
     }
 }
 
-session_batch::forward!(SqliteStore, gathered);
+session_backend::forward!(SqliteStore, gathered);
 
 #[async_trait]
-impl SessionStore for Direct {
-    async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        self.0.read(key).await
-    }
-
-    async fn write(&self, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
-        only(Operation::Write, self.0.write_many(&[WriteItem { key: *key, write, when }]).await)
-    }
-
-    async fn touch(&self, key: &SessionKey, ttl: Ttl) -> Result<bool> {
-        only(Operation::Touch, self.0.touch_many(&[TouchItem { key: *key, ttl }]).await)
-    }
-
-    async fn delete(&self, key: &SessionKey, expected: Expected) -> Result<DeleteOutcome> {
-        only(Operation::Delete, self.0.delete_many(&[DeleteItem { key: *key, expected }]).await)
-    }
-
+impl Backend for SqliteBackend {
     async fn rename(
         &self,
         old: &SessionKey,
@@ -103,7 +82,10 @@ impl SessionStore for Direct {
     }
 
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        self.0.read_many(keys).await
+        match keys {
+            [key] => vec![self.0.read(key).await],
+            keys => self.0.read_many(keys).await,
+        }
     }
 
     async fn write_many(&self, items: &[WriteItem]) -> Vec<Result<WriteOutcome>> {
@@ -143,7 +125,7 @@ impl SessionStore for Direct {
 }
 
 #[async_trait]
-impl Watch for Direct {
+impl Watch for SqliteBackend {
     async fn subscribe(&self) -> Result<EventStream> {
         if *self.0.closed.borrow() {
             return Err(closed(Operation::Watch));

@@ -1,4 +1,4 @@
-//! What a client sees, on every store of the workspace. Written once: a store joins with a line in `test-backends`.
+//! What a client sees, on every engine of `session_servers::deployments`.
 
 mod app;
 mod axum_login;
@@ -19,7 +19,8 @@ mod tower_sessions;
 use std::{process::ExitCode, sync::Arc};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use test_backends::Backend;
+use session_core::SessionStore;
+use session_servers::{Deployment, deployments};
 use tokio::runtime::Builder;
 
 use crate::store::Tap;
@@ -36,6 +37,12 @@ macro_rules! cases {
     };
 }
 pub(crate) use cases;
+
+/// A store without sessions, or the reason why there is none.
+async fn open(deployment: Deployment) -> Result<Arc<dyn SessionStore>, String> {
+    let url = deployment.new_url().await?;
+    session_connect::connect(&url).await.map_err(|error| error.to_string())
+}
 
 fn main() -> ExitCode {
     let cases = || {
@@ -54,13 +61,13 @@ fn main() -> ExitCode {
         all.extend(tower_sessions::cases());
         all
     };
-    let trial = |backend: Backend, (name, case): Case| {
-        Trial::ignorable_test(format!("{}::{name}", backend.name), move || {
+    let trial = |deployment: Deployment, (name, case): Case| {
+        Trial::ignorable_test(format!("{}::{name}", deployment.name), move || {
             let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
             runtime.block_on(async {
-                let store = match backend.open().await {
+                let store = match open(deployment).await {
                     Ok(store) => store,
-                    Err(reason) if backend.is_required() => return Err(Failed::from(reason)),
+                    Err(reason) if deployment.is_required() => return Err(Failed::from(reason)),
                     Err(reason) => return Ok(Completion::ignored_with(reason)),
                 };
                 case(Arc::new(Tap::new(store))).await;
@@ -68,8 +75,8 @@ fn main() -> ExitCode {
             })
         })
     };
-    let trials = test_backends::all()
+    let trials = deployments()
         .into_iter()
-        .flat_map(|backend| cases().into_iter().map(move |case| trial(backend, case)));
+        .flat_map(|deployment| cases().into_iter().map(move |case| trial(deployment, case)));
     libtest_mimic::run(&Arguments::from_args(), trials.collect()).exit_code()
 }

@@ -17,7 +17,7 @@ const END: &str = "<!-- end of figures -->";
 pub const FILES: [&str; 6] = [
     "README.md",
     "benches/README.md",
-    "session-memory/README.md",
+    "session-layers/README.md",
     "session-mongo/README.md",
     "session-redis/README.md",
     "session-sql/README.md",

@@ -1,7 +1,7 @@
 use std::{pin::Pin, sync::Arc};
 
 use session_core::SessionStore;
-use test_backends::Backend;
+use session_servers::{Deployment, deployments};
 
 use super::required_only::RequiredOnly;
 
@@ -12,20 +12,20 @@ type Opened = Result<Arc<dyn SessionStore>, String>;
 pub(crate) enum Candidate {
     /// One that has only the four operations that every store must have.
     RequiredOnly,
-    Of(Backend),
+    Of(Deployment),
 }
 
 /// All stores of the workspace, and one that has no more than it must.
 pub(crate) fn candidates() -> Vec<Candidate> {
-    let backends = test_backends::all().into_iter().map(Candidate::Of);
-    backends.chain([Candidate::RequiredOnly]).collect()
+    let engines = deployments().into_iter().map(Candidate::Of);
+    engines.chain([Candidate::RequiredOnly]).collect()
 }
 
 impl Candidate {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::RequiredOnly => "required-only",
-            Self::Of(backend) => backend.name,
+            Self::Of(deployment) => deployment.name,
         }
     }
 
@@ -33,7 +33,7 @@ impl Candidate {
     pub(crate) fn tells_expiry(self) -> bool {
         match self {
             Self::RequiredOnly => false,
-            Self::Of(backend) => backend.tells_expiry,
+            Self::Of(deployment) => deployment.tells_expiry,
         }
     }
 
@@ -41,7 +41,10 @@ impl Candidate {
     pub(crate) fn open(self) -> Pin<Box<dyn Future<Output = Opened> + Send>> {
         match self {
             Self::RequiredOnly => Box::pin(async { Ok(Arc::new(RequiredOnly::new()) as _) }),
-            Self::Of(backend) => Box::pin(async move { backend.open().await }),
+            Self::Of(deployment) => Box::pin(async move {
+                let url = deployment.new_url().await?;
+                session_connect::connect(&url).await.map_err(|error| error.to_string())
+            }),
         }
     }
 
@@ -49,7 +52,7 @@ impl Candidate {
     pub(crate) fn is_required(self) -> bool {
         match self {
             Self::RequiredOnly => true,
-            Self::Of(backend) => backend.is_required(),
+            Self::Of(deployment) => deployment.is_required(),
         }
     }
 }
