@@ -1,4 +1,5 @@
-//! The suite, on files and in memory, bare and batched, on a pool of the application's, and behind `Arc<dyn SessionStore>`.
+//! The suite on files and in memory, bare and batched, on a pool of the application, and behind
+//! `Arc<dyn SessionStore>`.
 
 use std::{
     path::{Path, PathBuf},
@@ -17,7 +18,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode},
 };
 
-/// How often a store frees what has expired by itself, where that is waited for.
+/// The purge interval, where a test waits for the purge.
 const OFTEN: Duration = Duration::from_millis(100);
 
 type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
@@ -68,9 +69,11 @@ async fn plant(path: &Path, table: &str, key: SessionKey, foreign: Foreign) -> s
     let options = SqliteConnectOptions::new().filename(path);
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let (set, strict) = match foreign {
-        // The table refuses other types, so for a moment it must forget that it is strict.
+        // A strict table refuses other types, so it must not be strict for a moment.
         Foreign::WrongType => ("v = 7, e = 'soon', n = 4, d = 'text'", false),
         Foreign::Truncated => ("d = substr(d, 1, 5)", true),
+        // What another release calls the expiry may look like one that has passed.
+        _ if key.as_bytes()[1].is_multiple_of(2) => ("f = 2, e = 1", true),
         _ => ("f = 2", true),
     };
     let strictness = async |strict: bool, connection: &mut SqliteConnection| {
@@ -124,17 +127,18 @@ fn on_a_pool(name: &str, directory: &Path, encoding: &'static str) -> Target {
     Target::new(name, open).second_handle(move |namespace, _first| again(namespace)).hears_one_process()
 }
 
-/// How stale reads through other nodes may be, at the worst.
+/// The maximum staleness of reads through other nodes.
 #[cfg(feature = "cache")]
 const STALENESS: Duration = Duration::from_millis(500);
 
-/// The same stores, each with a cache of its own. All of them are in this process, which is as far as their watch hears.
+/// The same stores, each with a cache of its own. All of them are in this process, because their
+/// watch hears no other process.
 #[cfg(feature = "cache")]
 fn cached(name: &str, target: Target) -> Target {
     let layer = |store: Arc<dyn SessionStore>| async move {
         let settings = CacheSettings::default().max_staleness(STALENESS).accept_staleness_without_watch();
         let cached = store.cached(settings).map_err(Unavailable::because)?;
-        cached.until_whole().await;
+        cached.wait_until_ready().await;
         Ok(Arc::new(cached) as Arc<dyn SessionStore>)
     };
     target.layered(name, layer).staleness(STALENESS)
@@ -147,7 +151,7 @@ fn main() -> ExitCode {
         .target(on_file("sqlite-file-batched", directory.path(), SqliteStore::builder))
         .target(in_memory("sqlite-memory-batched"))
         .target(on_a_pool("sqlite-pool", directory.path(), "'UTF-8'"))
-        // Where text is stored in another way, batches cannot be packed.
+        // In another text encoding, batches cannot be packed.
         .target(on_a_pool("sqlite-utf16", directory.path(), "'UTF-16'"));
     #[cfg(feature = "cache")]
     let suite =

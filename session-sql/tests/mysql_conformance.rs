@@ -1,4 +1,5 @@
-//! The suite on `MariaDB`, and on the way that `MySQL` takes, bare and batched, on connections of the store's own and on an application's pool.
+//! The suite on `MariaDB`, and on the code path for `MySQL`, bare and batched, on the store's own
+//! connections and on a pool of the application.
 
 mod support;
 
@@ -15,7 +16,7 @@ use tokio::runtime::Runtime;
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How often a store frees what has expired by itself, where that is waited for.
+/// The purge interval, where a test waits for the purge.
 const OFTEN: Duration = Duration::from_millis(100);
 
 /// What the README promises.
@@ -27,7 +28,7 @@ type Shared = &'static Once<Endpoint<MariaDb>>;
 enum Kind {
     Bare,
     Batched,
-    /// As on a server without `RETURNING`.
+    /// Uses the code path for a server without `RETURNING`.
     MySql,
 }
 
@@ -55,9 +56,11 @@ async fn run(url: &str, sql: String) {
 
 async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Foreign) {
     let set = match foreign {
-        // A column has one type; what is in it is nothing of ours.
+        // A column has one type, so the content is made invalid instead.
         Foreign::WrongType => "v = x'07', n = -1, d = 'text'",
         Foreign::Truncated => "d = substr(d, 1, 3)",
+        // What another release calls the expiry may look like one that has passed.
+        _ if key.as_bytes()[1].is_multiple_of(2) => "f = 2, e = '2001-01-01'",
         _ => "f = 2",
     };
     run(url, format!("UPDATE `{namespace}` SET {set} WHERE k = x'{key}'")).await;
@@ -112,17 +115,18 @@ fn on_a_pool(name: &str, server: Shared) -> Target {
     with_shared(target, server)
 }
 
-/// How stale reads through other nodes may be, at the worst.
+/// The maximum staleness of reads through other nodes.
 #[cfg(feature = "cache")]
 const STALENESS: Duration = Duration::from_millis(500);
 
-/// The same stores, each with a cache of its own. All of them are in this process, which is as far as their watch hears.
+/// The same stores, each with a cache of its own. All of them are in this process, because their
+/// watch hears no other process.
 #[cfg(feature = "cache")]
 fn cached(name: &str, target: Target) -> Target {
     let layer = |store: Arc<dyn SessionStore>| async move {
         let settings = CacheSettings::default().max_staleness(STALENESS).accept_staleness_without_watch();
         let cached = store.cached(settings).map_err(Unavailable::because)?;
-        cached.until_whole().await;
+        cached.wait_until_ready().await;
         Ok(Arc::new(cached) as Arc<dyn SessionStore>)
     };
     target.layered(name, layer).staleness(STALENESS)
@@ -130,7 +134,7 @@ fn cached(name: &str, target: Target) -> Target {
 
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
-    // What a crash of the operating system can take back is not what the suite is about.
+    // The suite does not test what a crash of the operating system can take back.
     let endpoint =
         Endpoint::find("SESSION_MYSQL_URL", MariaDb::new().args(["--innodb-flush-log-at-trx-commit=2"]));
     let server: Shared = Box::leak(Box::new(Once::new(runtime, endpoint)));

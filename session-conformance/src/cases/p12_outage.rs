@@ -7,7 +7,7 @@ use crate::{
     crowds::callers_that_look_away_keep_nothing,
     questions::each_question_is_answered_truly,
     restarts::what_is_left_is_whole,
-    Ability, Breakable, Context, Fault,
+    Capability, Breakable, Context, Fault,
     case::cases,
     events::hear_all,
     failure::{Checked, Failure, ensure, ensure_eq},
@@ -17,10 +17,14 @@ use crate::{
     steps::{GRACE, all, await_service, create, ensure_live, hour, put, write},
 };
 
-/// Checks that each operation fails as `Unavailable`, and within the deadline: all of them at once, and then once more.
+/// Checks that each operation fails as `Unavailable` within the deadline: first the read-only calls
+/// alone, then all calls at once, and those once more. A change would make a handle drop what it
+/// has cached.
 async fn ensure_outage(broken: &Breakable, key: SessionKey) -> Checked {
-    for _ in 0..2 {
-        let calls = each_operation(&*broken.store, key).into_iter().map(|call| ensure_unavailable(call, broken.deadline));
+    for with_changes in [false, true, true] {
+        let calls = each_operation(&*broken.store, key).into_iter();
+        let calls = calls.filter(|call| with_changes || !call.operation.is_change());
+        let calls = calls.map(|call| ensure_unavailable(call, broken.deadline));
         join_all(calls).await.into_iter().collect::<Checked<Vec<()>>>()?;
     }
     Ok(())
@@ -52,10 +56,11 @@ async fn ensure_unavailable(call: UnderWay<'_>, deadline: Duration) -> Checked {
     Ok(())
 }
 
-/// Checks that the store serves again soon after its server is back, with nothing done about it: each change, and each way of seeing.
+/// Checks that the store serves again by itself soon after its server is back: each change, and
+/// each way of seeing.
 async fn ensure_recovery(cx: &Context, mended: &Breakable) -> Checked {
     await_service(mended).await?;
-    // Whatever has connections of its own may take as long as the store declares.
+    // Parts of the store with separate connections may take as long as the store declares.
     tokio::time::sleep(mended.recovery).await;
     for Row { start, before, change } in cx.effective() {
         let mut run = cx.run_on(vec![mended.store.clone()]);
@@ -72,7 +77,7 @@ async fn ensure_recovery(cx: &Context, mended: &Breakable) -> Checked {
         let _ = maintenance.count().await?;
         let _ = maintenance.purge_expired(10).await?;
     }
-    if let Some(watch) = mended.store.watch().filter(|_| cx.has(Ability::Watch)) {
+    if let Some(watch) = mended.store.watch().filter(|_| cx.has(Capability::Watch)) {
         let (key, mut events) = (SessionId::generate().key(), watch.subscribe().await?);
         create(&mended.store, &key, "after the outage").await?;
         hear_all(&mut events, [key], "a change after the outage").await?;
@@ -87,6 +92,13 @@ async fn outage(cx: &Context, fault: Fault) -> Checked {
     for key in [key, SessionId::generate().key(), SessionId::generate().key()] {
         create(&broken.store, &key, "before").await?;
     }
+    // A handle must not answer from what it has read before the outage.
+    for call in each_operation(&*broken.store, key) {
+        if !call.operation.is_change() {
+            call.results.await.into_iter().collect::<Result<Vec<()>, Error>>()?;
+        }
+    }
+    ensure_eq!(broken.store.read(&key).await?.is_some(), true, "a session that was created before the outage");
     let listing = broken.store.maintenance();
     let cursor = match listing {
         Some(maintenance) => maintenance.page(None, 1).await?.next,
@@ -111,7 +123,8 @@ async fn outage(cx: &Context, fault: Fault) -> Checked {
     broken.store.close().await.map_err(|error| Failure::new(format!("closing after an outage must work, and failed: {error}")))
 }
 
-/// Closes a store in an outage, and checks that this and everything after it ends within the deadline.
+/// Closes a store in an outage, and checks that this call and all later ones end within the
+/// deadline.
 async fn close_in_an_outage(cx: &Context, fault: Fault) -> Checked {
     let broken = &cx.breakable().await?;
     let key = SessionId::generate().key();
@@ -140,7 +153,8 @@ async fn close_in_an_outage(cx: &Context, fault: Fault) -> Checked {
     Ok(())
 }
 
-/// Begins an outage under load: every caller gets an answer or `Unavailable` within the deadline, and goes on afterwards.
+/// Begins an outage under load. Checks that every caller gets an answer or `Unavailable` within the
+/// deadline, and can continue afterwards.
 async fn outage_under_load(cx: &Context, broken: &Breakable, fault: Fault) -> Checked {
     let deadline = broken.deadline;
     let (stop, stopped) = tokio::sync::watch::channel(false);
@@ -213,7 +227,8 @@ cases! {
         outage_under_load(&cx, &cx.breakable().await?, Fault::Kill).await?;
     }
 
-    /// What was there before a freeze is there after it, unchanged, and conditions are judged as before.
+    /// Records that were there before a freeze are unchanged after it, and conditions are judged as
+    /// before.
     #[needs(Freeze)]
     async fn a_freeze_changes_nothing(cx) {
         let broken = cx.breakable().await?;
@@ -229,43 +244,48 @@ cases! {
         ensure_eq!(broken.store.touch(&key, hour()).await?, true, "the record is live");
     }
 
-    /// Closing a store whose server is frozen ends within the deadline, and so does everything after it.
+    /// Closing a store whose server is frozen ends within the deadline, as does every later call.
     #[needs(Freeze)]
     async fn closing_while_the_server_is_frozen_ends(cx) {
         close_in_an_outage(&cx, Fault::Freeze).await?;
     }
 
-    /// Closing a store whose server is dead ends within the deadline, and so does everything after it.
+    /// Closing a store whose server is dead ends within the deadline, as does every later call.
     #[needs(Kill)]
     async fn closing_while_the_server_is_dead_ends(cx) {
         close_in_an_outage(&cx, Fault::Kill).await?;
     }
 
-    /// A question whose connection is cut in place of the answer is answered truly or is `Unavailable`: never with nothing.
+    /// A read-only call whose connection is cut in place of the reply returns the truth or
+    /// `Unavailable`, never an empty answer.
     #[needs(Cut)]
     async fn each_question_whose_connection_is_cut_is_answered_truly(cx) {
         each_question_is_answered_truly(&cx, Fault::Cut, 16).await?;
     }
 
-    /// A question whose answer is lost is answered truly or is `Unavailable`: never with nothing.
+    /// A read-only call whose reply is lost returns the truth or `Unavailable`, never an empty
+    /// answer.
     #[needs(LoseReplies)]
     async fn each_question_whose_answer_is_lost_is_answered_truly(cx) {
         each_question_is_answered_truly(&cx, Fault::LoseReplies, 2).await?;
     }
 
-    /// What is there when the server has died and come back is whole: as it was written, in the index of its owner, and for no longer than was said.
+    /// After the server has died and restarted, each record that is there is whole: as it was
+    /// written, in the index of its owner, and with no longer ttl.
     #[needs(Kill)]
     async fn what_outlives_a_death_is_whole(cx) {
         what_is_left_is_whole(&cx).await?;
     }
 
-    /// A question in whose middle the server freezes is answered truly or is `Unavailable`: never with nothing.
+    /// A read-only call during which the server freezes returns the truth or `Unavailable`, never
+    /// an empty answer.
     #[needs(Freeze)]
     async fn each_question_that_meets_a_freeze_is_answered_truly(cx) {
         each_question_is_answered_truly(&cx, Fault::Freeze, 2).await?;
     }
 
-    /// A session whose change was asked for in a freeze by a caller that then looked away can be changed afterwards.
+    /// A session can be changed after a freeze during which a caller sent a change and stopped
+    /// polling it.
     #[needs(Freeze)]
     async fn callers_that_look_away_keep_nothing_back(cx) {
         callers_that_look_away_keep_nothing(&cx).await?;

@@ -27,7 +27,8 @@ use crate::{
 cases! {
     promise Watch;
 
-    /// Creation, replacement, shortening touch and deletion are each heard, by the one who made them too.
+    /// A creation, a replacement, a shortening touch and a deletion are each reported, also to the
+    /// handle that made the change.
     #[needs(Watch)]
     async fn each_change_is_heard(cx) {
         let key = cx.key();
@@ -42,7 +43,7 @@ cases! {
         hear_of(&mut events, key, "a deletion").await?;
     }
 
-    /// A rename is heard for the old key and for the new one, within a shard and across.
+    /// A rename is reported for the old key and for the new one, within a shard and across shards.
     #[needs(Watch)]
     async fn a_rename_is_heard_for_both_keys(cx) {
         for (old, new) in [cx.pair(), (cx.key(), cx.key())] {
@@ -53,7 +54,7 @@ cases! {
         }
     }
 
-    /// Each item of a batch is heard: of writes, touches that shorten, and deletes.
+    /// Each item of a batch of writes, shortening touches or deletes is reported.
     #[needs(Watch)]
     async fn each_item_of_a_batch_is_heard(cx) {
         let mut events = cx.watch()?.subscribe().await?;
@@ -78,7 +79,7 @@ cases! {
         hear_all(&mut events, keys, "each delete of a batch").await?;
     }
 
-    /// Ending all sessions of an owner is heard for each of them.
+    /// A deletion by owner is reported for each session that it ends.
     #[needs(Watch, Owners)]
     async fn a_deletion_by_owner_is_heard(cx) {
         let keys: Vec<_> = (0..700).map(|_| cx.key()).collect();
@@ -92,7 +93,7 @@ cases! {
         hear_all(&mut events, keys, "each session ended by owner").await?;
     }
 
-    /// A change through another handle is heard.
+    /// A change through another handle is reported.
     #[needs(Watch, SecondHandle)]
     async fn changes_by_others_are_heard(cx) {
         let (other, key) = (cx.second().await?, cx.key());
@@ -103,7 +104,7 @@ cases! {
         hear_of(&mut events, key, "a deletion through another handle").await?;
     }
 
-    /// An expiry is heard, at the latest when the space is freed.
+    /// An expiry is reported, at the latest when the space is freed.
     #[needs(Watch, Maintenance)]
     async fn an_expiry_is_heard(cx) {
         let key = cx.key();
@@ -117,13 +118,14 @@ cases! {
         hear_of(&mut events, key, "an expiry").await?;
     }
 
-    /// An expiry is heard through each handle, in each way in which a session gets the ttl that ends it.
+    /// An expiry is reported through each handle, for each way of setting the ttl that ends the
+    /// session.
     #[needs(Watch, Maintenance)]
     async fn each_way_of_expiring_is_heard(cx) {
         each_expiry_is_heard(&cx).await?;
     }
 
-    /// Two listeners each hear everything, and one that leaves does not harm the other.
+    /// Two listeners each receive everything, and one that leaves does not affect the other.
     #[needs(Watch)]
     async fn listeners_do_not_disturb_each_other(cx) {
         let (first_key, second_key) = (cx.key(), cx.key());
@@ -137,7 +139,20 @@ cases! {
         hear_of(&mut staying, second_key, "a creation after another listener left").await?;
     }
 
-    /// A store that frees what has expired by itself goes on doing so, and reports each.
+    /// A listener that does not read its events takes none from one that does, however often a
+    /// session changes.
+    #[needs(Watch)]
+    async fn a_listener_that_does_not_read_takes_nothing(cx) {
+        let key = cx.key();
+        let (mut idle, mut reading) = (cx.watch()?.subscribe().await?, cx.watch()?.subscribe().await?);
+        for _ in 0..8 {
+            put(&cx.store, &key, write("changed"), When::Any).await?;
+            hear_of(&mut reading, key, "a write, while another listener does not read").await?;
+        }
+        hear_of(&mut idle, key, "a change, by a listener that had not read").await?;
+    }
+
+    /// A store that frees expired records by itself continues to do so, and reports each.
     #[needs(Watch, SelfPurge)]
     async fn each_expiry_is_heard_without_a_purge(cx) {
         each_expiry_is_heard_unasked(&cx).await?;
@@ -149,7 +164,7 @@ cases! {
         ensure_eq!(cx.watch()?.hears_all_nodes(), cx.hears_all_nodes(), "hears_all_nodes, which the target declares");
     }
 
-    /// A handle that is dropped takes neither streams nor service from another one.
+    /// Dropping a handle ends neither the streams nor the service of another one.
     #[needs(Watch, SecondHandle)]
     async fn a_handle_that_is_dropped_takes_nothing(cx) {
         let mut events = cx.watch()?.subscribe().await?;
@@ -168,7 +183,8 @@ cases! {
         hear_of(&mut later, key, "a creation, by a stream from after another handle was dropped").await?;
     }
 
-    /// What takes effect after the first subscription has returned is heard, also if it was asked for before.
+    /// A change that takes effect after the first subscription has returned is reported, even if it
+    /// was requested before.
     #[needs(Watch)]
     async fn what_was_asked_for_before_is_heard(cx) {
         for _ in cx.rounds(if cx.depth == Depth::Whole { 12 } else { 3 }) {
@@ -196,13 +212,13 @@ cases! {
         }
     }
 
-    /// Listeners that come and go all the time take no event from one that stays.
+    /// Listeners that are created and dropped all the time take no event from one that stays.
     #[needs(Watch)]
     async fn listeners_that_come_and_go_take_nothing(cx) {
         let mut events = cx.watch()?.subscribe().await?;
         let is_over = Arc::new(AtomicBool::new(false));
         let (store, over) = (cx.store.clone(), is_over.clone());
-        // Where a call takes as long as on a network, a stream can be as dear as a connection: twenty of them do.
+        // Over a network, a stream can cost as much as a connection, so twenty of them are enough.
         let (rounds, pause) =
             if cx.depth == Depth::Whole { (200, Duration::ZERO) } else { (20, Duration::from_millis(50)) };
         let coming_and_going = run_beside(async move {
@@ -235,7 +251,7 @@ cases! {
         hear_of(&mut events, after, "a change when the others have gone").await?;
     }
 
-    /// A listener that does not keep up hears of every change, or hears that it has missed some.
+    /// A listener that does not keep up receives every change, or is told that it has missed some.
     #[needs(Watch)]
     async fn a_slow_listener_is_told(cx) {
         let mut events = cx.watch()?.subscribe().await?;
@@ -247,7 +263,7 @@ cases! {
                 let _ = outcome?;
             }
         }
-        // Nor do single writes wait for it.
+        // Single writes do not wait for it either.
         let singly: Vec<_> = (0..1_280).map(|_| cx.key()).collect();
         for some in singly.chunks(64) {
             let writing = some.iter().map(|key| cx.store.write(key, write("x"), When::Any));
@@ -258,14 +274,15 @@ cases! {
         let last = cx.key();
         create(&cx.store, &last, "the end").await?;
         let (mut waiting, mut missed): (HashSet<_>, _) = (keys.into_iter().collect(), false);
-        // What is changed when a gap is reported comes after the gap.
+        // A change that is made when a gap is reported comes after the gap.
         let mut after_gap = None;
         waiting.insert(last);
         while waiting.contains(&last) {
-            // Once a gap was reported, it may have held the last change: then what comes to an end is the end.
+            // Once a gap was reported, it may include the last change. The end of the events is
+            // then the end.
             let patience = if missed { Duration::from_millis(300) } else { PATIENCE };
             match timeout(patience, events.next()).await {
-                // The next gap may have held it.
+                // The next gap may include it.
                 Ok(Some(Event::Missed)) if missed => after_gap = None,
                 Ok(Some(Event::Missed)) => {
                     missed = true;
@@ -292,19 +309,22 @@ cases! {
         hear_of(&mut events, fresh, "a change after the gap").await?;
     }
 
-    /// After an outage of the server, a listener hears of what it has missed, and then of every change again.
+    /// After an outage of the server, a listener is told of changes that it has missed, and then of
+    /// every change again.
     #[needs(Watch, Kill)]
     async fn a_watch_outlives_a_dead_server(cx) {
         a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::Kill).await?;
     }
 
-    /// After the server was frozen, a listener hears of what it has missed, and then of every change again.
+    /// After the server was frozen, a listener is told of changes that it has missed, and then of
+    /// every change again.
     #[needs(Watch, Freeze)]
     async fn a_watch_outlives_a_frozen_server(cx) {
         a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::Freeze).await?;
     }
 
-    /// Everything is heard while many tasks write, or that some was missed, and afterwards all is heard.
+    /// While many tasks write, every change is reported, or a gap is. Afterwards every change is
+    /// reported.
     #[needs(Watch)]
     async fn changes_under_load_are_heard(cx) {
         let mut events = cx.watch()?.subscribe().await?;
@@ -328,7 +348,7 @@ cases! {
         hear_of(&mut events, after, "a change after the load").await?;
     }
 
-    /// Each way of changing is heard through each handle, and when it is heard, it can be read.
+    /// Each way of changing is reported through each handle, and a read then finds the change.
     #[needs(Watch)]
     async fn each_way_of_changing_is_heard(cx) {
         for round in cx.rounds(4) {
@@ -336,31 +356,34 @@ cases! {
         }
     }
 
-    /// After connections were cut, a listener hears of what it has missed, and then of every change again.
+    /// After connections were cut, a listener is told of changes that it has missed, and then of
+    /// every change again.
     #[needs(Watch, Cut)]
     async fn a_watch_outlives_cut_connections(cx) {
         a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::Cut).await?;
     }
 
-    /// While replies are lost, a listener hears of what is changed, or that it has missed some, and then of every change again.
+    /// While replies are lost, a listener is told of changes, or that it has missed some, and
+    /// afterwards of every change again.
     #[needs(Watch, LoseReplies)]
     async fn a_watch_outlives_lost_replies(cx) {
         a_listener_is_told_what_it_missed(&cx.breakable().await?, Fault::LoseReplies).await?;
     }
 
-    /// A stream that is asked for while the server is frozen is refused, or hears everything when it thaws.
+    /// A subscription while the server is frozen fails, or receives everything after the thaw.
     #[needs(Watch, Freeze)]
     async fn a_stream_that_begins_in_a_freeze_hears_what_follows(cx) {
         a_listener_from_within_hears_what_follows(&cx.breakable().await?, Fault::Freeze).await?;
     }
 
-    /// A stream that is asked for while the server is dead is refused, or hears everything when it is back.
+    /// A subscription while the server is down fails, or receives everything once the server is
+    /// back.
     #[needs(Watch, Kill)]
     async fn a_stream_that_begins_in_an_outage_hears_what_follows(cx) {
         a_listener_from_within_hears_what_follows(&cx.breakable().await?, Fault::Kill).await?;
     }
 
-    /// A stream whose beginning is cut is refused, or hears everything that follows.
+    /// A subscription whose connection is cut fails, or receives everything that follows.
     #[needs(Watch, Cut)]
     async fn a_stream_whose_beginning_is_cut_hears_what_follows(cx) {
         a_listener_from_within_hears_what_follows(&cx.breakable().await?, Fault::Cut).await?;

@@ -22,47 +22,49 @@ use crate::{
     race::poll_then_drop,
 };
 
-/// In how many ways what is there is looked at.
+/// How thoroughly the state of a store is checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// In every way and through every handle: where a call costs next to nothing.
+    /// In every way and through every handle, if calls are very cheap.
     Whole,
-    /// In a few that are drawn anew each time: over a network, where the many rows of a table show the same in the end.
+    /// In a few random ways, if calls go over a network. Over the many rows of a table, the
+    /// coverage is the same in the end.
     Sample,
 }
 
-/// Of the bits of what was made: the order of two changes that were made at once. Fewer changes than this have outcomes that are not known.
+/// The bits of `made` for the order of two concurrent changes. Fewer changes than this have unknown
+/// outcomes.
 const ORDERS: u64 = 1 << 62;
 
 /// A character of four bytes.
 const WIDE: &str = "\u{1f980}";
 
-/// What the store says of some changes.
+/// The store's answers to some changes.
 type Answers = Vec<Result<Answer<Record>, Error>>;
 
-/// Steps on a store, on keys and owners of their own, and what the contract says is there.
+/// Steps on a store, with their own keys and owners, and the state that the contract requires.
 pub(crate) struct Run {
-    pub(super) handles: Vec<Arc<dyn SessionStore>>,
+    pub(crate) handles: Vec<Arc<dyn SessionStore>>,
     pub(super) staleness: Duration,
     id: SessionId,
     pub(super) keys: BTreeMap<usize, SessionKey>,
-    pub(super) owners: BTreeMap<usize, Owner>,
-    /// What can be there: one world, but for changes of which nothing is known.
+    pub(crate) owners: BTreeMap<usize, Owner>,
+    /// The possible states. More than one only after changes of unknown outcome.
     pub(super) worlds: Vec<World>,
     /// Whether a change may fail as `Unavailable`.
     is_breaking: bool,
-    /// Whether a fault was expected at any time: then the store may need some time to recover.
+    /// Whether a fault was ever expected. The store may then need some time to recover.
     pub(super) has_met_faults: bool,
     pub(super) looking_since: Instant,
-    /// Of how many changes the outcome is not known.
+    /// The number of changes of unknown outcome.
     unclear: u32,
     pub(super) depth: Depth,
-    /// The last version under each key that is not live any more.
+    /// The last version under each key that is no longer live.
     pub(super) past: BTreeMap<SessionKey, Version>,
-    /// Through which handle a key was changed since the last wait for the declared staleness.
+    /// The handle of the last change of each key since the last wait for the declared staleness.
     pub(super) changed: BTreeMap<SessionKey, usize>,
     pub(super) slowest: Duration,
-    /// The changes, in their order, as they were sent.
+    /// The changes, in the order in which they were sent.
     sent: Vec<(Vec<Item>, By)>,
     pub(super) done: Vec<String>,
 }
@@ -89,7 +91,7 @@ impl Run {
         }
     }
 
-    /// What must be there now, if that is certain.
+    /// The required state, if it is certain.
     pub(crate) fn world(&self) -> &World {
         &self.worlds[0]
     }
@@ -98,7 +100,7 @@ impl Run {
         self.keys.values().copied()
     }
 
-    /// The key of this number. Even numbers are in one shard, as rotation draws them.
+    /// The key with this number. Keys with even numbers are in one shard, as rotation draws them.
     pub(crate) fn key(&mut self, number: usize) -> SessionKey {
         let id = &self.id;
         *self.keys.entry(number).or_insert_with(|| {
@@ -106,7 +108,7 @@ impl Run {
         })
     }
 
-    /// The owner of this number. Those of odd numbers have texts as long as can be.
+    /// The owner with this number. Owners with odd numbers have texts of about the maximum length.
     pub(crate) fn owner(&mut self, number: usize) -> Owner {
         let id = &self.id;
         let owner = self.owners.entry(number);
@@ -121,7 +123,8 @@ impl Run {
             .clone()
     }
 
-    /// From now on a change may fail as `Unavailable`, and what it says of itself must be true.
+    /// Sets whether a change may fail as `Unavailable`. What the store reports of it must still be
+    /// true.
     pub(crate) fn expect_faults(&mut self, expected: bool) {
         self.is_breaking = expected;
         self.has_met_faults |= expected;
@@ -150,19 +153,19 @@ impl Run {
             act => self.plan(act),
         };
         self.change(*handle, items, by).await?;
-        // What has the shortest ttl can expire at any time from now on.
+        // A record with the shortest ttl can expire at any time from now on.
         let is_brief = |live: &Live| live.ttl <= Duration::from_millis(BRIEF);
         if self.world().live.values().any(is_brief) { self.wait().await } else { Ok(()) }
     }
 
-    /// Whether the last change was a rename.
+    /// Returns true if the last change was a rename.
     pub(crate) fn has_renamed(&self) -> bool {
         self.sent
             .last()
             .is_some_and(|(items, _)| items.iter().any(|item| matches!(item, Item::Rename { .. })))
     }
 
-    /// The change that was sent so many changes ago.
+    /// The change that was sent `ago` changes ago.
     fn sent(&self, ago: usize) -> (Vec<Item>, By) {
         self.sent.iter().nth_back(ago - 1).cloned().unwrap_or((Vec::new(), By::Single))
     }
@@ -207,7 +210,7 @@ impl Run {
         Ok(())
     }
 
-    /// Sends changes through a handle, and checks what the store says of each.
+    /// Sends changes through a handle, and checks the store's answer to each.
     pub(crate) async fn change(&mut self, handle: usize, items: Vec<Item>, by: By) -> Checked {
         if items.iter().any(|item| matches!(item, Item::DeleteOwner { .. }))
             && self.handle(handle).owners().is_none()
@@ -233,7 +236,7 @@ impl Run {
         Ok(())
     }
 
-    /// Begins a change, and drops it when it was polled that often.
+    /// Begins a change, and drops it after this many polls.
     pub(crate) async fn drop_change(&mut self, handle: usize, act: &Act, polls: u32) -> Checked {
         let (items, by) = self.plan(act);
         self.is_breaking = true;
@@ -243,7 +246,7 @@ impl Run {
         let began = Instant::now();
         let store = self.handle(handle);
         let answers = poll_then_drop(polls, carry_out(&*store, &items, by)).await;
-        // Nothing is known of it but that it was begun.
+        // It is only known that the change has begun.
         let unknown = || Err(Error::unavailable(Operation::Write, true));
         let answers = answers.unwrap_or_else(|| items.iter().map(|_| unknown()).collect());
         let since = self.span(began, handle);
@@ -251,7 +254,7 @@ impl Run {
             self.settle(item, &answer, since)?;
             self.note_changed(item, handle);
         }
-        // What was sent before it was dropped takes effect now or never.
+        // A request that was sent before the drop takes effect during this wait or never.
         sleep(self.slowest * 4 + TICK * 5).await;
         Ok(())
     }
@@ -262,7 +265,8 @@ impl Run {
         }
     }
 
-    /// Takes note of two changes that were made at once, through the first handle and through the last one: either came before the other.
+    /// Records two concurrent changes, through the first handle and through the last one. Either of
+    /// them may have come first.
     pub(crate) fn settle_race(&mut self, changes: &[(&[Item], Answers); 2], began: Instant) -> Checked {
         let since = Span { began, ended: Instant::now(), through: None };
         self.slowest = self.slowest.max(since.ended - began);
@@ -279,7 +283,7 @@ impl Run {
         let mut next = Vec::new();
         for (at, order) in [[0, 1], [1, 0]].into_iter().enumerate() {
             let mut after = self.worlds[0].clone();
-            // What shows one order refutes the other for good.
+            // An observation that shows one order refutes the other permanently.
             after.made |= ORDERS << at;
             let explained = order.iter().all(|at| {
                 let (items, answers) = &changes[*at];
@@ -301,14 +305,15 @@ impl Run {
         Ok(())
     }
 
-    /// Takes note of what came of a change.
+    /// Records the answer to a change.
     fn settle(&mut self, item: &Item, answer: &Result<Answer<Record>, Error>, since: Span) -> Checked {
         let asked = Asked { at: since.began, slack: self.slowest };
         let mut next = Vec::new();
         let mut differs = None;
         for world in &self.worlds {
             match answer {
-                // What is under the new key of a rename of which nothing is known can be ended without surprise. If nothing is, it may still come.
+                // A record under the new key of a rename of unknown outcome may be deleted. If none
+                // is there, it may still appear.
                 Ok(answer) if world.knows_nothing_of(item) => {
                     let mut after = world.clone();
                     after.apply(item, since);
@@ -360,7 +365,7 @@ impl Run {
         self.broken(format!("{what}: it should have succeeded and failed: {error}"))
     }
 
-    /// A failure with everything that was done before.
+    /// Creates a failure that lists all earlier steps.
     pub(crate) fn broken(&self, what: String) -> Failure {
         let mut text = what;
         if !self.done.is_empty() {
