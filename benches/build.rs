@@ -1,4 +1,4 @@
-//! Tells the program which compiler it was built with, for the report.
+//! Passes the compiler version to the program, for the report.
 
 use std::{env, process::Command};
 

@@ -1,6 +1,7 @@
-//! How often each call on a session allocates, and how many bytes: `cargo bench -p benches --bench session_allocations`.
+//! The allocations of each call on a session, and their bytes:
+//! `cargo bench -p benches --bench session_allocations`.
 //!
-//! Over `MemoryStore`, whose own allocations are included: each of its calls boxes one future.
+//! Runs over `MemoryStore`, whose own allocations are included: each of its calls boxes one future.
 
 use std::alloc::System;
 
@@ -15,7 +16,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 const TIMES: usize = 1_000;
 
-/// Calls `f` often, and returns the allocations (reallocations count) and bytes of one call.
+/// Calls `f` repeatedly, and returns the allocations (including reallocations) and bytes per call.
 fn count(mut f: impl FnMut(usize)) -> [String; 2] {
     f(TIMES);
     let region = Region::new(ALLOCATOR);

@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-/// The arguments after the program's name, looked up by name; those nobody asks for (such as the `--bench`
-/// that cargo passes) are ignored.
+/// The arguments after the program's name, looked up by name. Arguments that no look-up names (such
+/// as the `--bench` that cargo passes) are ignored.
 #[derive(Debug, Clone)]
 pub struct Args(Vec<String>);
 
@@ -28,8 +28,8 @@ impl Args {
     ///
     /// # Panics
     ///
-    /// When the value is missing or does not parse: a benchmark that measures something else than what was
-    /// asked for is worse than none.
+    /// When the value is missing or does not parse: a benchmark must not measure something other
+    /// than what was requested.
     pub fn value<T: FromStr>(&self, name: &str) -> Option<T> {
         if !self.flag(name) {
             return None;

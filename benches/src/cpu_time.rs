@@ -1,9 +1,12 @@
-//! The time that a thread was on a processor, which other processes on the machine lengthen far less than what a clock on the wall shows.
+//! The processor time of a thread. Other processes on the machine lengthen it far less than
+//! wall-clock time.
 
 use std::{fs, sync::LazyLock, time::Instant};
 
-/// Seconds that the calling thread was on a processor, to about a timer tick: measure tens of milliseconds at least. On systems without
-/// `/proc/thread-self/schedstat`, the seconds since this was first called.
+/// Seconds of processor time of the calling thread, accurate to about a timer tick.
+///
+/// Measure tens of milliseconds at least. On systems without `/proc/thread-self/schedstat`, the
+/// seconds since the first call.
 pub fn of_this_thread() -> f64 {
     static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
     let begin = *BEGIN;

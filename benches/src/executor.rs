@@ -1,4 +1,4 @@
-//! The least that runs a future.
+//! A minimal executor.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,8 +19,8 @@ impl Wake for Unpark {
 
 /// Polls `future` on this thread until it is ready, and sleeps while it is not.
 ///
-/// For a future that is ready at once this is one call, without allocation or lock, as when an `async fn` awaits
-/// it. Futures that need a runtime's timers or sockets do not work.
+/// For a future that is ready at once, this is one call without allocation or lock, as when an
+/// `async fn` awaits it. Futures that need a runtime's timers or sockets do not work.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     WAKER.with(|waker| {

@@ -1,4 +1,4 @@
-//! Ctrl-C: what was measured so far is kept.
+//! Ctrl-C: the results so far are kept.
 
 use std::{
     future::Future,
@@ -10,16 +10,16 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Whether the run is to end. All clones are one.
+/// Whether the run is to end. All clones share one state.
 #[derive(Clone, Debug, Default)]
 pub struct Interrupt(Arc<(AtomicBool, Notify)>);
 
 impl Interrupt {
-    /// Listens for Ctrl-C (SIGINT) and SIGTERM. The second time, the program ends at once.
+    /// Listens for Ctrl-C (SIGINT) and SIGTERM. The second signal ends the program at once.
     ///
     /// # Errors
     ///
-    /// If signals cannot be heard.
+    /// If the signal handlers cannot be installed.
     pub fn listen() -> std::io::Result<Self> {
         let interrupt = Self::default();
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -40,16 +40,16 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// Whether it has come.
+    /// Whether a signal has arrived.
     pub fn has_come(&self) -> bool {
         self.0.0.load(Ordering::SeqCst)
     }
 
-    /// What `work` returns, unless it is interrupted: then it is dropped.
+    /// Returns the output of `work`, or `None` after dropping it at an interrupt.
     pub async fn or<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let come = self.0.1.notified();
         tokio::pin!(come);
-        // From here on it is heard, so what comes between the question and the wait is not missed.
+        // Registered from here on, so that a signal between the check and the wait is not missed.
         come.as_mut().enable();
         if self.has_come() {
             return None;

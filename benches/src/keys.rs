@@ -1,4 +1,4 @@
-//! Which session each operation of a workload hits, drawn before anything is timed.
+//! The session that each operation of a workload hits, drawn before the timing begins.
 
 use rand::SeedableRng as _;
 use rand::distr::{Distribution as _, Uniform};
@@ -10,7 +10,7 @@ use rand_distr::Zipf;
 pub enum Spread {
     /// Every session is equally likely.
     Uniform,
-    /// The `k`-th most popular session is hit with a likelihood proportional to `k^-0.99`, as in YCSB.
+    /// The probability of the `k`-th most popular session is proportional to `k^-0.99`, as in YCSB.
     Zipf,
 }
 
@@ -26,7 +26,7 @@ impl Spread {
         }
     }
 
-    /// Draws `count` indices below `sessions`; the same `seed` draws the same ones.
+    /// Draws `count` indices below `sessions`. The same `seed` draws the same indices.
     ///
     /// # Panics
     ///
@@ -46,8 +46,9 @@ impl Spread {
     }
 }
 
-/// Turns a popularity rank (1 is the most popular) into an index, so that popular sessions are not neighbours
-/// in memory. The factor is a prime, which makes this a permutation for every realistic number of sessions.
+/// Turns a popularity rank (1 is the most popular) into an index, so that popular sessions are not
+/// neighbours in memory. The factor is a prime, which makes this a permutation for every realistic
+/// number of sessions.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,

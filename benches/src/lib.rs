@@ -1,8 +1,10 @@
-//! What the benchmarks of this workspace share: arguments, keys to draw, rounds to run, a table to print.
+//! Shared parts of the benchmarks of this workspace: arguments, key draws, rounds and table output.
 //!
-//! Every benchmark runs its candidates *interleaved* in one process ([`rounds::interleave`]): each round runs
-//! all of them, each time beginning with another one, so that a slow minute of the machine hits all alike.
-//! What is reported is the median of the rounds together with their quartiles ([`summary::Summary`]); two
+//! Every benchmark runs its candidates *interleaved* in one process ([`rounds::interleave`]). Each
+//! round runs all candidates and begins with a different one, so that a slow minute of the machine
+//! affects all alike.
+//!
+//! The report gives the median of the rounds with its quartiles ([`summary::Summary`]). Two
 //! candidates whose quartiles overlap are equally fast as far as the run can tell.
 
 pub mod args;

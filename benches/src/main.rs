@@ -1,4 +1,4 @@
-//! Compares session stores: see `--help`, and the README.
+//! Compares session stores. See `--help` and the README.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use clap::Parser as _;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    // Processes that this program starts; not for users.
+    // Subprocesses that this program starts itself; not for users.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.split_first() {
         Some((first, _)) if first == NODE => return ended(node::serve().await),

@@ -1,10 +1,10 @@
-//! How much memory this process holds.
+//! The memory of this process.
 
-/// The bytes of this process that are in physical memory (its resident set), from `/proc/self/statm`.
+/// The resident set of this process in bytes, from `/proc/self/statm`.
 ///
-/// Unlike a counting allocator this slows no allocation down, and it includes what the allocator wastes. It
-/// counts whole pages and is only meaningful as a difference over many megabytes in a process that did
-/// nothing else before, because freed memory is reused.
+/// Unlike a counting allocator, this does not slow down allocations, and it includes the
+/// allocator's overhead. It counts whole pages. It is only meaningful as a difference of many
+/// megabytes in a process that did nothing else before, because freed memory is reused.
 ///
 /// # Panics
 ///

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 /// Runs `work` on `threads` threads and returns the time that the slowest one took.
 ///
-/// `prepare` is called first on every thread, with the thread's number, and is not timed; all threads wait
-/// for each other before they begin `work`. What `work` returns is dropped after the time was taken.
+/// First, every thread calls `prepare` with its number, which is not timed. All threads wait for
+/// each other before they begin `work`. The result of `work` is dropped after the time was taken.
 ///
 /// # Panics
 ///

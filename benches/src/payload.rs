@@ -1,4 +1,4 @@
-//! What sessions hold.
+//! The data of sessions.
 
 use std::sync::{
     LazyLock,
@@ -8,31 +8,33 @@ use std::sync::{
 use bytes::Bytes;
 use rand::Rng as _;
 
-/// Data of one length, each time different: Redis interns equal strings, and MongoDB skips a write that changes nothing.
+/// Data of a fixed length, different each time: Redis interns equal strings, and MongoDB skips a
+/// write that changes nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct Payload {
     len: usize,
 }
 
 impl Payload {
-    /// Data of so many bytes.
+    /// Data of this many bytes.
     pub fn of_len(len: usize) -> Self {
         Self { len }
     }
 
-    /// How many bytes.
+    /// The number of bytes.
     pub fn len(self) -> usize {
         self.len
     }
 
-    /// Whether there are none.
+    /// Whether the data is empty.
     pub fn is_empty(self) -> bool {
         self.len == 0
     }
 
-    /// Data that nobody else has: letters, digits, `-` and `_`, for stores that take nothing but text.
+    /// Unique data: letters, digits, `-` and `_`, for stores that accept only text.
     ///
-    /// A piece of a random text that begins with a number of its own, because drawing each byte takes longer than a read of `MemoryStore`.
+    /// A slice of a random text, prefixed with a unique number, because drawing each byte takes
+    /// longer than a read of `MemoryStore`.
     ///
     /// # Panics
     ///

@@ -1,4 +1,4 @@
-//! The program, from its arguments to its files.
+//! The program, from arguments to output files.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -11,11 +11,12 @@ use crate::{
     report::{Comparison, EngineInfo, Machine, Report, SCHEMA, Settings, Skipped, html, readme, terminal},
 };
 
-/// Does what was asked for.
+/// Runs the selected task.
 ///
 /// # Errors
 ///
-/// What is wrong with the arguments, or why a file could not be read or written. What goes wrong with a candidate is in the report.
+/// If an argument is invalid, or a file cannot be read or written. Failures of candidates are in
+/// the report instead.
 pub async fn run(cli: &Cli) -> Result<()> {
     if cli.peers && !cfg!(feature = "peers") {
         return Err("--peers needs the stores of others compiled in: cargo run --release -p benches --features peers -- --peers".into());
@@ -33,7 +34,7 @@ pub async fn run(cli: &Cli) -> Result<()> {
     }
 }
 
-/// Beside the older run that was asked for, if one was.
+/// The comparison with the older run, if one was given.
 fn compared(cli: &Cli, report: &Report) -> Result<Option<Comparison>> {
     let older = cli.compare.as_deref().map(Report::read).transpose()?;
     Ok(older.map(|older| Comparison::of(report, &older)))
@@ -49,7 +50,7 @@ fn write_page(cli: &Cli, report: &Report, comparison: Option<&Comparison>) -> Re
 
 async fn measure_and_write(cli: &Cli) -> Result<()> {
     let (options, interrupt) = (cli.options(), Interrupt::listen()?);
-    // Before anything is measured: whoever mistyped the name need not wait.
+    // Before the measurements, so that a mistyped file name fails at once.
     cli.compare.as_deref().map(Report::read).transpose()?;
     let mut report = empty(&options)?;
     let servers = start(cli, &options, &interrupt, &mut report).await;
@@ -105,7 +106,7 @@ fn empty(options: &Options) -> Result<Report> {
     })
 }
 
-/// Starts what was asked for and is there, at the same time.
+/// Starts all selected and available servers concurrently.
 async fn start(
     cli: &Cli,
     options: &Options,

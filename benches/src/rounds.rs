@@ -2,9 +2,11 @@
 
 use crate::summary::Summary;
 
-/// Calls `measure` once for every candidate in each of `rounds` rounds, and summarises each candidate's results
-/// in the order of `candidates`. Every round begins with the next candidate, so that none is always measured
-/// behind the same other one.
+/// Calls `measure` once for every candidate in each of `rounds` rounds, and summarises the results
+/// of each candidate, in the order of `candidates`.
+///
+/// Every round begins with the next candidate, so that no candidate always follows the same other
+/// one.
 ///
 /// # Panics
 ///
@@ -13,7 +15,7 @@ pub fn interleave<C>(rounds: usize, candidates: &[C], measure: impl FnMut(&C) ->
     series(rounds, candidates, measure).into_iter().map(Summary::of).collect()
 }
 
-/// As [`interleave`], but returns each candidate's results themselves, in the order of the rounds.
+/// Like [`interleave`], but returns the individual results of each candidate, in round order.
 pub fn series<C>(rounds: usize, candidates: &[C], mut measure: impl FnMut(&C) -> f64) -> Vec<Vec<f64>> {
     let mut results = vec![Vec::with_capacity(rounds); candidates.len()];
     for round in 0..rounds {

@@ -1,6 +1,6 @@
-//! What is kept of a candidate's rounds.
+//! The summary of a candidate's rounds.
 
-/// The median of some measurements and how far they spread.
+/// The median and the quartiles of some measurements.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
     /// The lowest measurement.
@@ -25,7 +25,7 @@ impl Summary {
         assert!(!measurements.is_empty(), "nothing was measured");
         measurements.sort_by(f64::total_cmp);
         let last = measurements.len() - 1;
-        // An even number has two middles; the nearer to the lower end is a measurement, their mean is not.
+        // An even number has two middle values. The lower one is a measurement, their mean is not.
         let quarter = |quarters| measurements[last * quarters / 4];
         Self {
             lowest: quarter(0),
@@ -36,8 +36,9 @@ impl Summary {
         }
     }
 
-    /// Summarises by how many times each of `measurements` is its partner among `references`, which was taken in
-    /// the same round: what slows both down cancels out.
+    /// Summarises the ratios of `measurements` to `references`, pair by pair.
+    ///
+    /// Both values of a pair are from the same round, so that what slows both down cancels out.
     ///
     /// # Panics
     ///
@@ -48,12 +49,12 @@ impl Summary {
         )
     }
 
-    /// The quartiles as a table shows them.
+    /// Formats the quartiles for a table.
     pub fn quartiles(&self) -> String {
         self.quartiles_to(0)
     }
 
-    /// The quartiles with so many decimals.
+    /// Formats the quartiles with this many decimals.
     pub fn quartiles_to(&self, decimals: usize) -> String {
         format!("{:.decimals$}..{:.decimals$}", self.lower_quartile, self.upper_quartile)
     }

@@ -2,8 +2,8 @@
 
 use std::fmt::{self, Display, Formatter};
 
-/// Rows of cells under headings; every column is as wide as its widest cell, and all but the first are
-/// aligned to the right.
+/// Rows of cells under headings. Every column is as wide as its widest cell. All columns but the
+/// first are aligned to the right.
 #[derive(Debug, Clone)]
 pub struct Table {
     title: String,
@@ -11,7 +11,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with a line above it and a heading for each column.
+    /// Creates a table with a title and a heading for each column.
     pub fn new(title: impl Into<String>, headings: &[&str]) -> Self {
         Self { title: title.into(), rows: vec![headings.iter().map(ToString::to_string).collect()] }
     }

@@ -1,4 +1,5 @@
-//! The program itself, with `--quick`: every number is there, and no operation has failed. On each engine apart, so that a missing server is told by name.
+//! The program with `--quick`: every number is there, and no operation failed. Each engine has its
+//! own test, so that a missing server is reported by name.
 
 use std::{
     error::Error,
@@ -34,7 +35,7 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_benches"))
 }
 
-/// Runs the program with `--quick`, and returns what it has written.
+/// Runs the program with `--quick`, and returns its output and its report.
 fn run(out: &Path, args: &[&str]) -> Result<(Output, Option<Report>), Box<dyn Error>> {
     let output = program().arg("--quick").arg("--out").arg(out).args(args).output()?;
     let json = out.join("report.json");
@@ -47,7 +48,8 @@ fn quick(engine: Engine) -> Done {
     let out = tempfile::tempdir()?;
     let (output, report) = run(out.path(), &["--stores", engine.name()]).map_err(Failed::from)?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    // A server that is not installed is no error of the program. Whether it is one of the test, the environment says.
+    // A missing server is not an error of the program. The environment decides whether it fails the
+    // test.
     if let Some(reason) = said.lines().find_map(|line| line.strip_prefix(&format!("skipped: {engine}: "))) {
         return if session_servers::required(engine.name()) {
             Err(reason.into())
@@ -64,7 +66,7 @@ fn quick(engine: Engine) -> Done {
     Ok(Completion::Completed)
 }
 
-/// Everything that was to be measured was, and nothing failed.
+/// Checks that everything was measured, and that nothing failed.
 fn check(report: &Report) -> Result<(), Box<dyn Error>> {
     let mut wrong = Vec::new();
     if report.interrupted {
@@ -75,7 +77,7 @@ fn check(report: &Report) -> Result<(), Box<dyn Error>> {
         for workload in Workload::ALL {
             let mut measured =
                 report.measurements.iter().filter(|one| one.candidate == *id && one.workload == workload);
-            // Only ours can end all sessions of a user.
+            // Only our stores can end all sessions of a user.
             let is_possible =
                 workload != Workload::Logout || report.correctness.iter().any(|seen| seen.candidate == *id);
             if is_possible && measured.next().is_none() {
@@ -109,7 +111,7 @@ fn check(report: &Report) -> Result<(), Box<dyn Error>> {
                 measured.failed, measured.operations, measured.first_failure
             ));
         }
-        // A slice of the quick run is shorter than what the kernel counts, so zero is a number here.
+        // A slice of the quick run is shorter than the kernel's clock tick, so zero is valid here.
         let is_server = report.engines.iter().any(|engine| engine.launched);
         if is_server && !measured.server_cpu.is_some_and(|cpu| cpu.median.is_finite()) {
             wrong.push(format!("{name}: no server_cpu"));
@@ -132,7 +134,7 @@ fn check(report: &Report) -> Result<(), Box<dyn Error>> {
             }
         }
     }
-    // Not `--quick` alone: that there is something at all.
+    // For every run: no section may be empty.
     if report.growth.is_empty() || report.correctness.is_empty() || report.measurements.is_empty() {
         wrong.push("a section is empty".to_owned());
     }
@@ -143,7 +145,7 @@ fn is_positive(spread: &Spread) -> bool {
     [spread.lower, spread.median, spread.upper].iter().all(|number| number.is_finite() && *number > 0.0)
 }
 
-/// The page is whole, and needs nothing from elsewhere.
+/// Checks that the page is complete and self-contained.
 fn check_page(page: &PathBuf) -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(page)?;
     for part in [
@@ -167,10 +169,10 @@ fn check_page(page: &PathBuf) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ctrl-C in the middle: what was measured is written, and marked.
+/// Ctrl-C in the middle: the measurements so far are written, and marked as interrupted.
 fn interrupted() -> Result<(), Box<dyn Error>> {
     let out = tempfile::tempdir()?;
-    // Without an end, if nobody interrupts it.
+    // Endless unless it is interrupted.
     let args = [
         "--stores",
         "memory",
@@ -186,7 +188,7 @@ fn interrupted() -> Result<(), Box<dyn Error>> {
     ];
     let mut running =
         program().arg("--out").arg(out.path()).args(args).stdout(std::process::Stdio::null()).spawn()?;
-    // Once it has worked for a second, it measures: nothing before that takes so long.
+    // After a second of processor time it is measuring: nothing before that takes so long.
     let begun = Instant::now();
     while cpu::of_tree(running.id()) < Duration::from_secs(1) {
         if begun.elapsed() > Duration::from_mins(2) {
@@ -214,7 +216,7 @@ fn interrupted() -> Result<(), Box<dyn Error>> {
     if page.contains("was interrupted") { Ok(()) } else { Err("the page does not say so".into()) }
 }
 
-/// What cannot be meant is refused in words, before anything is measured.
+/// Invalid arguments are rejected with a reason before anything is measured.
 fn refused() -> Result<(), Box<dyn Error>> {
     let out = tempfile::tempdir()?;
     let mut cases = vec![
@@ -236,7 +238,8 @@ fn refused() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The figures between the markers are written, what is around them is kept, and `--check` tells a figure that was changed by hand.
+/// The figures between the markers are written, the text around them is kept, and `--check` detects
+/// a figure that was changed by hand.
 fn readme() -> Result<(), Box<dyn Error>> {
     let root = tempfile::tempdir()?;
     for name in benches::report::readme::FILES {
@@ -269,7 +272,7 @@ fn readme() -> Result<(), Box<dyn Error>> {
     if !text.contains("`MemoryStore`") || text.contains("old") {
         return Err(format!("the figures are not there: {text}").into());
     }
-    // One digit, by hand.
+    // A change by hand.
     std::fs::write(&file, text.replacen("callers", "clients", 1))?;
     let checked = readme(&["--check"])?;
     let said = String::from_utf8_lossy(&checked.stderr);
@@ -279,7 +282,7 @@ fn readme() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Those in the repository. As long as no report is committed, there are no figures either.
+/// Checks the figures in the repository. Without a committed report, there are none.
 fn committed() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().ok_or("a workspace")?;
     if !root.join("benches/results/report.json").exists() {

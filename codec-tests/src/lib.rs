@@ -1,1 +1,1 @@
-//! Tests of what sessions hold, in `tests/`: payloads of all releases, and values whose types change.
+//! Tests of stored values, in `tests/`: payloads of all releases, and values whose types change.

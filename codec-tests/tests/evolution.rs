@@ -1,7 +1,9 @@
-//! What becomes of values when their types change, and of values that are hard to carry, through each codec: it works, or it is a clear error; at
-//! `insert` where the codec cannot carry the value, at `get` of that key alone where the type no longer fits. Never a silent change.
+//! Values whose types change, and values that are hard to encode, through each codec. Either the
+//! value is carried correctly, or there is a clear error: at `insert` if the codec cannot carry the
+//! value, at `get` of that key alone if the type no longer fits. A value never changes silently.
 //!
-//! Run it also with `--features arbitrary-precision`, which changes how `serde_json` hands over numbers: the outcomes are the same.
+//! Run it also with `--features arbitrary-precision`, which changes how `serde_json` represents
+//! numbers: the outcomes are the same.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -15,7 +17,7 @@ use session_memory::MemoryStore;
 
 use Codec::{Bincode, Json, MessagePack};
 
-/// What came of a value.
+/// The outcome of storing and reading a value.
 #[derive(Debug, PartialEq)]
 enum Outcome<T> {
     Is(T),
@@ -26,7 +28,8 @@ use Outcome::{ErrorAtGet, ErrorAtInsert, Is};
 
 const CODECS: [Codec; 3] = [MessagePack, Json, Bincode];
 
-/// Inserts `value`, saves, and gets it in another request as a `T`; a neighbour must come through in any case.
+/// Inserts `value`, saves, and gets it as a `T` in another request. Another key must be unaffected
+/// in any case.
 fn carry<W: SessionValue + ?Sized, T: DeserializeOwned>(codec: Codec, value: &W) -> Outcome<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
@@ -55,7 +58,7 @@ fn carry<W: SessionValue + ?Sized, T: DeserializeOwned>(codec: Codec, value: &W)
     })
 }
 
-/// The same type on both sides.
+/// Writes and reads with the same type.
 fn round<T: Serialize + DeserializeOwned + PartialEq + Debug>(codec: Codec, value: &T) -> Outcome<T> {
     carry::<T, T>(codec, value)
 }
@@ -319,7 +322,7 @@ fn floats_come_back_to_the_bit_or_not_at_all() {
             assert_eq!(back.to_bits(), float.to_bits(), "{codec} {float}");
         }
         assert_eq!(round(Json, &float), ErrorAtInsert);
-        // Where it would become a None.
+        // JSON would turn this value into a `None`.
         assert_eq!(round(Json, &Some(float)), ErrorAtInsert);
         assert_eq!(round(Json, &vec![Some(0.5), Some(float)]), ErrorAtInsert);
     }
@@ -381,7 +384,8 @@ fn plain_things() {
     }
 }
 
-/// A number of a JSON document means the same in every build: a record that one with the feature wrote is read by one without.
+/// A number of a JSON document is stored the same in every build: a build without the feature reads
+/// a record of a build with it.
 #[test]
 fn numbers_are_stored_the_same_with_and_without_arbitrary_precision() {
     use session_core::SessionStore;

@@ -1,6 +1,8 @@
-//! The files in `tests/golden` are payloads as releases have written them: they are read for ever. A new format adds files and changes none.
+//! The files in `tests/golden` are payloads as written by releases. All later releases must read
+//! them. A new format adds files and changes none.
 //!
-//! `SESSION_GOLDEN=write cargo test -p codec-tests --test golden` writes those that are missing, and touches no other.
+//! `SESSION_GOLDEN=write cargo test -p codec-tests --test golden` writes the missing files, and
+//! changes no others.
 
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
@@ -35,7 +37,7 @@ fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-/// A session that uses all that the format has.
+/// A session that uses every part of the format.
 async fn write(codec: Codec) -> Vec<u8> {
     let store = MemoryStore::new();
     let manager =
@@ -89,7 +91,7 @@ async fn this_release_still_writes_the_same_format() {
     {
         let golden = fs::read(directory().join(format!("format_1_{name}.bin"))).expect("a golden file");
         let now = write(codec).await;
-        // All but the checksum, the times, the family and the trace.
+        // Compares everything except the checksum, the times, the family and the trace.
         assert_eq!(now[..12], golden[..12], "{name}: the header");
         let values = |bytes: &[u8]| {
             let at = bytes.windows(16).position(|window| window == b"Firefox on Linux").expect("the label");

@@ -29,21 +29,21 @@ use crate::{
 pub(crate) const IDLE: Duration = Duration::from_hours(24);
 pub(crate) const ABSOLUTE: Duration = Duration::from_hours(30 * 24);
 
-/// The most bytes of a request's body: more than any form here has.
+/// The maximum size of a request's body: larger than any form here.
 const LARGEST_FORM: usize = 8 * 1024;
 
-/// What all pages need.
+/// The state that all pages share.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) manager: SessionManager,
     pub(crate) store: Arc<Metered<Arc<dyn SessionStore>>>,
     pub(crate) meters: Meters,
     pub(crate) newcomers: Newcomers,
-    /// What opens the operators' page.
+    /// The secret that opens the operators' page.
     pub(crate) operators_secret: Arc<SessionId>,
-    /// What kind of store it is.
+    /// The kind of store.
     pub(crate) engine: &'static str,
-    /// Where the sessions are, as it may be shown to operators.
+    /// The place of the store, in a form that may be shown to operators.
     pub(crate) place: Arc<str>,
 }
 
@@ -53,7 +53,7 @@ impl App {
         let operators = SessionLayer::from_manager(self.manager.clone())
             .with_cookie(CookieSettings::new(OperatorCookie::NAME))
             .expect("it has the prefix and all that this needs");
-        // Plain HTTP on this machine: without this, browsers would not send the cookies back.
+        // Plain HTTP on this machine: otherwise browsers would not send the cookies back.
         let [visitors, operators] = [visitors, operators]
             .map(|layer| if hosts.are_public() { layer } else { layer.insecure_for_development() });
         Router::new()
@@ -88,7 +88,7 @@ async fn style() -> impl IntoResponse {
     (headers, include_str!("style.css"))
 }
 
-/// Whether the store answers: for whatever restarts servers.
+/// Whether the store answers: for supervisors that restart servers.
 async fn health(State(app): State<App>) -> Response {
     match app.store.ping().await {
         Ok(()) => "the store answers\n".into_response(),

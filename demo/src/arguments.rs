@@ -22,7 +22,7 @@ usage: demo [OPTIONS]
   --help           this text
 ";
 
-/// What the program is told to do.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) enum Command {
     Help,
@@ -64,7 +64,7 @@ impl Arguments {
         Ok(Command::Serve(parsed))
     }
 
-    /// The URL of the store, for whose default the data directory is made.
+    /// The URL of the store. For the default, creates the data directory.
     pub(crate) fn store_url(&self) -> Result<String, String> {
         if let Some(url) = &self.store {
             return Ok(url.clone());

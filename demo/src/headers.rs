@@ -6,11 +6,12 @@ use axum::{
     response::Response,
 };
 
-/// Nothing but what the pages have: a style sheet, forms to themselves and an empty icon. No page of another site may frame them.
+/// Allows only what the pages use: a style sheet, forms to themselves and an empty icon. No page
+/// may frame them.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; connect-src 'self'; form-action 'self'; \
     frame-ancestors 'none'; base-uri 'none'";
 
-/// What every response tells browsers, whatever it is.
+/// The headers of every response.
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

@@ -7,13 +7,14 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-/// What a browser on this machine calls this machine.
+/// The names that a browser on this machine uses for it.
 const LOOPBACK: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
 
 /// The hosts under which the pages are served.
 ///
-/// A page of another site cannot read these pages, unless that site lets its name lead to this address (DNS rebinding). Then the browser takes both
-/// for one site, and the name in the request is all that tells them apart.
+/// A page of another site cannot read these pages, unless that site resolves its name to this
+/// address (DNS rebinding). Then the browser treats both as one site, and only the host name in the
+/// request distinguishes them.
 #[derive(Clone)]
 pub(crate) struct Hosts {
     names: Arc<[String]>,
@@ -21,7 +22,7 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// Loopback names, the address that is listened on, and what else was named.
+    /// The loopback names, the listening address, and the names in `more`.
     pub(crate) fn new(listening: IpAddr, more: &[String]) -> Self {
         let mut names: Vec<String> = LOOPBACK.map(str::to_owned).to_vec();
         names.extend(more.iter().map(|name| plain(name)));
@@ -36,7 +37,8 @@ impl Hosts {
         Self { names: names.into(), is_public }
     }
 
-    /// Whether browsers on other machines come here: then passwords of theirs, as which a cookie counts, may travel through TLS alone.
+    /// Whether browsers on other machines use this server. Then cookies, which are as sensitive as
+    /// passwords, may be sent over TLS only.
     pub(crate) fn are_public(&self) -> bool {
         self.is_public
     }
@@ -47,12 +49,13 @@ impl Hosts {
     }
 }
 
-/// In lower case and without the dot that ends an absolute name.
+/// In lower case, without the trailing dot of an absolute name.
 fn plain(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }
 
-/// Lets requests for other hosts go no further. `/health` shows nothing of any session, and is asked by machines that know an address alone.
+/// Rejects requests for other hosts. `/health` is exempt: it shows nothing of any session, and is
+/// called by machines that know only an address.
 pub(crate) async fn check(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or_else(|| request.uri().authority().map(Authority::as_str));

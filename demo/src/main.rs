@@ -27,13 +27,13 @@ use crate::{
 /// How often the live sessions are counted for the operators' page.
 const CENSUS: Duration = Duration::from_secs(10);
 
-/// The most bytes of a session: all the notes that one may have.
+/// The maximum size of a session in bytes, including all notes.
 const LARGEST_SESSION: usize = 64 * 1024;
 
-/// How many sessions one name may have, which needs no password here.
+/// The maximum number of sessions of one name, because a name needs no password here.
 const MOST_OF_A_NAME: usize = 20;
 
-/// What a browser needs where the cookies are `Secure`.
+/// The hint for deployments where the cookies are `Secure`.
 const BEHIND_TLS: &str = "\
 The cookies are Secure, because other machines may come here: browsers keep them through https alone.
 Put a proxy in front that speaks TLS and keeps the Host header, and name its host, for example:
@@ -79,7 +79,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
             let mut ticks = interval(CENSUS);
             loop {
                 ticks.tick().await;
-                // The page shows the last number that was had; the error has been counted and logged.
+                // The page shows the last known number. The error has been counted and logged.
                 let _ = store.sample().await;
             }
         }
@@ -108,7 +108,7 @@ async fn serve(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Ctrl-C, or the signal that service managers send.
+/// Waits for Ctrl-C, or for the signal that service managers send.
 async fn told_to_stop() {
     let interrupt = tokio::signal::ctrl_c();
     #[cfg(unix)]
@@ -122,7 +122,7 @@ async fn told_to_stop() {
             return;
         }
     }
-    // Without signals, it runs until it is killed.
+    // Without signals, the server runs until it is killed.
     let _ = interrupt.await;
 }
 

@@ -13,7 +13,7 @@ use metrics_util::{
 };
 use parking_lot::Mutex;
 
-/// What the store has reported since the start, for the operators' page.
+/// The metrics that the store has reported since the start, for the operators' page.
 #[derive(Clone)]
 pub(crate) struct Meters(Arc<Inner>);
 
@@ -22,7 +22,7 @@ struct Inner {
     seen: Mutex<Seen>,
 }
 
-/// What was read of the meters before.
+/// The values of the previous reading.
 struct Seen {
     durations: BTreeMap<String, Summary>,
     at: Instant,
@@ -30,7 +30,7 @@ struct Seen {
     rates: BTreeMap<String, f64>,
 }
 
-/// One kind of operation.
+/// The metrics of one kind of operation.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) operation: String,
@@ -42,11 +42,11 @@ pub(crate) struct Row {
     pub(crate) p99: Option<Duration>,
 }
 
-/// Rates are taken over at least this long, so that two who look at the page do not see noise.
+/// The minimum interval of a rate, so that frequent readings do not show noise.
 const SHORTEST: Duration = Duration::from_secs(1);
 
 impl Meters {
-    /// Makes these the meters of the process.
+    /// Installs these meters as the recorder of the process.
     pub(crate) fn install() -> Result<Self, SetRecorderError<Self>> {
         let seen = Seen {
             durations: BTreeMap::new(),
@@ -67,7 +67,7 @@ impl Meters {
         Some(f64::from_bits(value.load(Ordering::Relaxed)))
     }
 
-    /// All operations that have happened, by name.
+    /// The metrics of all operations that have happened, by name.
     pub(crate) fn operations(&self) -> Vec<Row> {
         let counters = self.0.registry.get_counter_handles();
         let mut sums: BTreeMap<(String, String), u64> = BTreeMap::new();

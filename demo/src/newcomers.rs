@@ -5,13 +5,14 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// How many sessions may begin in [`WINDOW`]. What a session holds is bounded as well, so that strangers can fill no disk.
+/// The maximum number of sessions that may begin in one [`WINDOW`]. The size of a session is
+/// limited as well, so that strangers cannot fill a disk.
 const MOST: u32 = 1_000;
 
-/// As long as a guest's session lives.
+/// The lifetime of a guest's session.
 pub(crate) const WINDOW: Duration = Duration::from_mins(10);
 
-/// Counts the sessions that begin.
+/// Counts new sessions.
 #[derive(Clone)]
 pub(crate) struct Newcomers(Arc<Mutex<(Instant, u32)>>);
 

@@ -1,6 +1,6 @@
 use session_connect::Engine;
 
-/// The name of the engine that keeps the sessions.
+/// The name of the engine that stores the sessions.
 pub(crate) fn engine(url: &str) -> &'static str {
     match Engine::of(url) {
         None | Some(Engine::Memory) => "this process",
@@ -8,7 +8,8 @@ pub(crate) fn engine(url: &str) -> &'static str {
     }
 }
 
-/// Where the sessions are, as operators may see it: a file by its name. A URL of a server may hold a password in any part of it.
+/// The place of the sessions, as operators may see it: the name of a file, otherwise the engine.
+/// Any part of a server's URL may contain a password.
 pub(crate) fn place(url: &str) -> String {
     match url.split_once("sqlite:") {
         Some(("", file)) => file.split('?').next().unwrap_or_default().to_owned(),

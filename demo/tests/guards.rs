@@ -1,4 +1,4 @@
-//! What strangers may do: over plain HTTP, without a browser.
+//! What strangers can do over plain HTTP, without a browser.
 
 #[path = "browser/demo.rs"]
 mod demo;
@@ -24,13 +24,13 @@ impl Answer {
         })
     }
 
-    /// What a browser sends back.
+    /// The cookie that a browser would send back.
     fn cookie(&self) -> Option<&str> {
         self.header("set-cookie")?.split(';').next()
     }
 }
 
-/// Sends this request line with these headers and this form.
+/// Sends a request with this request line, these headers and this form.
 fn ask(demo: &Demo, line: &str, headers: &[(&str, &str)], form: &str) -> Answer {
     let port = demo.address.rsplit_once(':').expect("a port").1;
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("a connection");
@@ -43,7 +43,7 @@ fn ask(demo: &Demo, line: &str, headers: &[(&str, &str)], form: &str) -> Answer 
     }
     request += "\r\n";
     stream.write_all(request.as_bytes()).expect("sent");
-    // A server may refuse what is too large before it has all been sent.
+    // The server may reject a large request before all of it is sent.
     let _ = stream.write_all(form.as_bytes());
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);
@@ -135,7 +135,7 @@ fn operators_have_the_secret() {
     let demo = demo();
     let alice = post(&demo, "/sign-in", None, "name=Alice");
     let alice = alice.cookie().expect("a session");
-    // A visitor's id is none of an operator's.
+    // A visitor's id is not accepted as an operator's.
     let disguised = alice.replace("session=", "operator=");
     for cookie in [None, Some(alice), Some(&*disguised)] {
         let answer = get(&demo, "/operators?owner=alice", cookie);
@@ -170,12 +170,12 @@ fn guests_store_little_and_not_for_ever_more() {
     let huge = format!("name={}", "x".repeat(9_000));
     let answer = post(&demo, "/sign-in", None, &huge);
     assert_eq!((answer.status, answer.cookie()), (413, None));
-    // What fits into a form and is no name is kept as far as a name goes.
+    // A long input that fits into a form is truncated to the length of a name.
     let answer = post(&demo, "/sign-in", None, &format!("name={}", "y".repeat(4_000)));
     let guest = answer.cookie().expect("a session of a guest").to_owned();
     let page = get(&demo, "/", Some(&guest)).body;
     assert!(page.contains(&"y".repeat(40)) && !page.contains(&"y".repeat(41)), "{page}");
-    // One that comes back takes no further place.
+    // A guest that returns does not begin a new session.
     for _ in 0..3 {
         assert_eq!(post(&demo, "/sign-in", Some(&guest), "name=").cookie(), None);
     }

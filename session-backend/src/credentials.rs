@@ -3,7 +3,7 @@ use std::{fmt, future::Future, sync::Arc};
 use async_trait::async_trait;
 use session_core::Result;
 
-/// A text that must not be shown. Its `Debug` holds nothing of it.
+/// A text that must not be shown. Its `Debug` reveals nothing of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -26,7 +26,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A user of a server, and the password. The `Debug` of it does not show the password.
+/// The user of a server, and the password. Its `Debug` does not show the password.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
     /// The user; `None` for the one that the URL or the builder names.
@@ -47,11 +47,13 @@ impl Credentials {
     }
 }
 
-/// Where a store takes its credentials from when they change while the program runs: tokens of a cloud, leases of a vault.
+/// A source of credentials that change while the program runs, such as cloud tokens or vault
+/// leases.
 ///
-/// A store asks before each connection that it opens, and again at the next attempt when the server refused the login. The
-/// provider therefore keeps what it has fetched for as long as it is valid. Connections that are open stay open when a
-/// credential runs out; a server that ends them is connected to anew.
+/// A store calls the provider before each connection that it opens, and again at the next attempt
+/// after the server refused the login. The provider should therefore cache its credentials for as
+/// long as they are valid. Open connections stay open when a credential expires. If the server
+/// closes them, the store connects anew.
 ///
 /// Every `async` closure without arguments is a provider:
 ///
@@ -65,11 +67,12 @@ impl Credentials {
 /// ```
 #[async_trait]
 pub trait CredentialsProvider: Send + Sync + 'static {
-    /// The credentials that are valid now.
+    /// Returns the credentials that are valid now.
     ///
     /// # Errors
-    /// What keeps the provider from telling; [`Unavailable`](session_core::ErrorKind::Unavailable) if a later attempt may succeed. The
-    /// operation that needed the connection fails with it. It must not hold the secret.
+    /// The reason why the provider has no credentials, and
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable) if a later attempt may succeed. The
+    /// operation that needed the connection fails with this error. It must not contain the secret.
     async fn credentials(&self) -> Result<Credentials>;
 }
 
@@ -84,7 +87,7 @@ where
     }
 }
 
-/// A provider as the settings of a store hold it: shared, and without anything to show.
+/// A shared provider, as the settings of a store hold it. Its `Debug` reveals nothing.
 #[derive(Clone)]
 pub struct SharedProvider(Arc<dyn CredentialsProvider>);
 

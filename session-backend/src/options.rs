@@ -4,7 +4,9 @@ use session_core::{Error, Result};
 
 use crate::config;
 
-/// One option of a URL, `name=value`, with the value decoded. Errors about it hold its name and never its value.
+/// One option of a URL, `name=value`, with the value decoded.
+///
+/// Errors about an option contain its name and never its value.
 #[derive(Clone, PartialEq, Eq)]
 pub struct UrlOption {
     name: String,
@@ -16,7 +18,7 @@ impl UrlOption {
         Self { name, value }
     }
 
-    /// The name, as it was written.
+    /// The name as written in the URL.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -26,18 +28,20 @@ impl UrlOption {
         &self.value
     }
 
-    /// The whole number that it is set to.
+    /// Parses the value as a whole number.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) if it is none, or none in the range of `N`.
+    /// [`Config`](session_core::ErrorKind::Config) if the value is not a number in the range of
+    /// `N`.
     pub fn number<N: FromStr>(&self) -> Result<N> {
         self.value.parse().map_err(|_| self.refused("a whole number in its range"))
     }
 
-    /// The time in milliseconds that it is set to, where there is no *off*: a deadline.
+    /// Parses the value as a time in milliseconds that cannot be *off*, such as a deadline.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) if it is no whole number of milliseconds, or zero.
+    /// [`Config`](session_core::ErrorKind::Config) if the value is not a whole number of
+    /// milliseconds, or is zero.
     pub fn millis(&self) -> Result<Duration> {
         match self.value.parse() {
             Ok(millis) if millis > 0 => Ok(Duration::from_millis(millis)),
@@ -45,18 +49,20 @@ impl UrlOption {
         }
     }
 
-    /// The interval in milliseconds that it is set to; `None` for `0` and `off`.
+    /// Parses the value as an interval in milliseconds; `None` for `0` and `off`.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) if it is neither.
+    /// [`Config`](session_core::ErrorKind::Config) if the value is neither a whole number nor
+    /// `off`.
     pub fn interval_millis(&self) -> Result<Option<Duration>> {
         Ok(self.bound("a whole number of milliseconds, or 0 or off for never")?.map(Duration::from_millis))
     }
 
-    /// The bound that it is set to; `None` for `0` and `off`.
+    /// Parses the value as a bound; `None` for `0` and `off`.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) if it is neither.
+    /// [`Config`](session_core::ErrorKind::Config) if the value is neither a whole number nor
+    /// `off`.
     pub fn limit(&self) -> Result<Option<u64>> {
         self.bound("a whole number, or 0 or off for no limit")
     }
@@ -72,10 +78,11 @@ impl UrlOption {
         }
     }
 
-    /// Whether it is switched on: `on`, `true`, `yes` or `1`, or else `off`, `false`, `no` or `0`.
+    /// Parses the value as a switch: `on`, `true`, `yes` or `1` is true; `off`, `false`, `no` or
+    /// `0` is false.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) if it is none of these.
+    /// [`Config`](session_core::ErrorKind::Config) if the value is none of these.
     pub fn switch(&self) -> Result<bool> {
         match &*self.value {
             "on" | "true" | "yes" | "1" => Ok(true),
@@ -84,10 +91,11 @@ impl UrlOption {
         }
     }
 
-    /// What the value stands for in this table, regardless of case.
+    /// Looks the value up in this table, ignoring case.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config), which lists the names of the table, if it is not there.
+    /// [`Config`](session_core::ErrorKind::Config) if the value is not in the table. The error
+    /// lists the names of the table.
     pub fn one_of<T: Clone>(&self, table: &[(&str, T)]) -> Result<T> {
         let found = table.iter().find(|(name, _)| name.eq_ignore_ascii_case(&self.value));
         found.map(|(_, value)| value.clone()).ok_or_else(|| {
@@ -96,17 +104,18 @@ impl UrlOption {
         })
     }
 
-    /// The error for a value that is not accepted: it says what is.
+    /// The error for a value that is not accepted. It says which values are.
     pub fn refused(&self, accepted: &str) -> Error {
         config(format!("the option {} of the URL takes {accepted}", self.shown_name()))
     }
 
-    /// The error for a name that is not known: it says which are.
+    /// The error for an unknown name. It lists the known names.
     pub fn unknown(&self, known: &str) -> Error {
         config(format!("the option {} of the URL is not known; these are: {known}", self.shown_name()))
     }
 
-    /// Logs that an option which other clients of this server accept has no meaning for this store.
+    /// Logs that an option, which other clients of this server accept, has no meaning for this
+    /// store.
     pub fn ignore(&self) {
         tracing::warn!(
             option = self.shown_name(),
@@ -114,7 +123,7 @@ impl UrlOption {
         );
     }
 
-    /// The name, unless it looks like something else, such as a part of a password.
+    /// The name, or a placeholder if it does not look like a name: it may be part of a password.
     fn shown_name(&self) -> &str {
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
         if self.name.len() <= 40 && self.name.bytes().all(is_name) { &self.name } else { "(not a name)" }

@@ -4,15 +4,16 @@ use session_core::Result;
 
 use crate::{UrlOption, config};
 
-/// How a connection is encrypted, and what the server must prove.
+/// How a connection is encrypted, and how the server's certificate is verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TlsMode {
     /// Plain text.
     Disable,
-    /// Encrypted if the server offers it. Protects against nothing, because an attacker offers nothing.
+    /// Encrypted if the server offers it. Protects against nothing, because an attacker can
+    /// decline.
     Prefer,
-    /// Encrypted, whatever certificate the server shows: protects against listeners, not against an impostor.
+    /// Encrypted, with any certificate. Protects against eavesdroppers, not against an impostor.
     Require,
     /// Encrypted, with a certificate from a trusted authority, for any host.
     VerifyCa,
@@ -36,17 +37,17 @@ impl TlsMode {
     }
 }
 
-/// Certificates or a key, in PEM. Its `Debug` shows no content.
+/// Certificates or a key, in PEM. Its `Debug` shows no contents.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Pem {
-    /// In this file, which is read when the store is opened.
+    /// A file, which is read when the store is opened.
     File(PathBuf),
-    /// Here.
+    /// The PEM itself.
     Content(Vec<u8>),
 }
 
 impl Pem {
-    /// The content. `what` names it in the error.
+    /// Returns the content. `what` names it in the error.
     ///
     /// # Errors
     /// [`Config`](session_core::ErrorKind::Config) if the file cannot be read.
@@ -68,27 +69,27 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// What is set about TLS, in the URL or in the builder.
+/// TLS settings, from the URL or the builder.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// The mode, unless the scheme and the host decide.
+    /// The mode. Default: depends on the scheme and the host, see [`resolve`](Self::resolve).
     pub mode: Option<TlsMode>,
-    /// The authorities to trust in place of those that the driver trusts.
+    /// The authorities to trust instead of those that the driver trusts.
     pub roots: Option<Pem>,
-    /// The certificate to show to the server, with its chain.
+    /// The client's certificate, with its chain.
     pub certificate: Option<Pem>,
-    /// The key of that certificate.
+    /// The key of the client's certificate.
     pub key: Option<Pem>,
 }
 
 impl TlsSettings {
-    /// The names of the options that [`set`](Self::set) takes, for errors.
+    /// The names of the options that [`set`](Self::set) accepts, for errors.
     pub const OPTIONS: &'static str = "tls, tls_roots, tls_cert, tls_key";
 
-    /// Takes an option of a URL over; `false` if it is none about TLS.
+    /// Applies an option of a URL. Returns `false` if the option is not about TLS.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) for a mode that is not known.
+    /// [`Config`](session_core::ErrorKind::Config) for an unknown mode.
     pub fn set(&mut self, option: &UrlOption) -> Result<bool> {
         let file = || Some(Pem::File(PathBuf::from(option.value())));
         match option.name() {
@@ -101,11 +102,14 @@ impl TlsSettings {
         Ok(true)
     }
 
-    /// The mode for a store whose servers are all on this machine, or not. `scheme` is what the scheme of the URL says.
+    /// Returns the mode to use.
+    ///
+    /// `scheme` is the mode that the URL's scheme implies. `this_machine` says whether all servers
+    /// of the store are on this machine.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) if certificates are set for a connection that will be plain text, or a certificate
-    /// is set without its key.
+    /// [`Config`](session_core::ErrorKind::Config) if certificates are set for a plain-text
+    /// connection, or a certificate is set without its key or a key without its certificate.
     pub fn resolve(&self, scheme: Option<TlsMode>, this_machine: bool) -> Result<TlsMode> {
         let default = if this_machine { TlsMode::Disable } else { TlsMode::VerifyFull };
         let has_files = self.roots.is_some() || self.certificate.is_some() || self.key.is_some();
@@ -125,7 +129,9 @@ impl TlsSettings {
 }
 
 impl TlsMode {
-    /// Logs one warning if this mode lets sessions and passwords leave this machine unprotected. Call it once for each store.
+    /// Logs one warning if this mode leaves sessions and passwords unprotected on the network.
+    ///
+    /// Call it once for each store.
     pub fn warn(self, store: &'static str, this_machine: bool) {
         if this_machine {
             return;
@@ -146,7 +152,7 @@ impl TlsMode {
     }
 }
 
-/// Whether a host is this machine: a path of a socket, a loopback address, or `localhost`.
+/// Whether a host is this machine: a socket path, a loopback address, or `localhost`.
 pub fn is_this_machine(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     host.is_empty()

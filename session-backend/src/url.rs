@@ -6,25 +6,26 @@ use crate::{Credentials, Secret, UrlOption, config};
 
 /// The parts of `scheme://user:password@host:port,host:port/path?name=value`, decoded.
 ///
-/// An error about a URL says what is wrong and how to write it, and holds nothing of the URL after its scheme. The `Debug` of
-/// this type does not show the password, nor the value of any option.
+/// An error about a URL says what is wrong and how to write it, and contains nothing of the URL
+/// after its scheme. The `Debug` of this type shows neither the password nor the value of any
+/// option.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ServerUrl {
-    /// What stands before `://`.
+    /// The part before `://`.
     pub scheme: String,
     /// The user, if there is one.
     pub user: Option<String>,
     /// The password, if there is one.
     pub password: Option<Secret>,
-    /// The servers, in their order; empty if the URL names none.
+    /// The servers, in order; empty if the URL names none.
     pub hosts: Vec<Host>,
-    /// What stands between the servers and the options, without the first `/`.
+    /// The part between the servers and the options, without the first `/`.
     pub path: String,
-    /// The options, in their order.
+    /// The options, in order.
     pub options: Vec<UrlOption>,
 }
 
-/// A server that a URL names: a host name, an IP address without brackets, or the path of a socket.
+/// A server in a URL: a host name, an IP address without brackets, or the path of a socket.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Host {
     /// The name or address.
@@ -34,7 +35,7 @@ pub struct Host {
 }
 
 impl ServerUrl {
-    /// Splits a URL. `example` is one that is right, for the errors.
+    /// Parses a URL. `example` is a correct URL, for the errors.
     ///
     /// # Errors
     /// [`Config`](session_core::ErrorKind::Config).
@@ -81,8 +82,9 @@ impl ServerUrl {
         })
     }
 
-    /// Splits a URL that names a path and no server: `scheme:path?name=value`, or with `://`. Nothing but the first `?` and the
-    /// `%` has a meaning in the path.
+    /// Parses a URL that names a path and no server: `scheme:path?name=value`, or with `://`.
+    ///
+    /// In the path, only the first `?` and `%` have a special meaning.
     ///
     /// # Errors
     /// [`Config`](session_core::ErrorKind::Config).
@@ -113,7 +115,7 @@ impl ServerUrl {
 }
 
 impl Host {
-    /// A host and its port; an IPv6 address has brackets where a port follows.
+    /// Splits a host and its port. An IPv6 address needs brackets if a port follows.
     fn split(text: &str) -> Result<(&str, Option<u16>), &'static str> {
         let (name, port) = match text.rsplit_once(':') {
             Some((name, port)) if !port.contains(']') && (!name.contains(':') || name.starts_with('[')) => {
@@ -152,7 +154,7 @@ fn wrong(scheme: &str, reason: &str, example: &str) -> Error {
     ))
 }
 
-/// The options behind the `?`.
+/// Parses the options after the `?`.
 fn options(query: &str) -> Result<Vec<UrlOption>, &'static str> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let options = pairs.map(|pair| {
@@ -162,7 +164,7 @@ fn options(query: &str) -> Result<Vec<UrlOption>, &'static str> {
     options.collect()
 }
 
-/// The text with `%` and two hexadecimal digits replaced by the byte that they stand for.
+/// Decodes percent-encoded text.
 fn decoded(text: &str) -> Result<String, &'static str> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,5 @@
-//! The suite, on a batched store: over one that answers at once, and over one at the end of a link, where operations wait for each other.
+//! The conformance suite on a batched store: over a store that answers at once, and over a remote
+//! one, where operations queue.
 
 use std::{process::ExitCode, sync::Arc};
 

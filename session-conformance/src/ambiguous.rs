@@ -1,4 +1,5 @@
-//! Changes of which a fault hides what came of them: what the store says of each must be true, and nothing is done a second time.
+//! Changes whose outcome a fault hides. What the store reports of each must be true, and no change
+//! is made twice.
 
 use std::time::{Duration, Instant};
 
@@ -19,26 +20,29 @@ use crate::{
     steps::{await_service, spin},
 };
 
-/// How long what a store sends again after the fault may take to arrive.
+/// The time for a resent request to arrive after the fault.
 const ARRIVAL: Duration = Duration::from_millis(150);
 
-/// What happens to a session after the change of which nothing is known.
+/// What happens to a session after the change of unknown outcome.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// The change is delivered again.
+    /// The change is redelivered.
     Again,
-    /// The session is ended: it must not come back.
+    /// The session is ended, and must not come back.
     Logout,
 }
 
-/// Makes each change while a fault begins, before it or at a random moment of it, and checks what the store says against what is there.
+/// Makes each change while a fault begins, before it or at a random moment of it, and compares the
+/// reports of the store with the stored records.
 pub(crate) async fn each_change_tells_the_truth(cx: &Context, fault: Fault, usual: u32) -> Checked {
     let broken = cx.breakable().await?;
     for round in cx.rounds(usual).for_longer() {
-        // What a frozen server has in its buffers is carried out when it thaws, also after a logout. A dead one may have lost what it was told.
+        // A thawed server executes its buffered requests, even after a logout. A killed server may
+        // have lost acknowledged changes.
         let is_down = matches!(fault, Fault::Freeze | Fault::Kill);
         let then = if round % 2 == 0 || is_down { Then::Again } else { Then::Logout };
-        // A slow store does the first rounds alone: the second begins its fault in the middle of the changes.
+        // A slow store does only the first rounds. The second one begins its fault amid the
+        // changes.
         let is_first = matches!(round % 4, 0 | 3);
         let found = one_round(cx, &broken, fault, is_first, then).await;
         found.map_err(|failure| failure.within(&format!("fault {fault:?}, round {round}")))?;
@@ -52,7 +56,8 @@ async fn one_round(cx: &Context, broken: &Breakable, fault: Fault, is_first: boo
     let mut changes = cx.effective();
     changes.extend(cx.idle());
     if then == Then::Logout {
-        // What asks for no version may still be carried out when its caller has given up: those have a case of their own.
+        // A change that names no version may still be executed after its caller has given up. Other
+        // cases test those.
         changes.retain(|row| !row.change.iter().any(asks_for_no_version));
     }
     let rows = changes.into_iter().map(|row| prepare(cx.run_on(handles.clone()), row));
@@ -108,7 +113,7 @@ async fn change(mut run: Run, row: Row) -> Checked<Run> {
 
 async fn log_out(runs: &mut [Run], handle: usize) -> Checked {
     for run in runs {
-        // On a busy machine it may fail, and then must say so truly.
+        // On a busy machine the delete may fail, and must then report that truly.
         run.expect_faults(true);
         let keys = [table::KEY, table::NEW, table::FAR].map(|key| (key, Guess::Any));
         run.step(&Step { handle, act: Act::Delete(keys.to_vec(), By::Single) }).await?;
@@ -122,7 +127,7 @@ fn asks_for_no_version(step: &Step) -> bool {
     planned.iter().any(|planned| matches!(planned.guess, Guess::Any | Guess::Absent))
 }
 
-/// How long a call takes now.
+/// Measures the current duration of a call.
 pub(crate) async fn latency(broken: &Breakable) -> Checked<Duration> {
     let begun = Instant::now();
     for _ in 0..3 {
@@ -131,7 +136,8 @@ pub(crate) async fn latency(broken: &Breakable) -> Checked<Duration> {
     Ok(begun.elapsed() / 3)
 }
 
-/// Lets the others go on, for up to about as long as a change of a few steps takes: in turns if that is next to nothing.
+/// Yields to other tasks for up to about the duration of a change of a few steps. If that is almost
+/// zero, yields a number of times.
 pub(crate) async fn a_moment(latency: Duration) {
     if latency < Duration::from_micros(50) {
         let turns = rand::random_range(0..60);

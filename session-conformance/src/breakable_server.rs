@@ -6,11 +6,12 @@ use session_servers::{Engine, LaunchError, Proxy, Server};
 use crate::{Breakable, Fault, FaultControl, Unavailable};
 
 impl Fault {
-    /// Breaks this server, or the network before it, which is `proxy`: for a [`FaultControl`] over several servers. One server has a
-    /// [`BreakableServer`].
+    /// Breaks `server`, or the network in front of it, which is `proxy`.
+    ///
+    /// For a [`FaultControl`] over several servers. For one server, use [`BreakableServer`].
     ///
     /// # Panics
-    /// When the server does not run, or the kernel does not freeze or kill it.
+    /// If the server does not run, or the kernel does not freeze or kill it.
     pub async fn inject<E: Engine>(self, server: &Server<E>, proxy: &Proxy) {
         match self {
             Self::Freeze => server.freeze().await.expect("the server can be frozen"),
@@ -20,10 +21,10 @@ impl Fault {
         }
     }
 
-    /// Mends what [`inject`](Self::inject) has broken.
+    /// Undoes [`inject`](Self::inject).
     ///
     /// # Panics
-    /// When the server cannot be thawed or started again.
+    /// If the server cannot be thawed or restarted.
     pub async fn heal<E: Engine>(self, server: &Server<E>, proxy: &Proxy) {
         match self {
             Self::Freeze => server.thaw().expect("the server can be thawed"),
@@ -34,7 +35,7 @@ impl Fault {
     }
 }
 
-/// A launched server of its own behind a proxy of its own, and all [faults](Fault::ALL) of both.
+/// A launched server with its own proxy, and all [faults](Fault::ALL) of both.
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -53,13 +54,13 @@ impl Fault {
 /// ```
 #[derive(Debug)]
 pub struct BreakableServer<E> {
-    // Above the server: a connection to the proxy must not outlive it.
+    // Declared before the server, so that the proxy is dropped first.
     proxy: Proxy,
     server: Server<E>,
 }
 
 impl<E: Engine> BreakableServer<E> {
-    /// Launches the server, and a proxy before it.
+    /// Launches the server, and a proxy in front of it.
     ///
     /// # Errors
     /// Those of [`Server::launch`].
@@ -75,12 +76,13 @@ impl<E: Engine> BreakableServer<E> {
         &self.server
     }
 
-    /// The proxy, to whose address the store that is broken connects.
+    /// The proxy. The store under test connects to its address.
     pub fn proxy(&self) -> &Proxy {
         &self.proxy
     }
 
-    /// Opens a store through the proxy and another handle past it, each by `open`, which is given the address.
+    /// Opens a store through the proxy and another handle past it. `open` opens each of them at the
+    /// given address.
     ///
     /// # Errors
     /// Those of `open`.

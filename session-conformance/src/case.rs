@@ -1,36 +1,36 @@
 use futures_util::future::BoxFuture;
 
-use crate::{Ability, Context, Promise, Target, failure::Failure};
+use crate::{Capability, Context, Promise, Target, failure::Failure};
 
-/// One thing that the suite shows about a store.
+/// One property of a store that the suite tests.
 #[derive(Clone, Copy)]
 pub struct Case {
     pub(crate) promise: Promise,
     pub(crate) file: &'static str,
     pub(crate) name: &'static str,
     pub(crate) shows: &'static str,
-    pub(crate) needs: &'static [Ability],
+    pub(crate) needs: &'static [Capability],
     pub(crate) run: fn(Context) -> BoxFuture<'static, Result<(), Failure>>,
 }
 
 impl Case {
-    /// The promise it is about.
+    /// The promise that the case tests.
     pub fn promise(&self) -> Promise {
         self.promise
     }
 
-    /// What it shows, in a sentence.
+    /// What the case shows, in a sentence.
     pub fn shows(&self) -> &'static str {
         self.shows.trim()
     }
 
-    /// Its name in the list, without the target: `p05_touch::what_is_absent_stays_absent`.
+    /// The name in the list, without the target: `p05_touch::what_is_absent_stays_absent`.
     pub fn name(&self) -> String {
         let file = self.file.rsplit("::").next().unwrap_or(self.file);
         format!("{file}::{}", self.name)
     }
 
-    /// Why `target` cannot show this, or `None` if it can.
+    /// The reason why `target` cannot run this case, or `None` if it can.
     pub(crate) fn not_proven_by(&self, target: &Target) -> Option<String> {
         self.needs.iter().find_map(|ability| target.lacks(*ability))
     }
@@ -45,9 +45,9 @@ impl std::fmt::Debug for Case {
     }
 }
 
-/// Defines the cases of one promise, and the list of them, in one place: a case that exists is in the list.
+/// Defines the cases of one promise together with their list, so that every case is in the list.
 ///
-/// The sentence above each says what it shows and is printed when it fails.
+/// The doc comment of each case says what it shows. It is printed when the case fails.
 macro_rules! cases {
     (
         promise $promise:ident;
@@ -63,7 +63,7 @@ macro_rules! cases {
                 file: module_path!(),
                 name: stringify!($name),
                 shows: concat!($($shows),+),
-                needs: &[$($($crate::Ability::$need),+)?],
+                needs: &[$($($crate::Capability::$need),+)?],
                 run: |$cx| Box::pin(async move {
                     $body
                     Ok(())

@@ -1,4 +1,4 @@
-//! What close does with the calls that have begun, those that were dropped, and the listeners that wait.
+//! How close treats calls in flight, dropped calls and waiting listeners.
 
 use std::{future::poll_fn, task::Poll, time::Duration};
 
@@ -19,10 +19,11 @@ use crate::{
     steps::{create, hour, owned, put, write},
 };
 
-/// How long close may take, and what it ends.
+/// The timeout of close, and of what it ends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Begins every operation, each by a poll or a few, closes the store, and checks that all of them finish.
+/// Begins every operation with one or a few polls, closes the store, and checks that all of them
+/// finish.
 pub(crate) async fn what_has_begun_finishes(cx: &Context) -> Checked {
     for round in cx.rounds(3) {
         let store = cx.another_namespace().await?;
@@ -36,7 +37,7 @@ pub(crate) async fn what_has_begun_finishes(cx: &Context) -> Checked {
             })
         }));
         let mut early: Vec<_> = begun.iter().map(|_| None).collect();
-        // Once, or some times more: also what takes several steps finishes.
+        // One poll, or some more, so that operations of several steps are included.
         for _ in 0..=round {
             poll_fn(|task| {
                 for (call, early) in begun.iter_mut().zip(&mut early).filter(|(_, early)| early.is_none()) {
@@ -79,7 +80,7 @@ pub(crate) async fn what_has_begun_finishes(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Batches of several round trips: none has begun.
+/// Batches of several round trips. None has begun.
 fn long_batches(store: &dyn SessionStore) -> Vec<UnderWay<'_>> {
     const ITEMS: usize = 600;
     let keys = || -> Vec<_> { (0..ITEMS).map(|_| SessionId::generate().key()).collect() };
@@ -99,7 +100,8 @@ fn long_batches(store: &dyn SessionStore) -> Vec<UnderWay<'_>> {
     ]
 }
 
-/// Begins every operation, drops it after so many polls, and checks that the store can be closed then: what was dropped is not under way.
+/// Begins every operation, drops it after some polls, and checks that the store can then be closed:
+/// a dropped call is not in flight.
 pub(crate) async fn what_was_dropped_is_not_waited_for(cx: &Context) -> Checked {
     for polls in cx.rounds(5) {
         let store = cx.another_namespace().await?;
@@ -116,7 +118,8 @@ pub(crate) async fn what_was_dropped_is_not_waited_for(cx: &Context) -> Checked 
     Ok(())
 }
 
-/// Lets a listener wait, closes the store, and checks that the wait ends, and that nothing can be listened to any more.
+/// Closes the store while a listener waits. Checks that the wait ends, and that no new subscription
+/// is possible.
 pub(crate) async fn listeners_are_told(cx: &Context) -> Checked {
     let watch = cx.watch()?;
     let mut waiting = watch.subscribe().await?;
@@ -131,7 +134,7 @@ pub(crate) async fn listeners_are_told(cx: &Context) -> Checked {
         ensure!(ended, "{what} did not end within {PATIENCE:?} of closing the store");
     }
     ensure_nothing_to_hear(watch, "a closed store").await?;
-    // Nor where there was no stream before.
+    // The same for a store that had no stream before.
     let store = cx.another_namespace().await?;
     store.close().await?;
     ensure_nothing_to_hear(extensions::watch(&store)?, "a store that was closed before").await
@@ -145,7 +148,8 @@ async fn ensure_nothing_to_hear(watch: &dyn Watch, what: &str) -> Checked {
     Ok(())
 }
 
-/// Begins to close a store, gives up or waits meanwhile, closes it again, and checks that it is closed when that has returned.
+/// Begins to close a store, and drops that call or lets it wait. Then closes the store again, and
+/// checks that it is closed when the second call has returned.
 pub(crate) async fn another_close_closes(cx: &Context) -> Checked {
     for round in cx.rounds(12) {
         let store = cx.another_namespace().await?;
@@ -162,7 +166,7 @@ pub(crate) async fn another_close_closes(cx: &Context) -> Checked {
             tokio::task::yield_now().await;
         }
         let again = async {
-            // What is under way goes on while its callers wait.
+            // Calls in flight continue while their callers wait.
             let (again, _) = join(timeout(PATIENCE, store.close()), join_all(begun)).await;
             again.map_err(|_| {
                 Failure::new("close does not end, after another call that was given up or waits")

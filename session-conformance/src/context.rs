@@ -8,7 +8,7 @@ use session_core::{Maintenance, OwnerIndex, SessionId, SessionKey, SessionStore,
 use tokio::time;
 
 use crate::{
-    Ability, Breakable, Foreign, Namespace, Target, extensions,
+    Breakable, Capability, Foreign, Namespace, Target, extensions,
     failure::{Checked, Failure},
     model::{
         run::{Depth, Run},
@@ -20,21 +20,23 @@ use crate::{
     target::Opened,
 };
 
-/// What a case works with: a fresh store, and the vocabulary that the cases share.
+/// The environment of a case: a fresh store, and helpers that the cases share.
 pub(crate) struct Context {
     target: Target,
     namespace: Namespace,
     shortfall: Shortfall,
-    /// Further namespaces that the case has opened.
+    /// Additional namespaces that the case has opened.
     opened: Arc<Mutex<Vec<Namespace>>>,
     pub(crate) depth: Depth,
     pub(crate) store: Arc<dyn SessionStore>,
 }
 
-/// How far "the ttl has passed" can be off where clocks tick in milliseconds: the writing and the reading may each round once.
+/// The error of "the ttl has passed" where clocks tick in milliseconds: the write and the read may
+/// each round once.
 pub(crate) const TICK: Duration = Duration::from_millis(2);
 
-/// By how much `scripts/soak` multiplies rounds and limits: the number in `SESSION_SOAK`, else 1.
+/// The factor by which `scripts/soak` multiplies rounds and limits: the number in `SESSION_SOAK`,
+/// else 1.
 pub(crate) fn soak_factor() -> u32 {
     static FACTOR: LazyLock<u32> =
         LazyLock::new(|| env::var("SESSION_SOAK").ok().and_then(|n| n.parse().ok()).unwrap_or(1).max(1));
@@ -54,45 +56,47 @@ impl Context {
         Self { target, namespace, shortfall, opened, depth: pace.depth(), store }
     }
 
-    /// Says that the store is too slow here for what the case asks, and of what was done instead.
+    /// Records that the store is too slow here for what the case requires, and what was done
+    /// instead.
     pub(crate) fn fall_short(&self, done: String) {
         self.shortfall.note(done);
     }
 
-    /// A key that nothing was ever stored under.
+    /// A key under which nothing was ever stored.
     pub(crate) fn key(&self) -> SessionKey {
         SessionId::generate().key()
     }
 
-    /// Another key of the same shard, as rotation draws it.
+    /// A key, and another one of the same shard, as rotation draws it.
     pub(crate) fn pair(&self) -> (SessionKey, SessionKey) {
         let id = SessionId::generate();
         (id.key(), id.rotate().key())
     }
 
-    /// How often to repeat something, on a store that is fast enough.
+    /// The rounds of a repetition, of which a fast store does `usual`.
     pub(crate) fn rounds(&self, usual: u32) -> Rounds {
         Rounds::new(usual, soak_factor(), self.shortfall.clone())
     }
 
-    /// Items in parts of `len`: all of them if the store is fast enough, at least a quarter of them if not.
+    /// Splits the items into parts of `len`. A store that is fast enough gets all of them, a slower
+    /// one at least a quarter.
     pub(crate) fn parts<T>(&self, mut items: Vec<T>, len: usize) -> impl Iterator<Item = Vec<T>> {
         let parts = u32::try_from(items.len().div_ceil(len)).unwrap_or(u32::MAX);
         let rounds = Rounds::new(parts, 1, self.shortfall.clone()).at_least_a_quarter();
         rounds.map(move |_| items.split_off(items.len().saturating_sub(len)))
     }
 
-    /// How long this case may take.
+    /// The time limit of this case.
     pub(crate) fn limit(&self) -> Duration {
         self.target.case_limit * soak_factor()
     }
 
-    /// An empty store in a namespace of its own.
+    /// An empty store in a new namespace.
     pub(crate) async fn another_namespace(&self) -> Checked<Arc<dyn SessionStore>> {
         self.namespace_called(Namespace::random()).await
     }
 
-    /// An empty store, in a namespace of its own, that frees what has expired by itself.
+    /// An empty store in a new namespace that frees expired records by itself.
     pub(crate) async fn self_purging(&self) -> Checked<Arc<dyn SessionStore>> {
         match &self.target.self_purging {
             Some(open) => opened(open(self.noted(Namespace::random())).await),
@@ -105,7 +109,7 @@ impl Context {
         opened((self.target.open)(self.noted(name)).await)
     }
 
-    /// Notes a namespace that is opened, so that it is cleaned up in the end.
+    /// Records a namespace that is opened, so that it is cleaned up at the end.
     fn noted(&self, name: Namespace) -> Namespace {
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).push(name.clone());
         name
@@ -119,7 +123,7 @@ impl Context {
         }
     }
 
-    /// Both handles on the records of this case, or the one there is.
+    /// Both handles on the records of this case, or the only one.
     pub(crate) async fn handles(&self) -> Checked<Vec<Arc<dyn SessionStore>>> {
         let mut handles = vec![self.store.clone()];
         if self.target.second.is_some() {
@@ -128,44 +132,45 @@ impl Context {
         Ok(handles)
     }
 
-    /// The handles through which changes race: both, unless their reads may be stale, which a race cannot wait for.
+    /// The handles for racing changes: both, unless reads may be stale, which a race cannot wait
+    /// for.
     pub(crate) async fn racers(&self) -> Checked<Vec<Arc<dyn SessionStore>>> {
         if self.target.staleness.is_zero() { self.handles().await } else { Ok(vec![self.store.clone()]) }
     }
 
-    /// The last of the handles through which changes race.
+    /// The last of the handles for racing changes.
     pub(crate) async fn rival(&self) -> Checked<Arc<dyn SessionStore>> {
         Ok(self.racers().await?.pop().unwrap_or_else(|| self.store.clone()))
     }
 
-    /// Each change that takes effect, of those that the target can make.
+    /// The changes that take effect, of those that the target supports.
     pub(crate) fn effective(&self) -> Vec<Row> {
         self.possible(effective())
     }
 
-    /// Each change that takes no effect, of those that the target can be asked for.
+    /// The changes that take no effect, of those that the target supports.
     pub(crate) fn idle(&self) -> Vec<Row> {
         self.possible(idle())
     }
 
     fn possible(&self, mut rows: Vec<Row>) -> Vec<Row> {
-        if !self.has(Ability::Owners) {
+        if !self.has(Capability::Owners) {
             rows.retain(|row| !row.change.iter().any(|step| matches!(step.act, Act::DeleteOwner { .. })));
         }
         rows
     }
 
-    /// Whether the target has this, by what it declares.
-    pub(crate) fn has(&self, ability: Ability) -> bool {
+    /// Returns true if the target declares to have this ability.
+    pub(crate) fn has(&self, ability: Capability) -> bool {
         self.target.lacks(ability).is_none()
     }
 
-    /// A run of the model on these handles, which looks at everything in every way if a call costs next to nothing.
+    /// A run of the model on these handles. It checks everything in every way if a call is cheap.
     pub(crate) fn run_on(&self, handles: Vec<Arc<dyn SessionStore>>) -> Run {
         Run::new(handles, self.target.staleness, self.depth)
     }
 
-    /// The same, for as many runs as are wanted.
+    /// Like [`run_on`](Self::run_on), for any number of runs.
     pub(crate) fn runs_on(
         &self,
         handles: Vec<Arc<dyn SessionStore>>,
@@ -174,7 +179,7 @@ impl Context {
         move || Run::new(handles.clone(), staleness, depth)
     }
 
-    /// How stale reads through another handle may be.
+    /// Returns true if the watch reports the changes of all nodes.
     pub(crate) fn hears_all_nodes(&self) -> bool {
         self.target.hears_all_nodes
     }
@@ -190,12 +195,12 @@ impl Context {
         }
     }
 
-    /// What this target can plant.
+    /// The kinds of foreign bytes that this target can plant.
     pub(crate) fn foreign(&self) -> Vec<Foreign> {
         self.target.foreign.clone()
     }
 
-    /// Puts something that is no record of ours under `key`.
+    /// Puts foreign bytes under `key`.
     pub(crate) async fn plant(&self, key: SessionKey, foreign: Foreign) -> Checked {
         match &self.target.plant {
             Some(plant) => {
@@ -210,7 +215,8 @@ impl Context {
     pub(crate) async fn breakable(&self) -> Checked<Breakable> {
         match &self.target.breakable {
             Some(open) => {
-                // A machine that has just launched a server may be too busy to let a store in within its deadline.
+                // A machine that has just launched a server may be too busy for the store to
+                // connect within its deadline.
                 let mut opening = open(Namespace::random()).await;
                 for _ in 0..2 {
                     if opening.is_err() {

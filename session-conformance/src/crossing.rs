@@ -1,4 +1,4 @@
-//! Renames that meet: across each other, and onto one key.
+//! Concurrent renames: to each other's key, and to one key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,10 +12,11 @@ use crate::{
     steps::{create, ensure_absent, ensure_live, write},
 };
 
-/// How long two renames that wait for each other are waited for.
+/// The timeout for two renames that may block each other.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Renames each of two live sessions to the key of the other, through both handles at once. Neither can be, and neither waits for the other for ever.
+/// Renames each of two live sessions to the key of the other, through both handles at once. Neither
+/// succeeds, and neither waits for the other for ever.
 pub(crate) async fn renames_across_change_nothing(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     for round in cx.rounds(200) {
@@ -35,7 +36,8 @@ pub(crate) async fn renames_across_change_nothing(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Renames two live sessions to one new key, through both handles at once. One of them gets it, and the other stays as it was.
+/// Renames two live sessions to one new key, through both handles at once. One of them gets it, and
+/// the other stays as it was.
 pub(crate) async fn one_of_two_gets_the_key(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     for round in cx.rounds(200) {
@@ -61,7 +63,7 @@ pub(crate) async fn one_of_two_gets_the_key(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Two keys: of one shard in every other round.
+/// Two keys, which are of one shard in some of the rounds.
 fn keys(cx: &Context, round: u32) -> (SessionKey, SessionKey) {
     if (round / 4).is_multiple_of(2) { cx.pair() } else { (cx.key(), cx.key()) }
 }

@@ -1,5 +1,5 @@
-//! Many calls at once, asked for through one handle without waiting for each other: where they are gathered, joined or put back, each is answered as if it
-//! had been alone.
+//! Many calls at once through one handle, none waiting for another. Where a store batches,
+//! coalesces or reorders them, each must be answered as if it had been alone.
 
 use std::sync::Arc;
 
@@ -21,14 +21,15 @@ use crate::{
     steps::{await_service, create, hour, live, owned, owner, put, write},
 };
 
-/// What some links of a chain have in bytes, for batches that are bounded in bytes.
+/// Data lengths in bytes of some writes of a chain, for stores that limit the bytes of a batch.
 const LENGTHS: [usize; 4] = [700, 1_600, 20_000, 64 * 1024];
 
 /// How many sessions are busy at once.
 const CROWD: usize = 12;
 
-/// Asks for chains of writes of some sessions, each on top of the one before it and none waiting for it, and checks that what is there is what the answers
-/// say. Some chains begin with a write that was made before; some have one that is too large.
+/// Sends chains of writes of some sessions. Each write builds on the one before it, and none waits
+/// for it. Checks that the stored records match the answers. Some chains begin with the redelivery
+/// of an earlier write, and some contain a write that is too large.
 pub(crate) async fn chains_are_answered_link_by_link(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     for round in cx.rounds(12) {
@@ -40,7 +41,7 @@ pub(crate) async fn chains_are_answered_link_by_link(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// What a session has: its data, its version, and its owner.
+/// The state of a session: its data, its version, and its owner.
 type State = (Vec<u8>, Version, Option<Owner>);
 
 async fn chain(store: Arc<dyn SessionStore>, n: usize) -> Checked {
@@ -72,7 +73,7 @@ async fn chain(store: Arc<dyn SessionStore>, n: usize) -> Checked {
     let linked = links.iter().map(|(next, when)| Either::Right(store.write(&key, next.clone(), *when)));
     let mut answers = join_all(again.into_iter().chain(linked)).await;
     if begins_again {
-        // It may have come after others, and then finds something else there, but never itself.
+        // It may have arrived after others, and then finds another record there, but never itself.
         let found = match answers.remove(0)? {
             WriteOutcome::Written => None,
             WriteOutcome::Conflict(found) => found.map(|record| record.version),
@@ -103,7 +104,7 @@ async fn chain(store: Arc<dyn SessionStore>, n: usize) -> Checked {
                 };
                 states.push((next.data.to_vec(), next.version, owner));
             }
-            // Nothing else changes the session, so what the first one asks for is there.
+            // Nothing else changes the session, so the condition of the first write holds.
             WriteOutcome::Conflict(_) => {
                 ensure!(at > 0, "{what} was not written");
                 is_broken = true;
@@ -121,8 +122,9 @@ async fn chain(store: Arc<dyn SessionStore>, n: usize) -> Checked {
     Ok(())
 }
 
-/// Keeps some sessions busy by writes with stale versions, while each is written with its version through each handle in turn. Each of these writes takes
-/// effect, also when it is delivered again.
+/// Keeps some sessions busy with writes of stale versions, while each session is written with its
+/// current version through each handle in turn. Each of the latter writes takes effect, and is
+/// recognised when it is redelivered.
 pub(crate) async fn stale_writes_hold_up_no_other(cx: &Context) -> Checked {
     let handles = cx.racers().await?;
     let rounds = cx.rounds(25);
@@ -141,7 +143,7 @@ pub(crate) async fn stale_writes_hold_up_no_other(cx: &Context) -> Checked {
                 join_all(stale),
                 store.write(key, first, When::Version(*seen)),
                 async {
-                    // Asked for when the first one is under way.
+                    // Sent when the first write is in flight.
                     tokio::task::yield_now().await;
                     store.write(key, again, When::Version(*seen)).await
                 },
@@ -175,7 +177,8 @@ pub(crate) async fn stale_writes_hold_up_no_other(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Asks for the changes of many sessions at once while a fault hides the answers, and checks that what is said of each is true.
+/// Sends changes of many sessions at once while a fault hides the replies, and checks that the
+/// report on each is true.
 pub(crate) async fn each_of_a_crowd_is_told_truly(cx: &Context, fault: Fault) -> Checked {
     let broken = cx.breakable().await?;
     for round in cx.rounds(3) {
@@ -222,7 +225,8 @@ pub(crate) async fn each_of_a_crowd_is_told_truly(cx: &Context, fault: Fault) ->
     Ok(())
 }
 
-/// Has many callers ask for changes in a freeze and then look away until after their deadline, and checks that their sessions are free afterwards.
+/// Has many callers send changes during a freeze and then not poll them until after their deadline.
+/// Checks that their sessions can be changed afterwards.
 pub(crate) async fn callers_that_look_away_keep_nothing(cx: &Context) -> Checked {
     let broken = cx.breakable().await?;
     let keys: Vec<_> = (0..CROWD * 16).map(|_| SessionId::generate().key()).collect();
@@ -238,7 +242,8 @@ pub(crate) async fn callers_that_look_away_keep_nothing(cx: &Context) -> Checked
         await_service(&broken).await?;
         sleep(broken.deadline / 3).await;
         let change = async |key| broken.store.write(key, write("after the freeze"), When::Any).await;
-        // On a busy machine one of so many at once may miss its deadline: what is kept back fails once more.
+        // On a busy machine, one of so many calls may miss its deadline. If a key is still blocked,
+        // the call fails once more.
         let changing = keys.iter().map(async |key| match change(key).await {
             Err(error) if error.is_transient() => Ok(Some(key)),
             changed => changed.map(|_| None),

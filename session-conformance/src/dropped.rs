@@ -7,14 +7,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use session_core::{SessionKey, Version};
 
 use crate::{
-    Ability, Context,
+    Capability, Context,
     events::hear_all,
     failure::Checked,
     model::{run::Run, table::Row},
     product::AT_ONCE,
 };
 
-/// Begins each change, drops it after so many polls, and checks that the record is as before or as after in each way of seeing.
+/// Begins each change, drops it after some polls, and checks that each way of seeing shows the
+/// record as before or as after the change.
 pub(crate) async fn each_change_is_whole_or_absent(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     for polls in cx.rounds(48).for_longer() {
@@ -24,7 +25,7 @@ pub(crate) async fn each_change_is_whole_or_absent(cx: &Context) -> Checked {
             async move {
                 let followed = async {
                     run.steps(&before).await?;
-                    let mut listening = match cx.store.watch().filter(|_| cx.has(Ability::Watch)) {
+                    let mut listening = match cx.store.watch().filter(|_| cx.has(Capability::Watch)) {
                         Some(watch) => Some(watch.subscribe().await?),
                         None => None,
                     };
@@ -42,7 +43,7 @@ pub(crate) async fn each_change_is_whole_or_absent(cx: &Context) -> Checked {
             }
         });
         stream::iter(dropped).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
-        // The same changes, of other records, are made as if nothing had been dropped.
+        // The same changes of other records work as if nothing had been dropped.
         let again = cx.effective().into_iter().map(|Row { start, before, change }| {
             let mut run = cx.run_on(handles.clone());
             async move {
@@ -60,16 +61,16 @@ pub(crate) async fn each_change_is_whole_or_absent(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// What ends in less may end while it is looked at, which would be told later.
+/// A record with less time left may expire during the checks, which would look like an error.
 const LASTING: Duration = Duration::from_secs(30);
 
-/// The versions of what is live by the contract, and lasts.
+/// The versions of the records that are live by the contract, and that do not expire soon.
 fn expected_to_last(run: &Run) -> HashMap<SessionKey, Version> {
     let live = run.world().live.iter().filter(|(_, live)| live.ttl > LASTING);
     live.map(|(key, live)| (*key, live.version)).collect()
 }
 
-/// The versions of what is live under the keys of a run, and lasts.
+/// The versions of the live records under the keys of a run that do not expire soon.
 async fn lasting(cx: &Context, run: &Run) -> Checked<HashMap<SessionKey, Version>> {
     let keys: Vec<_> = run.keys().collect();
     let mut lasting = HashMap::new();

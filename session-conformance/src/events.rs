@@ -1,4 +1,4 @@
-//! Waiting for what a watch reports.
+//! Waiting for events of a watch.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::time::timeout;
 
 use crate::failure::{Checked, Failure};
 
-/// How long an event may take on a busy machine. The purge that an expiry can wait for is asked for in the case.
+/// The timeout for an event on a busy machine. If an expiry needs a purge, the case requests it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn key_of(event: Event) -> Option<SessionKey> {
@@ -18,7 +18,7 @@ pub(crate) fn key_of(event: Event) -> Option<SessionKey> {
     }
 }
 
-/// Waits for an event that fits, passing over others. A `Missed` on the way does not count as having heard it.
+/// Waits for a matching event and skips others. Skipping a `Missed` does not count as a match.
 pub(crate) async fn hear(
     events: &mut EventStream,
     what: &str,
@@ -35,7 +35,7 @@ pub(crate) async fn hear(
     heard.await.unwrap_or_else(|_| Err(Failure::new(format!("{what} was not heard within {PATIENCE:?}"))))
 }
 
-/// Waits until each of these keys was heard of, or a gap was reported that may have held the rest.
+/// Waits until an event for each of these keys arrives, or a `Missed` that may stand for the rest.
 pub(crate) async fn hear_all(
     events: &mut EventStream,
     keys: impl IntoIterator<Item = SessionKey>,

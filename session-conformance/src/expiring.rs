@@ -1,4 +1,4 @@
-//! What happens at the very moment at which a record expires.
+//! Concurrent calls at the moment at which a record expires.
 
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ use crate::{
     steps::{all, await_service, create, ensure_live, hour, millis, only, put, write},
 };
 
-/// How long a record lives whose end is awaited: briefly, and longer where a write takes long.
+/// The ttl of a record whose expiry is awaited: short, and longer where a write takes long.
 pub(crate) struct Brief {
     ttl: Duration,
     has_met: bool,
@@ -38,7 +38,8 @@ impl Brief {
         Ttl::new(self.ttl).expect("a brief time is a ttl")
     }
 
-    /// Takes note of how long a write of such a record took, and returns whether calls that are made now can meet its end.
+    /// Records how long a write of such a record took. Returns whether calls that are made now can
+    /// coincide with its expiry.
     pub(crate) fn is_in_time(&mut self, took: Duration) -> bool {
         let is_in_time = took < self.ttl / 2;
         if is_in_time {
@@ -49,7 +50,7 @@ impl Brief {
         is_in_time
     }
 
-    /// Notes that nothing was shown if no write was in time.
+    /// Reports that nothing was shown if no write was in time.
     pub(crate) fn conclude(&self, cx: &Context) {
         if !self.has_met {
             cx.fall_short(format!("no write in less than half of {:?}", self.ttl));
@@ -57,10 +58,11 @@ impl Brief {
     }
 }
 
-/// How many wait for a record while it expires.
+/// How many tasks wait for a record while it expires.
 const CROWD: usize = 2;
 
-/// A way of keeping a record that is about to expire. A rename takes it from under its key, which others then find free.
+/// A way of keeping a record that is about to expire. A rename is not one of them: it moves the
+/// record away from its key, which other calls then find free.
 #[derive(Clone, Copy, Debug)]
 enum Keeping {
     Write,
@@ -69,7 +71,7 @@ enum Keeping {
     TouchMany,
 }
 
-/// A way of finding out that nothing is live, after which the record must not come back.
+/// A way of finding out that no record is live, after which the record must not come back.
 #[derive(Clone, Copy, Debug)]
 enum Absence {
     Creates,
@@ -81,7 +83,8 @@ enum Absence {
 const KEEPING: [Keeping; 4] = [Keeping::Write, Keeping::WriteMany, Keeping::Touch, Keeping::TouchMany];
 
 impl Keeping {
-    /// What cannot have found the record gone if it was kept. A touch also keeps a record that was just created anew.
+    /// The calls that cannot have found the record gone if it was kept. A touch also keeps a record
+    /// that was just created anew.
     fn refuted_by(self) -> &'static [Absence] {
         let all = &[Absence::Creates, Absence::CreatesInABatch, Absence::Deletes, Absence::DeletesInABatch];
         match self {
@@ -90,7 +93,7 @@ impl Keeping {
         }
     }
 
-    /// Whether the record was kept.
+    /// Attempts to keep the record. Returns whether it was kept.
     async fn attempt(self, store: &dyn SessionStore, key: SessionKey, seen: Version) -> Checked<bool> {
         let (next, when) = (write("kept"), When::Version(seen));
         Ok(match self {
@@ -105,7 +108,8 @@ impl Keeping {
 }
 
 impl Absence {
-    /// Whether nothing was live. What ends the record if it is live is not asked for before it has expired.
+    /// Returns whether no record was live. A call that would end a live record waits until it has
+    /// expired.
     async fn attempt(self, store: &dyn SessionStore, key: SessionKey) -> Checked<bool> {
         Ok(match self {
             Self::Creates => store.write(&key, write("anew"), When::Absent).await?.is_written(),
@@ -126,7 +130,8 @@ impl Absence {
     }
 }
 
-/// Lets each way of keeping a record meet each way of finding it gone, at the moment at which it expires. Not both can succeed.
+/// Races each way of keeping a record against each way of finding it gone, at the moment of its
+/// expiry. At most one of the two can succeed.
 pub(crate) async fn nothing_is_kept_that_was_gone(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     let mut brief = Brief::new(Duration::from_millis(12));
@@ -159,11 +164,11 @@ async fn meet(
     if !brief.is_in_time(took) {
         return Ok(());
     }
-    // The record expires a little before this, by the clock of the store.
+    // By the clock of the store, the record expires slightly before this.
     let end = end + took;
     let early = took.max(Duration::from_micros(2_500)).mul_f64(rand::random());
     sleep_until(end.checked_sub(early).unwrap_or(end).into()).await;
-    // Others wait for the same record, so that it expires while the one that keeps it waits, too.
+    // Other tasks wait for the same record, so that it expires while the keeping call waits, too.
     let crowd: Vec<_> = (0..CROWD).map(|_| run_beside(wait_for_it(keeper.clone(), key))).collect();
     let kept = run_beside(async move { keeping.attempt(&*keeper, key, seen).await });
     let found_gone = run_beside(async move {
@@ -191,7 +196,7 @@ async fn meet(
     Ok(())
 }
 
-/// Asks for a record a few times, and changes nothing.
+/// Accesses a record a few times without changing it.
 async fn wait_for_it(store: Arc<dyn SessionStore>, key: SessionKey) -> Checked {
     for _ in 0..4 {
         let _ = store.write(&key, write("never"), When::Version(Version::random())).await?;
@@ -199,7 +204,8 @@ async fn wait_for_it(store: Arc<dyn SessionStore>, key: SessionKey) -> Checked {
     Ok(())
 }
 
-/// Lets sixteen writers with `Absent` take the place of a record that has expired, alone and in batches, through both handles. One of them does.
+/// Has sixteen writers with `Absent` replace an expired record, alone and in batches, through both
+/// handles. One of them succeeds.
 pub(crate) async fn one_takes_the_place(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     let mut keys = Vec::new();
@@ -247,7 +253,8 @@ pub(crate) async fn one_takes_the_place(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Delivers writes and a rename again through the other handle when half of the ttl is over, and checks that no record lives longer for it.
+/// Redelivers writes and a rename through the other handle after half of the ttl, and checks that
+/// no record lives longer for it.
 pub(crate) async fn nothing_lives_longer(cx: &Context) -> Checked {
     let second = cx.second().await?;
     let mut brief = Brief::new(Duration::from_millis(400));
@@ -274,7 +281,7 @@ pub(crate) async fn nothing_lives_longer(cx: &Context) -> Checked {
         sleep_until((begun + brief.ttl().as_duration() / 2).into()).await;
         let found = deliver(&*second).await;
         if begun.elapsed() >= brief.ttl().as_duration() {
-            // What had expired was created anew.
+            // Expired records were created anew.
             continue;
         }
         found.map_err(|failure| failure.within("delivered again through the other handle"))?;
@@ -290,11 +297,13 @@ pub(crate) async fn nothing_lives_longer(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// How long a server stands still while a ttl is set, and that ttl: within what a cache may keep to itself.
+/// How long a server is frozen while a ttl is set, and that ttl. Both are within the time for which
+/// a cache may keep a record.
 const STANDSTILL: Duration = Duration::from_millis(120);
 const SHORT: Duration = Duration::from_millis(180);
 
-/// Sets short ttls in each way while the server stands still for a moment, and checks that no session is seen after its end, whenever that was counted from.
+/// Sets short ttls in each way while the server is briefly frozen. Checks that no session is seen
+/// after its expiry, whatever moment the ttl was counted from.
 pub(crate) async fn nothing_outlives_a_late_reply(cx: &Context) -> Checked {
     let broken = cx.breakable().await?;
     let beside = broken.beside.clone().unwrap_or_else(|| broken.store.clone());
@@ -316,7 +325,7 @@ pub(crate) async fn nothing_outlives_a_late_reply(cx: &Context) -> Checked {
         setting.await?;
         let found = beside.read_many(&keys).await;
         let seen_at = Instant::now();
-        // A read that fails, so soon after, shows nothing.
+        // A failed read, so soon after the fault, shows nothing.
         let left = found.into_iter().map(|found| Some(found.ok()??.expires_in));
         let ends = keys.into_iter().zip(left).filter_map(|(key, left)| Some((left?, key)));
         let mut ends: Vec<_> = ends.filter(|(left, _)| *left <= SHORT).collect();
@@ -338,7 +347,7 @@ pub(crate) async fn nothing_outlives_a_late_reply(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Sets a short ttl in the way of this number. What becomes of it is seen later.
+/// Sets a short ttl in the way with this number. The outcome is checked later.
 async fn set_short(store: &dyn SessionStore, way: usize, key: SessionKey, seen: Version) {
     let ttl = Ttl::new(SHORT).expect("a short time is a ttl");
     let next = Write { ttl, ..write("after") };

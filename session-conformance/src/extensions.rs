@@ -1,4 +1,4 @@
-//! The optional parts of a store that a case cannot do without.
+//! The optional parts of a store, for cases that require them.
 
 use session_core::{Maintenance, OwnerIndex, SessionStore, Watch};
 

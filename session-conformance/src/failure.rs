@@ -3,14 +3,14 @@ use std::{fmt, panic::Location};
 use session_core::Error;
 use tokio::task::JoinError;
 
-/// What a case found, and where in the case it did.
+/// A failure that a case found, and its location in the case.
 pub(crate) struct Failure {
     message: String,
     location: &'static Location<'static>,
     is_outage: bool,
 }
 
-/// What a case, or a part of one, comes to.
+/// The result of a case, or of a part of one.
 pub(crate) type Checked<T = ()> = Result<T, Failure>;
 
 impl Failure {
@@ -19,12 +19,12 @@ impl Failure {
         Self { message: message.into(), location: Location::caller(), is_outage: false }
     }
 
-    /// Whether it is no more than that the store was `Unavailable`.
+    /// Returns true if the failure is only that the store was `Unavailable`.
     pub(crate) fn is_outage(&self) -> bool {
         self.is_outage
     }
 
-    /// The same failure, found in a part of the case that is called so.
+    /// The same failure, located in the named part of the case.
     pub(crate) fn within(self, part: &str) -> Self {
         Self { message: format!("{}\n    ({part})", self.message), ..self }
     }
@@ -66,7 +66,7 @@ macro_rules! ensure {
     };
 }
 
-/// Fails the case unless both are equal; the message says what should have been.
+/// Fails the case unless both values are equal. The message says what was expected.
 macro_rules! ensure_eq {
     ($found:expr, $expected:expr, $($message:tt)+) => {
         match (&$found, &$expected) {
@@ -82,7 +82,7 @@ macro_rules! ensure_eq {
     };
 }
 
-/// Fails the case unless the value has this shape; gives what the pattern binds.
+/// Fails the case unless the value matches the pattern. Binds the variables of the pattern.
 macro_rules! ensure_let {
     ($pattern:pat = $found:expr, $($message:tt)+) => {
         let found = $found;

@@ -2,40 +2,41 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use session_core::{SessionStore, async_trait};
 
-use crate::Ability;
+use crate::Capability;
 
 /// Ways in which a target can break its own server, for the outage cases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The server stops answering and keeps its connections, as after SIGSTOP or a cable pulled.
+    /// The server stops answering and keeps its connections, as after SIGSTOP or a pulled cable.
     Freeze,
     /// The server dies at once, as after SIGKILL.
     Kill,
-    /// Requests arrive and are carried out, and the replies vanish.
+    /// Requests arrive and are executed, but their replies are lost.
     LoseReplies,
-    /// Each connection that is open when this is injected carries out its next request, and is then reset in place of the reply.
-    /// Connections that are opened later work. Healing it spares the connections on which there was no request.
+    /// Each connection that is open when this fault is injected executes its next request, and is
+    /// then reset in place of the reply. Connections that are opened later work. Healing spares the
+    /// connections on which no request was sent.
     Cut,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: &'static [Self] = &[Self::Freeze, Self::Kill, Self::LoseReplies, Self::Cut];
 
-    pub(crate) const fn ability(self) -> Ability {
+    pub(crate) const fn ability(self) -> Capability {
         match self {
-            Self::Freeze => Ability::Freeze,
-            Self::Kill => Ability::Kill,
-            Self::LoseReplies => Ability::LoseReplies,
-            Self::Cut => Ability::Cut,
+            Self::Freeze => Capability::Freeze,
+            Self::Kill => Capability::Kill,
+            Self::LoseReplies => Capability::LoseReplies,
+            Self::Cut => Capability::Cut,
         }
     }
 }
 
-/// The switch by which a case breaks the server behind one store, and mends it.
+/// Breaks and restores the server behind one store.
 ///
-/// Only the faults that were declared in [`Target::faults`](crate::Target::faults) are ever asked for.
+/// A case injects only the faults that were declared in [`Target::faults`](crate::Target::faults).
 ///
 /// ```
 /// use std::{sync::Arc, time::Duration};
@@ -73,22 +74,23 @@ pub trait FaultControl: Send + Sync {
     /// Breaks the server. When this returns, the fault is in force.
     async fn inject(&self, fault: Fault);
 
-    /// Mends the server: thaws it, restarts it, lets replies through, spares what was to be cut. When this returns, the server accepts connections.
+    /// Restores the server: thaws it, restarts it, lets replies through, or spares the connections
+    /// still to be cut. When this returns, the server accepts connections.
     async fn heal(&self, fault: Fault);
 }
 
-/// A store of its own, with a server (or a proxy before a server) that nobody else uses.
+/// A store with a server (or a proxy in front of a server) that no other case uses.
 pub struct Breakable {
     /// The store.
     pub store: Arc<dyn SessionStore>,
-    /// Another handle on the same records, connected past the proxy: no fault that is injected into the network reaches it. `None` if
-    /// there is none.
+    /// Another handle on the same records, connected past the proxy, so that injected network
+    /// faults do not affect it. `None` if there is none.
     pub beside: Option<Arc<dyn SessionStore>>,
-    /// The switch.
+    /// Breaks and restores the server.
     pub control: Arc<dyn FaultControl>,
-    /// The deadline with which the store was configured: an operation may take this long and a little more.
+    /// The deadline with which the store was configured. An operation may take slightly longer.
     pub deadline: Duration,
-    /// How long after its server is back the store may still answer `Unavailable`.
+    /// How long the store may still answer `Unavailable` after its server is back.
     pub recovery: Duration,
 }
 

@@ -1,4 +1,5 @@
-//! Two threads that meet on one session after the other, so closely that a gap of some nanoseconds between a check and its change is met.
+//! Two threads that contend for one session after the other, so closely that they hit a gap of a
+//! few nanoseconds between a check and its change.
 
 use std::{
     hint,
@@ -23,7 +24,8 @@ use crate::{
     steps::{only, put, write},
 };
 
-/// A change that takes the version of a session, or a free key: one of two that meet has it.
+/// A change that takes the version of a session, or a free key. Of two concurrent ones, one
+/// succeeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taking {
     Write,
@@ -35,7 +37,7 @@ enum Taking {
 
 type Way = (Taking, By);
 
-/// What takes the version of a session, and what takes a key where nothing is.
+/// The changes that take the version of a session, and those that take a free key.
 const OF_A_SESSION: [Way; 5] = [
     (Taking::Write, By::Single),
     (Taking::Write, By::Batch),
@@ -46,7 +48,8 @@ const OF_A_SESSION: [Way; 5] = [
 const OF_A_KEY: [Way; 3] =
     [(Taking::Create, By::Single), (Taking::Create, By::Batch), (Taking::RenameTo, By::Single)];
 
-/// What two threads meet on: a key, the version that is there, and a session that can be renamed to the key.
+/// What two threads contend for: a key, its current version, and a session that can be renamed to
+/// the key.
 #[derive(Clone, Copy)]
 struct Place {
     key: SessionKey,
@@ -67,22 +70,24 @@ impl Taking {
         }
     }
 
-    /// Whether a record of its own is under the key afterwards.
+    /// Returns true if the change leaves its own record under the key.
     fn stays(self) -> bool {
         !matches!(self, Self::Delete | Self::Rename)
     }
 }
 
-/// Has two threads take each version of many sessions, and many free keys, in each two ways: one of them does, and what it says is there.
+/// Has two threads take each version of many sessions, and many free keys, by each pair of ways.
+/// Checks that one of them succeeds, and that its result is stored.
 pub(crate) async fn one_of_two_takes_it(cx: &Context) -> Checked {
-    // Where a call takes as long as on a network, a few of each show the same as the cases of promise 1.
+    // Where a call takes as long as on a network, a few sessions suffice, as in the cases of
+    // promise 1.
     let (places, time) =
         if cx.depth == Depth::Whole { (50, Duration::from_millis(80)) } else { (4, Duration::ZERO) };
     let mut pairs: Vec<_> = [&OF_A_SESSION[..], &OF_A_KEY]
         .iter()
         .flat_map(|ways| ways.iter().enumerate().flat_map(|(at, a)| ways[at..].iter().map(move |b| (*a, *b))))
         .collect();
-    // A different order in each run, so that a slow store is not shown the same few each time.
+    // A random order, so that a slow store does not get the same few pairs in each run.
     pairs.shuffle(&mut rand::rng());
     let rounds = cx.rounds(u32::try_from(pairs.len()).unwrap_or(u32::MAX));
     for (_, pair) in rounds.zip(pairs.into_iter().cycle()) {
@@ -109,7 +114,8 @@ async fn meet_everywhere(cx: &Context, (a, b): (Way, Way), places: usize) -> Che
         Ok::<_, Failure>(Place { key, seen, beside })
     });
     let places = Arc::new(try_join_all(making).await?);
-    // A rename to a free key takes the session beside it, too: two of them need two sessions.
+    // A rename to a free key also takes the session that it renames, so two renames need two
+    // sessions.
     let mut others = places.as_ref().clone();
     if (a.0, b.0) == (Taking::RenameTo, Taking::RenameTo) {
         for place in &mut others {
@@ -139,7 +145,7 @@ async fn meet_everywhere(cx: &Context, (a, b): (Way, Way), places: usize) -> Che
     Ok(())
 }
 
-/// Goes from place to place beside another thread, and tries each.
+/// Visits the places in step with another thread, and attempts the change at each.
 async fn take_each(
     store: Arc<dyn SessionStore>,
     (taking, by): Way,
@@ -155,14 +161,14 @@ async fn take_each(
                 break;
             }
             hint::spin_loop();
-            // The other one may wait for this processor.
+            // The other thread may need this processor.
             if turns.is_multiple_of(2_000) {
                 std::thread::yield_now();
             }
         }
         let answer = only(carry_out(&*store, &[taking.item(*place, next.clone())], by).await);
         if answer.is_err() {
-            // The other one goes on alone.
+            // Lets the other thread continue alone.
             arrived.fetch_add(2 * places.len(), Ordering::SeqCst);
         }
         let is_taken =

@@ -1,4 +1,5 @@
-//! Whether each way of changing is heard, and not before it can be read.
+//! Checks that each way of changing is reported by the watch, and not before a read finds the
+//! change.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -21,11 +22,11 @@ use crate::{
     steps::{hour, millis, owned, owner, put, write},
 };
 
-/// How many rows listen at once.
+/// How many rows are tested at once.
 const AT_ONCE: usize = 8;
 
-/// Makes each change while a listener on each handle waits for it, and checks that each hears of every key that was changed, and then reads the
-/// change or a later one.
+/// Makes each change while a listener on each handle waits for it. Checks that each listener is
+/// told of every changed key, and then reads the change or a later one.
 pub(crate) async fn each_change_is_heard(cx: &Context, round: u32) -> Checked {
     let handles = cx.handles().await?;
     let maker = round as usize % handles.len();
@@ -53,7 +54,8 @@ async fn hear_row(cx: &Context, mut run: Run, Row { before, change, .. }: Row, m
         for (handle, store) in handles.iter().enumerate() {
             let Some(watch) = store.watch() else { continue };
             let events = watch.subscribe().await?;
-            // Reads through another handle than the one that makes the change may be stale, where that is declared.
+            // Reads through another handle than that of the change may be stale, if that is
+            // declared.
             let reads = (handle == maker || cx.staleness().is_zero()).then(|| store.clone());
             let (waiting, before, after) = (changed.clone(), before.clone(), after.clone());
             listening.push(tokio::spawn(async move {
@@ -69,7 +71,8 @@ async fn hear_row(cx: &Context, mut run: Run, Row { before, change, .. }: Row, m
     Ok(())
 }
 
-/// Waits until each of these keys was heard of, and the change could be read then. An event that comes from before may be heard, too.
+/// Waits until an event for each of these keys has arrived and a read finds the change. Events of
+/// earlier changes may arrive, too.
 async fn hear_and_read(
     mut events: EventStream,
     reads: Option<&dyn SessionStore>,
@@ -88,7 +91,7 @@ async fn hear_and_read(
             if let Event::Changed { version: Some(told), .. } = event {
                 let versions = [before, after].map(|world| world.live.get(&key).map(|live| live.version));
                 if versions[0] == Some(told) && versions[1] != Some(told) {
-                    // It tells of what was before.
+                    // The event is of an earlier change.
                     continue;
                 }
                 if !versions.contains(&Some(told)) {
@@ -122,8 +125,9 @@ async fn hear_and_read(
     })
 }
 
-/// Creates sessions of a short ttl, alone and in batches and through each handle, lets them expire, and checks that a listener on each handle hears of each of
-/// them, at the latest when their space is freed. When that is, of a session whose time was cut short later, is up to the store.
+/// Creates sessions of a short ttl, alone and in batches and through each handle, and lets them
+/// expire. Checks that a listener on each handle is told of each expiry, at the latest when the
+/// space is freed. For a session whose ttl was shortened later, the store decides when that is.
 pub(crate) async fn each_expiry_is_heard(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     let mut listening = Vec::new();
@@ -153,11 +157,12 @@ pub(crate) async fn each_expiry_is_heard(cx: &Context) -> Checked {
     for store in &handles {
         ask(&**store, &keys).await?;
     }
-    // They were also heard to be created.
+    // The listeners were also told of the creations.
     hear_each_end(&handles, listening, &expired, &HashSet::new()).await
 }
 
-/// Lets sessions expire, some after the others, in a store that frees them by itself, and checks that each is heard of although nothing is asked for.
+/// Lets sessions expire, one after another, in a store that frees them by itself. Checks that each
+/// expiry is reported although no call is made.
 pub(crate) async fn each_expiry_is_heard_unasked(cx: &Context) -> Checked {
     let store = cx.self_purging().await?;
     let mut events = extensions::watch(&store)?.subscribe().await?;
@@ -173,7 +178,8 @@ pub(crate) async fn each_expiry_is_heard_unasked(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Asks for what has expired in ways that may free its space: then they have to report it, too.
+/// Accesses expired sessions in ways that may free their space. The store then has to report that,
+/// too.
 async fn ask(store: &dyn SessionStore, keys: &[SessionKey]) -> Checked {
     if let Some(maintenance) = store.maintenance() {
         let _ = maintenance.count().await?;
@@ -194,8 +200,9 @@ async fn ask(store: &dyn SessionStore, keys: &[SessionKey]) -> Checked {
     Ok(())
 }
 
-/// Checks that a listener on each handle hears of the end of each of these, which have expired, at the latest when their space is freed. Of those that were
-/// `changed` before it listened, whatever it hears is the end.
+/// Checks that a listener on each handle is told of the end of each of these expired sessions, at
+/// the latest when their space is freed. For those that were `changed` before it listened, any
+/// event counts as the end.
 pub(crate) async fn hear_each_end(
     handles: &[Arc<dyn SessionStore>],
     listening: Vec<EventStream>,
@@ -213,7 +220,7 @@ pub(crate) async fn hear_each_end(
     Ok(())
 }
 
-/// Frees what has expired, by few and by many at once, until this is dropped.
+/// Frees expired sessions, a few and many at a time, until this is dropped.
 async fn free_again_and_again(handles: &[Arc<dyn SessionStore>]) -> Checked {
     loop {
         for limit in [1, 2, 1_000] {
@@ -227,7 +234,8 @@ async fn free_again_and_again(handles: &[Arc<dyn SessionStore>]) -> Checked {
     }
 }
 
-/// Waits until each of these keys was heard to have expired, or was heard of once more after its last change, or some events were missed.
+/// Waits until each of these keys was reported as expired, or was reported once more after its last
+/// change, or until a `Missed` arrives.
 async fn hear_the_end(
     events: &mut EventStream,
     mut waiting: HashSet<SessionKey>,

@@ -22,10 +22,10 @@ use crate::{
 const CLIENTS: usize = 4;
 const STEPS: usize = 5;
 
-/// A live record: its version, and whether it is the owner's.
+/// A live record: its version, and whether it has the owner.
 type Found = Option<(Version, bool)>;
 
-/// What is under each key, by the number of the key. A key that was never used has nothing.
+/// The record under each key, by the number of the key. A key that was never used has none.
 type State = Vec<Found>;
 
 #[derive(Clone, Debug)]
@@ -46,7 +46,7 @@ enum Answer {
     Renamed(bool),
 }
 
-/// A call with its answer, and when it began and ended by a clock that all clients share.
+/// A call with its answer, and its begin and end by a clock that all clients share.
 #[derive(Clone, Debug)]
 struct Done {
     began: u32,
@@ -56,7 +56,7 @@ struct Done {
     ended: u32,
 }
 
-/// What the contract says to a call, and what it leaves behind.
+/// Applies a call to the state by the contract, and returns the answer.
 fn apply(state: &mut State, key: usize, call: &Call) -> Answer {
     let most = if let Call::Rename { to, .. } = call { key.max(*to) } else { key };
     state.resize(state.len().max(most + 1), None);
@@ -98,7 +98,8 @@ fn owned_after(change: &OwnerChange, before: Found) -> bool {
     }
 }
 
-/// The keys of a history. The key of a rename is handed out when the rename has succeeded, and not before.
+/// The keys of a history. The new key of a rename is handed out only after the rename has
+/// succeeded.
 struct Keys {
     all: Mutex<Vec<SessionKey>>,
     known: Mutex<Vec<usize>>,
@@ -116,21 +117,22 @@ impl Keys {
     }
 }
 
-/// One client: a handle on the store, and what it has seen.
+/// One client: a handle on the store, and the last version that it has seen.
 struct Client {
     store: Arc<dyn SessionStore>,
     id: SessionId,
     keys: Arc<Keys>,
     clock: Arc<AtomicU32>,
-    /// Whether its reads show the present, and not a state that is as stale as the target declares.
+    /// Whether its reads are fresh, and not as stale as the target declares.
     reads_are_fresh: bool,
     owner: Owner,
     seen: Option<Version>,
     done: Vec<Done>,
 }
 
-/// Lets a few clients work on one session at once, at random, through the handles in turn, and checks that some order of their calls, in
-/// which none comes before one that had returned before it began, explains every answer.
+/// Runs a few clients at once with random calls on one session, through the handles in turn. Checks
+/// that all answers are explained by some order of the calls in which no call comes before one that
+/// had returned before it began.
 pub(crate) async fn is_linearizable(handles: &[Arc<dyn SessionStore>], reads_are_fresh: bool) -> Checked {
     let clock = Arc::new(AtomicU32::new(0));
     let id = SessionId::generate();
@@ -160,7 +162,7 @@ pub(crate) async fn is_linearizable(handles: &[Arc<dyn SessionStore>], reads_are
         history.append(&mut client.done);
         last = Some(client);
     }
-    // Nothing is under the keys of renames that have failed, and what is under the others is the end of the story.
+    // Failed renames leave no record under their keys. The other keys hold the final state.
     if let Some(mut client) = last {
         let count = lock(&keys.all).len();
         for key in 0..count {
@@ -175,12 +177,12 @@ pub(crate) async fn is_linearizable(handles: &[Arc<dyn SessionStore>], reads_are
 }
 
 impl Client {
-    /// Makes a call that is drawn at random, on a key that was handed out.
+    /// Makes a random call, on a key that was handed out.
     async fn step(&mut self) -> Checked {
         let (key, by_batch) = {
             let known = lock(&self.keys.known);
             let mut rng = rand::rng();
-            // Mostly the newest: there the session is.
+            // Usually the newest key, which holds the session.
             let key = if rng.random_bool(0.7) { known.last() } else { known.choose(&mut rng) };
             (*key.unwrap_or(&0), rng.random_bool(0.4))
         };
@@ -216,7 +218,7 @@ impl Client {
         self.done.push(Done { began, key, call, answer, ended });
     }
 
-    /// A record that an answer has shown was there at some moment of the call.
+    /// Notes a record from an answer: it was there at some moment of the call.
     fn note_seen(&mut self, began: u32, key: usize, record: Option<&Record>) {
         self.seen = record.map(|record| record.version).or(self.seen);
         let found = record.map(|record| (record.version, record.owner.is_some()));
@@ -231,7 +233,8 @@ impl Client {
         Ok(())
     }
 
-    /// Looks by a write whose condition never holds: that is never judged by stale data.
+    /// Reads by a write whose condition never holds, because conditions are never judged by stale
+    /// data.
     async fn see_by_conflict(&mut self, number: usize) -> Checked {
         let (key, began) = (self.key(number), self.now());
         match self.store.write(&key, write("never"), When::Version(Version::random())).await? {
@@ -312,7 +315,7 @@ impl Client {
     }
 }
 
-/// A line for each call, in the order in which they began.
+/// Formats each call as a line, in the order in which the calls began.
 fn lines(history: &[Done]) -> String {
     let line = |done: &Done| {
         let Done { began, key, call, answer, ended } = done;
@@ -321,8 +324,9 @@ fn lines(history: &[Done]) -> String {
     history.iter().map(line).collect()
 }
 
-/// The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with the memory of Lowe ("Testing for
-/// linearizability", 2017): of all ways to order the same calls to the same effect, one is followed.
+/// The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) with the memory
+/// of Lowe ("Testing for linearizability", 2017): of all orders of the same calls with the same
+/// effect, one is followed.
 fn can_be_ordered(history: &[Done]) -> bool {
     let all = u64::MAX >> (64 - history.len().clamp(1, 64));
     let mut ways = vec![(0_u64, State::new())];

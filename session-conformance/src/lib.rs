@@ -1,12 +1,11 @@
 #![doc = include_str!("../README.md")]
 
-mod ability;
 mod ambiguous;
 #[cfg(unix)]
 mod breakable_server;
+mod capability;
 mod case;
 mod cases;
-mod churn;
 mod closing;
 mod context;
 mod crossing;
@@ -16,6 +15,7 @@ mod events;
 mod expiring;
 mod extensions;
 mod failure;
+mod fault_workload;
 mod faults;
 mod hammer;
 mod heard;
@@ -48,12 +48,12 @@ mod suite;
 mod target;
 mod verdict;
 
-pub use ability::Ability;
 #[cfg(unix)]
 pub use breakable_server::BreakableServer;
+pub use capability::Capability;
 pub use case::Case;
 pub use cases::all as cases;
-pub use churn::{Churn, Memory};
+pub use fault_workload::{FaultWorkload, Memory};
 pub use faults::{Breakable, Fault, FaultControl};
 pub use link::Link;
 pub use namespace::Namespace;

@@ -1,4 +1,4 @@
-//! Everything that a listing shows, page after page.
+//! Collects all pages of a listing.
 
 use session_core::{Maintenance, Record, SessionKey};
 
@@ -7,20 +7,21 @@ use crate::{
     model::Asked,
 };
 
-/// More pages than any case needs, so that a listing which does not end is found out.
+/// More pages than any case needs. Detects a listing that does not end.
 const MOST_PAGES: usize = 100_000;
 
-/// A record of a listing, and when the page was asked for.
+/// A record of a listing, and the time of the request for its page.
 pub(crate) struct Listed {
     pub(crate) key: SessionKey,
     pub(crate) record: Record,
     pub(crate) asked: Asked,
 }
 
-/// After so many short pages, a listing goes on with long ones: where a keyspace is shared with others, most of it belongs to them.
+/// The number of short pages after which a listing continues with long ones: in a shared keyspace,
+/// most keys belong to others.
 const SHORT_PAGES: usize = 500;
 
-/// All records that pages of this size show. One that comes twice is there twice.
+/// Returns all records on pages of this size. A record that is listed twice is contained twice.
 pub(crate) async fn listing(maintenance: &dyn Maintenance, limit: usize) -> Checked<Vec<Listed>> {
     let mut listed = Vec::new();
     let mut cursor = None;

@@ -1,4 +1,4 @@
-//! Batches of many round trips that a fault meets halfway.
+//! Batches of many round trips with a fault in their midst.
 
 use std::{
     sync::Arc,
@@ -24,13 +24,15 @@ enum Kind {
     Deleting,
 }
 
-/// One round is enough where a batch takes so long: it has met each kind.
+/// If a batch takes longer than this, one round is enough: the fault has met each kind.
 const SLOW: Duration = Duration::from_millis(300);
 
-/// Sends a batch of each kind at once over many records, has a fault meet them in their midst, and compares what is said of each item with what is there.
+/// Sends a batch of each kind at once over many records, injects a fault in their midst, and
+/// compares the result of each item with the stored record.
 pub(crate) async fn each_item_of_a_long_batch_is_told_truly(cx: &Context, fault: Fault) -> Checked {
     let broken = cx.breakable().await?;
-    // More than fit into one round trip of any engine; or as many as a store that waits for each by itself can wait for.
+    // More items than fit into one round trip of any engine, or as many as a store can handle that
+    // sends each item separately.
     let len = if fault == Fault::Cut { 1_200 } else { 120 };
     for round in cx.rounds(6) {
         let mut batches = Vec::new();
@@ -74,7 +76,7 @@ pub(crate) async fn each_item_of_a_long_batch_is_told_truly(cx: &Context, fault:
     Ok(())
 }
 
-/// Sends the batch, and returns whether each item was carried out, as it is told.
+/// Sends the batch, and returns for each item whether the store reports it as executed.
 async fn make(store: &dyn SessionStore, keys: &[SessionKey], kind: Kind) -> Vec<Result<bool>> {
     match kind {
         Kind::Creating => {
@@ -95,7 +97,7 @@ async fn make(store: &dyn SessionStore, keys: &[SessionKey], kind: Kind) -> Vec<
             let delete = |key: &SessionKey| DeleteItem { key: *key, expected: Expected::Any };
             let items: Vec<_> = keys.iter().map(delete).collect();
             let outcomes = store.delete_many(&items).await.into_iter();
-            // One that was sent again may find that it was done.
+            // A resent delete may find the record already deleted.
             outcomes.map(|outcome| Ok(outcome? != DeleteOutcome::Conflict)).collect()
         }
     }

@@ -1,4 +1,4 @@
-//! Batches that meet each other at the same keys.
+//! Concurrent batches of the same keys.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::{
     steps::{all, hour, write},
 };
 
-/// How long batches that wait for each other are waited for.
+/// The timeout for batches that may block each other.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Sends batches of touches, writes and deletes of the same keys at once, through both handles and in all orders of the keys.
+/// Sends concurrent batches of touches, writes and deletes of the same keys, through both handles
+/// and with the keys in all orders.
 pub(crate) async fn batches_in_all_orders_end(cx: &Context) -> Checked {
     let racers = cx.racers().await?;
     let keys: Vec<_> = (0..6).map(|_| cx.key()).collect();
@@ -64,10 +65,11 @@ async fn one_batch(store: &dyn SessionStore, keys: &[SessionKey], kind: usize) -
     Ok(())
 }
 
-/// How many items a long batch has: more than an engine may treat as few.
+/// The number of items of a long batch: more than an engine may handle as a short one.
 const LONG: usize = 120;
 
-/// Races long batches: creations with creations, then replacements with touches, then deletes of a version with replacements.
+/// Races long batches: creations with creations, then replacements with touches, then deletes of a
+/// version with replacements.
 pub(crate) async fn long_batches_race(cx: &Context) -> Checked {
     let (first, second) = (cx.store.clone(), cx.rival().await?);
     let many = (0..16).map(|_| {
@@ -104,7 +106,7 @@ pub(crate) async fn long_batches_race(cx: &Context) -> Checked {
             );
             seen.push(if by_me { mine[at].write.version } else { theirs[at].write.version });
         }
-        // A touch costs no writer its version, and undoes no write.
+        // A touch invalidates no writer's version, and undoes no write.
         let replacing = writes(&keys, |at| When::Version(seen[at]));
         let touches: Vec<_> = keys.iter().map(|key| TouchItem { key: *key, ttl: hour() }).collect();
         let (a, b, replacing_again) = (first.clone(), second.clone(), replacing.clone());
@@ -119,7 +121,7 @@ pub(crate) async fn long_batches_race(cx: &Context) -> Checked {
         }
         cx.settle().await;
         ensure_all(&*first, &replacing).await?;
-        // A delete of a version that is replaced meanwhile ends it before or not at all.
+        // If a version is replaced concurrently, its delete ends it before that or not at all.
         let deletes: Vec<_> = replacing
             .iter()
             .map(|item| DeleteItem { key: item.key, expected: Expected::Version(item.write.version) })
@@ -156,7 +158,7 @@ fn writes(keys: &[SessionKey], when: impl Fn(usize) -> When) -> Vec<WriteItem> {
     keys.iter().enumerate().map(item).collect()
 }
 
-/// Checks that what these writes have made is live.
+/// Checks that the records of these writes are live.
 async fn ensure_all(store: &dyn SessionStore, items: &[WriteItem]) -> Checked {
     let keys: Vec<_> = items.iter().map(|item| item.key).collect();
     for (at, (found, item)) in store.read_many(&keys).await.into_iter().zip(items).enumerate() {

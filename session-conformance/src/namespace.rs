@@ -1,9 +1,11 @@
 use std::fmt;
 
-/// Where one case keeps its records: a key prefix, a table name, a collection name.
+/// The name of the place where one case keeps its records: a key prefix, a table name, a collection
+/// name.
 ///
-/// A lower-case letter followed by 15 lower-case letters and digits, drawn at random, so that cases in any number of
-/// processes can share a server. One case appends `_o`, `:o` and the like, which a target may refuse as unavailable.
+/// It is a lower-case letter followed by 15 lower-case letters and digits, drawn at random, so
+/// cases in any number of processes can share a server. One case appends suffixes such as `_o` and
+/// `:o`, which a target may refuse as unavailable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Namespace(String);
 
@@ -12,7 +14,7 @@ impl Namespace {
         Self(format!("t{:015x}", rand::random::<u64>() >> 4))
     }
 
-    /// One whose name begins with this one.
+    /// A namespace whose name begins with this one.
     pub(crate) fn and(&self, more: &str) -> Self {
         Self(format!("{}{more}", self.0))
     }

@@ -1,4 +1,5 @@
-//! Many tasks that read and change one session through one handle: a read that begins after a change has returned finds that change or a later one.
+//! Many tasks read and change one session through one handle. A read that begins after a change has
+//! returned finds that change or a later one.
 
 use std::{
     sync::{
@@ -19,13 +20,13 @@ use crate::{
     steps::{hour, live, only, owned, owner, put, write},
 };
 
-/// How many tasks change the session, read it, and renew it, and how often each changes it.
+/// The numbers of tasks that change, read and renew the session, and the changes of each writer.
 const WRITERS: u64 = 3;
 const READERS: u64 = 4;
 const RENEWERS: u64 = 2;
 const CHANGES: u32 = 12;
 
-/// A session that holds a number, which each change makes one larger.
+/// A session that holds a number, which each change increments.
 #[derive(Clone)]
 struct Counted {
     store: Arc<dyn SessionStore>,
@@ -35,7 +36,8 @@ struct Counted {
     is_over: Arc<AtomicBool>,
 }
 
-/// Ends sessions in each way, creates others under their keys as soon as these are free, and checks that they are found, whichever call returns first.
+/// Ends sessions in each way, creates others under their keys as soon as these are free, and checks
+/// that the new ones are found, whichever call returns first.
 pub(crate) async fn what_is_created_behind_a_delete_is_found(cx: &Context) -> Checked {
     let store = &cx.store;
     for round in cx.rounds(60) {
@@ -96,7 +98,7 @@ impl Counted {
         text.parse().map_err(|_| Failure::new(format!("the data is {text:?}, and numbers were written")))
     }
 
-    /// Makes the number one larger, alone or in batches, and reads it each time.
+    /// Increments the number, alone or in batches, and reads it each time.
     async fn change_on(&self, n: u64) -> Checked {
         let mut seen = live(&*self.store, &self.key).await?;
         let mut left = CHANGES;
@@ -120,7 +122,7 @@ impl Counted {
         Ok(())
     }
 
-    /// Reads the session, or renews it, until all changes were made.
+    /// Reads or renews the session until all changes were made.
     async fn ask_on(&self, n: u64) -> Checked {
         while !self.is_over.load(Ordering::SeqCst) {
             if n < READERS {
@@ -128,7 +130,7 @@ impl Counted {
             } else {
                 ensure!(self.store.touch(&self.key, hour()).await?, "the session is live");
             }
-            // A store that answers at once leaves the others no turn.
+            // A store that answers immediately would not let the other tasks run.
             sleep(Duration::from_micros(100)).await;
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! Every operation of a store once, for what all of them must do alike: in an outage, and on a closed store.
+//! Calls every operation of a store once, for requirements on all of them: in an outage, and on a
+//! closed store.
 
 use futures_util::future::BoxFuture;
 use session_core::{
@@ -8,18 +9,19 @@ use session_core::{
 
 use crate::steps::{hour, owner, write};
 
-/// An operation under way: what it is called, whether it may ask in several places, one after another, and its results.
+/// A call of an operation: its name, whether it may make several requests one after another, and
+/// its results.
 pub(crate) struct UnderWay<'a> {
     pub(crate) name: &'static str,
-    /// What its errors must name.
+    /// The operation that its errors must name.
     pub(crate) operation: Operation,
     pub(crate) takes_steps: bool,
-    /// How many results there must be.
+    /// The expected number of results.
     pub(crate) items: usize,
     pub(crate) results: BoxFuture<'a, Vec<Result<(), Error>>>,
 }
 
-/// Every operation that the store has, on a key and on fresh ones. None has begun.
+/// Every operation that the store has, on one key and on fresh keys. None has begun.
 pub(crate) fn each_operation(store: &dyn SessionStore, key: SessionKey) -> Vec<UnderWay<'_>> {
     let other = SessionId::generate().key();
     let seen = Version::random();

@@ -1,4 +1,5 @@
-//! Calls that begin after a change has returned, while an earlier call of the same kind is still under way: they must see the change.
+//! Calls that begin after a change has returned, while an earlier call of the same kind is still in
+//! flight: they must see the change.
 
 use std::{future::poll_fn, sync::Arc, task::Poll};
 
@@ -13,7 +14,7 @@ use crate::{
     steps::{create, hour, only, write},
 };
 
-/// A call that finds out whether a session is live.
+/// A call that shows whether a session is live.
 #[derive(Clone, Copy, Debug)]
 enum Asking {
     Read,
@@ -36,7 +37,7 @@ const ASKING: [Asking; 7] = [
 ];
 
 impl Asking {
-    /// Whether it finds a session live.
+    /// Returns true if the call finds the session live.
     async fn ask(self, store: Arc<dyn SessionStore>, key: SessionKey) -> Checked<bool> {
         let never = Expected::Version(Version::random());
         Ok(match self {
@@ -57,7 +58,8 @@ impl Asking {
     }
 }
 
-/// Begins a call, ends the session through the other handle, and makes the same call again while the first one may still be under way.
+/// Begins a call, ends the session through the other handle, and makes the same call again while
+/// the first one may still be in flight.
 pub(crate) async fn no_call_shares_an_older_answer(cx: &Context) -> Checked {
     let (store, rival) = (cx.store.clone(), cx.rival().await?);
     for round in cx.rounds(60) {

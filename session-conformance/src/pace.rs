@@ -1,4 +1,4 @@
-//! How quick a store answers here, by which the suite knows what it can ask of it.
+//! Measures how fast a store answers here, which determines what the suite can require of it.
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +6,13 @@ use session_core::{SessionId, SessionStore};
 
 use crate::model::run::Depth;
 
-/// What a call takes in this process, at the most.
+/// The maximum duration of a call in this process.
 const IN_PROCESS: Duration = Duration::from_micros(30);
 
-/// What a call takes on a local network, at the most.
+/// The maximum duration of a call on a local network.
 const NEARBY: Duration = Duration::from_millis(2);
 
-/// The shortest time that a call took.
+/// The shortest measured duration of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pace(Duration);
 
@@ -21,7 +21,7 @@ impl Pace {
         let mut shortest = Duration::MAX;
         for _ in 0..5 {
             let begun = Instant::now();
-            // A store that cannot be read is found out by the case.
+            // If the store cannot be read, the case reports that.
             let _ = store.read(&SessionId::generate().key()).await;
             shortest = shortest.min(begun.elapsed());
         }
@@ -32,7 +32,7 @@ impl Pace {
         if self.0 < IN_PROCESS { Depth::Whole } else { Depth::Sample }
     }
 
-    /// How many times as long as nearby a case may take before the store is said to hang.
+    /// The factor on the time limit of a case, relative to a store on a local network.
     pub(crate) fn patience(self) -> u32 {
         let times = self.0.as_micros() / NEARBY.as_micros();
         u32::try_from(times).unwrap_or(u32::MAX).clamp(1, 30)

@@ -1,4 +1,4 @@
-//! Any two changes of one session at once: the one comes first or the other.
+//! Any two concurrent changes of one session: one of them comes first.
 
 use std::{sync::Arc, time::Instant};
 
@@ -18,16 +18,16 @@ use crate::{
     race::race,
 };
 
-/// Races each pair of changes of a live session, through both handles, and checks that one of the two orders explains both answers, and what is seen
-/// afterwards.
+/// Races each pair of changes of a live session, through both handles. Checks that one of the two
+/// orders explains both answers and the state afterwards.
 pub(crate) async fn each_pair_takes_turns(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     let rows: Vec<Row> = cx.effective().into_iter().filter(|row| !row.before.is_empty()).collect();
     let mut pairs: Vec<_> = rows.iter().flat_map(|a| rows.iter().map(move |b| (a, b))).collect();
     pairs.extend(pairs.clone());
-    // A different order in each run, so that a slow store is not shown the same few each time.
+    // A random order, so that a slow store does not get the same few pairs in each run.
     pairs.shuffle(&mut rand::rng());
-    // Where each race is followed by a wait for fresh reads, many wait together.
+    // If each race is followed by a wait for fresh reads, many races share that wait.
     let at_once = if cx.staleness().is_zero() { 1 } else { 32 };
     let rounds = cx.rounds(u32::try_from(pairs.len() / at_once).unwrap_or(u32::MAX));
     for (round, some) in rounds.zip(pairs.chunks(at_once).cycle()) {
@@ -44,10 +44,11 @@ async fn one_race(cx: &Context, handles: &[Arc<dyn SessionStore>], round: u32, a
     let mut run = cx.run_on(handles.to_vec());
     run.key(KEY);
     run.steps(&a.before).await?;
-    // The new keys of two renames are not the same: such a key is drawn at random.
+    // The two renames get different new keys, because a new key is drawn at random.
     let [a, b] = [(a, 0), (b, 2 * NEW)].map(|(row, apart)| plan(&mut run, &row.change, apart));
     if (ends_all(&a.0) && changes_hands(&b.0)) || (ends_all(&b.0) && changes_hands(&a.0)) {
-        // A session that moves or changes hands meanwhile may be ended all the same: a case of promise 8.
+        // A session that moves or changes its owner concurrently may end anyway. Promise 8 has a
+        // case.
         return Ok(());
     }
     let (first, second) = (handles[0].clone(), handles[handles.len() - 1].clone());

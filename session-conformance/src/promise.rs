@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// A promise of [`SessionStore`](session_core::SessionStore#contract), by its number there.
+/// A promise of [`SessionStore`](session_core::SessionStore#contract), with its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs, reason = "each is explained where it is promised")]
 pub enum Promise {
@@ -24,12 +24,12 @@ pub enum Promise {
 }
 
 impl Promise {
-    /// The number under which the contract lists it.
+    /// The number in the contract.
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// The title under which the contract lists it.
+    /// The title in the contract.
     pub const fn title(self) -> &'static str {
         match self {
             Self::ConditionalWrite => "conditional write",

@@ -1,4 +1,4 @@
-//! Questions whose answer a fault takes away: an error is one answer, the truth the other.
+//! Read-only calls whose reply a fault hides: the store must return an error or the true answer.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::{
     steps::{await_service, owned, owner},
 };
 
-/// Asks everything that can be asked while a fault begins, and checks that what is answered is true.
+/// Makes every read-only call while a fault begins, and checks that the answers are true.
 pub(crate) async fn each_question_is_answered_truly(cx: &Context, fault: Fault, usual: u32) -> Checked {
     let broken = cx.breakable().await?;
     let items: Vec<_> =
@@ -38,7 +38,7 @@ pub(crate) async fn each_question_is_answered_truly(cx: &Context, fault: Fault, 
     Ok(())
 }
 
-/// Asks everything at once: some of it waits for the deadline.
+/// Makes all calls at once, because some of them wait for the deadline.
 async fn ask(store: &dyn SessionStore, keys: &[SessionKey]) -> Checked {
     let mut asking: Vec<BoxFuture<'_, Checked>> = Vec::new();
     for key in keys {

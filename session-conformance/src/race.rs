@@ -1,4 +1,4 @@
-//! Bringing two operations into as many orders as can be had from outside.
+//! Brings two operations into as many orders as can be produced from outside.
 
 use std::{
     future::{Future, poll_fn},
@@ -16,10 +16,12 @@ use tokio::{
 
 use crate::failure::Checked;
 
-/// Runs both at once and returns what they give. Which one is ahead, and by how much, differs from `round` to `round`.
+/// Runs both at once and returns their outputs. Which one is ahead, and by how much, varies by
+/// `round`.
 ///
-/// Odd rounds poll both from one thread in an order that the bits of a random number give, which reaches interleavings of the
-/// steps within an operation; even rounds run them on two threads that start together, one of them a moment late.
+/// Odd rounds poll both from one thread, in an order given by the bits of a random number, which
+/// reaches interleavings of the steps within an operation. Even rounds run them on two threads that
+/// start together, one of them slightly late.
 pub(crate) async fn race<A, B>(round: u32, a: A, b: B) -> Checked<(A::Output, B::Output)>
 where
     A: Future<Output: Send + 'static> + Send + 'static,
@@ -36,7 +38,7 @@ where
     Ok((a.await?, b.await?))
 }
 
-/// Runs a future on a thread of its own, so that not even one that never waits keeps the other from running.
+/// Runs a future on its own thread, so that even one that never yields does not block the other.
 fn on_a_thread<F>(future: F, start: Arc<Barrier>, late: u32) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -51,7 +53,7 @@ where
     })
 }
 
-/// Runs a future on a thread of its own from now on.
+/// Starts to run a future on its own thread.
 pub(crate) fn run_beside<F>(future: F) -> JoinHandle<F::Output>
 where
     F: Future<Output: Send + 'static> + Send + 'static,
@@ -64,7 +66,7 @@ async fn interleave<A: Future, B: Future>(mut order: u64, a: A, b: B) -> (A::Out
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut from_a, mut from_b) = (None, None);
     poll_fn(move |cx| {
-        // Each wake-up takes a few steps, and then lets both register their wakers.
+        // Each wake-up takes a few steps. In the last one, both register their wakers.
         let mut steps = 4;
         while steps > 0 && (from_a.is_none() || from_b.is_none()) {
             steps -= 1;
@@ -95,7 +97,8 @@ async fn interleave<A: Future, B: Future>(mut order: u64, a: A, b: B) -> (A::Out
     .await
 }
 
-/// Polls a future up to `polls` times as it is woken, and then drops it. Returns its output if it was done by then.
+/// Polls a future up to `polls` times, each time it is woken, and then drops it. Returns its output
+/// if it has finished by then.
 pub(crate) async fn poll_then_drop<F: Future>(polls: u32, future: F) -> Option<F::Output> {
     let mut future = Box::pin(future);
     let mut left = polls;

@@ -1,5 +1,5 @@
-//! Sessions that are ended or replaced as soon as a change has made them, while its caller still waits: they must not come back, and their caller must not be
-//! told that they were never made.
+//! Sessions that are ended or replaced as soon as a change has made them, while its caller still
+//! waits. They must not come back, and the caller must not be told that they were never made.
 
 use std::{
     sync::Arc,
@@ -18,7 +18,7 @@ use crate::{
     steps::{await_service, create, hour, live, millis, write},
 };
 
-/// A way of making a record, of which a store must not send one again.
+/// A way of making a record that a store must not resend.
 #[derive(Clone, Copy, Debug)]
 enum Making {
     Any,
@@ -40,7 +40,7 @@ const MAKING: [Making; 7] = [
     Making::Renaming,
 ];
 
-/// What becomes of a record that was just made.
+/// What happens to a record that was just made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     Ended,
@@ -48,7 +48,8 @@ pub(crate) enum Then {
 }
 
 impl Making {
-    /// Makes the record `write` under `key`, from a record `old` with version `seen` where it takes one. Says whether it was made.
+    /// Makes the record `write` under `key`, from a record `old` with version `seen` if needed.
+    /// Returns whether it was made.
     async fn make(
         self,
         store: &dyn SessionStore,
@@ -75,13 +76,15 @@ impl Making {
         })
     }
 
-    /// Whether "it was not made" can be true of a record that was there: one that is made in several steps, the last of which has found it gone.
+    /// Returns true if "it was not made" can be correct for a record that existed. That is so if it
+    /// is made in several steps and the last step finds it gone.
     fn may_be_undone(self) -> bool {
         matches!(self, Self::Renaming)
     }
 }
 
-/// Makes a record in each way while a fault hides the answer, and ends or replaces it past the fault as soon as it is there.
+/// Makes a record in each way while a fault hides the reply, and ends or replaces it past the fault
+/// as soon as it exists.
 pub(crate) async fn what_was_made_is_told_and_not_made_again(
     cx: &Context,
     fault: Fault,
@@ -109,7 +112,7 @@ pub(crate) async fn what_was_made_is_told_and_not_made_again(
             reaping.push((making, made, next.version, tokio::spawn(reap)));
             making_all.push(tokio::spawn(async move { making.make(&*store, key, next, old, seen).await }));
         }
-        // What is sent again has to get through before its caller gives up.
+        // A resent request has to arrive before its caller gives up.
         sleep(broken.deadline / 3).await;
         broken.control.heal(fault).await;
         let mut told = Vec::new();
@@ -140,12 +143,14 @@ pub(crate) async fn what_was_made_is_told_and_not_made_again(
     Ok(())
 }
 
-/// A handle that the fault does not reach. Without one, the store itself has to do: where connections are cut, its next ones work.
+/// A handle that the fault does not affect. If there is none, the store itself is used: where
+/// connections are cut, its next ones work.
 fn past_the_fault(broken: &Breakable) -> Arc<dyn SessionStore> {
     broken.beside.clone().unwrap_or_else(|| broken.store.clone())
 }
 
-/// Ends or replaces the record with this version as soon as it is there. Returns whether it was there, and fails if it comes back.
+/// Ends or replaces the record with this version as soon as it exists. Returns whether it existed,
+/// and fails if it comes back.
 async fn reap(
     store: Arc<dyn SessionStore>,
     key: SessionKey,
@@ -155,7 +160,7 @@ async fn reap(
 ) -> Checked<bool> {
     let mut met = false;
     loop {
-        // Before the last look, so that nothing comes after it.
+        // Read before the last check, so that no record is made after it.
         let last = *is_done.borrow();
         let meeting = match then {
             Then::Ended => store
@@ -182,7 +187,8 @@ async fn reap(
     }
 }
 
-/// Touches records while a fault hides the answer, and has them end sooner past the fault as soon as the touch is there: it must not be made again.
+/// Touches records while a fault hides the reply, and shortens their ttl past the fault as soon as
+/// the touch has taken effect. The touch must not be repeated.
 pub(crate) async fn a_touch_is_not_made_again(cx: &Context, fault: Fault) -> Checked {
     let broken = cx.breakable().await?;
     for round in cx.rounds(12) {
@@ -219,7 +225,7 @@ pub(crate) async fn a_touch_is_not_made_again(cx: &Context, fault: Fault) -> Che
 }
 
 async fn touch(store: Arc<dyn SessionStore>, key: SessionKey, round: u32) {
-    // What comes of it is not the question here.
+    // The outcome is not checked here.
     if round.is_multiple_of(2) {
         drop(store.touch(&key, hour()).await);
     } else {
@@ -227,7 +233,8 @@ async fn touch(store: Arc<dyn SessionStore>, key: SessionKey, round: u32) {
     }
 }
 
-/// Waits until the touch is there, for as long as it may take, and then lets the record end sooner. Returns whether it was there.
+/// Waits for the touch to take effect, up to `longest`, and then shortens the ttl. Returns whether
+/// it took effect.
 async fn shorten(store: Arc<dyn SessionStore>, key: SessionKey, longest: Duration) -> Checked<bool> {
     let begun = Instant::now();
     while begun.elapsed() < longest {
@@ -246,7 +253,8 @@ async fn shorten(store: Arc<dyn SessionStore>, key: SessionKey, longest: Duratio
     Ok(false)
 }
 
-/// Ends sessions while a fault hides the answer, and creates others under their keys as soon as they are gone: these must stay.
+/// Ends sessions while a fault hides the reply, and creates others under their keys as soon as they
+/// are gone. The new ones must stay.
 pub(crate) async fn a_delete_is_not_made_again(cx: &Context, fault: Fault) -> Checked {
     let broken = cx.breakable().await?;
     for round in cx.rounds(12) {
@@ -282,7 +290,7 @@ pub(crate) async fn a_delete_is_not_made_again(cx: &Context, fault: Fault) -> Ch
 }
 
 async fn delete(store: Arc<dyn SessionStore>, key: SessionKey, round: u32) {
-    // What comes of it is not the question here.
+    // The outcome is not checked here.
     if round.is_multiple_of(2) {
         drop(store.delete(&key, Expected::Any).await);
     } else {
@@ -290,7 +298,8 @@ async fn delete(store: Arc<dyn SessionStore>, key: SessionKey, round: u32) {
     }
 }
 
-/// Waits until the key is free, for as long as that may take, and creates another session under it. Returns its version, if it was created.
+/// Waits up to `longest` until the key is free, and creates another session under it. Returns its
+/// version if it was created.
 async fn create_anew(
     store: Arc<dyn SessionStore>,
     key: SessionKey,
@@ -303,7 +312,7 @@ async fn create_anew(
         match store.write(&key, anew, When::Absent).await {
             Ok(WriteOutcome::Written) => return Ok(Some(version)),
             Err(error) if !error.is_transient() => return Err(error.into()),
-            // What may have been applied is not known to be there.
+            // A creation that may have been applied is not known to exist.
             Err(error) if error.may_have_applied() => return Ok(None),
             _ => sleep(Duration::from_millis(1)).await,
         }

@@ -1,4 +1,5 @@
-//! Sessions that are given more time just before they would have ended: by each way of doing so, and what a purge and the listings make of them.
+//! Sessions whose ttl is prolonged just before they expire, by each way of doing so, and how purges
+//! and listings treat them.
 
 use std::{
     collections::HashSet,
@@ -11,7 +12,7 @@ use session_core::{Owner, SessionKey, SessionStore, Ttl};
 use tokio::time::{sleep, sleep_until};
 
 use crate::{
-    Ability, Context,
+    Capability, Context,
     context::TICK,
     failure::{Checked, ensure, ensure_eq},
     heard::hear_each_end,
@@ -25,16 +26,16 @@ use crate::{
     steps::patient_ttls,
 };
 
-/// Creates sessions of a short ttl in each way and through each handle, and checks that purges, listings and each way of seeing have them until that has
-/// passed.
+/// Creates sessions of a short ttl in each way and through each handle. Checks that purges,
+/// listings and each way of seeing find them until the ttl has passed.
 pub(crate) async fn each_is_there_until_its_end(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
-    // A look waits until reads through the other handle must be fresh.
+    // A check waits until reads through the other handle must be fresh.
     let staleness = u64::try_from(cx.staleness().as_millis()).unwrap_or(HOUR);
     for ttl in patient_ttls(30 + 4 * staleness) {
         let begun = Instant::now();
         let looked = look_before_the_end(cx, &handles, ttl).await;
-        // What took longer than the sessions lived tells nothing.
+        // If the check took longer than the sessions live, it shows nothing.
         if begun.elapsed() + TICK < ttl.as_duration() {
             return looked;
         }
@@ -65,7 +66,7 @@ async fn look_before_the_end(cx: &Context, handles: &[Arc<dyn SessionStore>], tt
         runs.push(run);
     }
     for store in handles {
-        let Some(maintenance) = store.maintenance().filter(|_| cx.has(Ability::Maintenance)) else {
+        let Some(maintenance) = store.maintenance().filter(|_| cx.has(Capability::Maintenance)) else {
             continue;
         };
         let _ = maintenance.purge_expired(10_000).await?;
@@ -87,7 +88,8 @@ async fn look_before_the_end(cx: &Context, handles: &[Arc<dyn SessionStore>], tt
 
 const HOUR: u64 = 3_600_000;
 
-/// The ways of giving a session more time. The last ones end it first, so that what is there then has nothing to do with the time that has passed.
+/// The ways of prolonging a session. The last ones end it first and create it again, so that the
+/// new session does not depend on the time that has passed.
 fn ways(has_owners: bool, ttl: u64) -> Vec<Vec<Act>> {
     let content = Content { data: 20, owner: PlannedOwner::Keep, ttl };
     let write = |guess, owner, by| {
@@ -110,8 +112,9 @@ fn ways(has_owners: bool, ttl: u64) -> Vec<Vec<Act>> {
 /// How many sessions are renewed at once.
 const AT_ONCE: usize = 8;
 
-/// Creates sessions that live for `brief` milliseconds, and gives them `more` in each way and through each handle. `None` if that took so long that one may have
-/// ended before it was renewed.
+/// Creates sessions that live for `brief` milliseconds, and renews them with `more` in each way and
+/// through each handle. Returns `None` if that took so long that one may have expired before its
+/// renewal.
 async fn renew(
     cx: &Context,
     handles: &[Arc<dyn SessionStore>],
@@ -122,7 +125,7 @@ async fn renew(
     let content = Content { data: 10, owner: PlannedOwner::Set(0), ttl: brief };
     let through_each = [0, 1]
         .into_iter()
-        .flat_map(|by| ways(cx.has(Ability::Owners), more).into_iter().map(move |way| (by, way)));
+        .flat_map(|by| ways(cx.has(Capability::Owners), more).into_iter().map(move |way| (by, way)));
     let renewing = through_each.map(|(handle, way)| {
         let mut run = cx.run_on(handles.to_vec());
         async move {
@@ -138,17 +141,18 @@ async fn renew(
     if begun.elapsed() > Duration::from_millis(brief / 2) { Ok(None) } else { renewed.map(Some) }
 }
 
-/// Has each handle free what has expired.
+/// Has each handle free expired records.
 async fn purge(cx: &Context, handles: &[Arc<dyn SessionStore>]) -> Checked {
     for store in handles {
-        if let Some(maintenance) = store.maintenance().filter(|_| cx.has(Ability::Maintenance)) {
+        if let Some(maintenance) = store.maintenance().filter(|_| cx.has(Capability::Maintenance)) {
             let _ = maintenance.purge_expired(10_000).await?;
         }
     }
     Ok(())
 }
 
-/// Renews a session of a short ttl in each way through each handle, waits until it would have ended, purges, and looks at everything.
+/// Renews a session of a short ttl in each way through each handle, waits until it would have
+/// expired, purges, and checks everything.
 pub(crate) async fn each_renewal_counts(cx: &Context) -> Checked {
     let handles = cx.handles().await?;
     for ttl in patient_ttls(100) {
@@ -162,7 +166,7 @@ pub(crate) async fn each_renewal_counts(cx: &Context) -> Checked {
                 .map_err(|failure| failure.within("renewed before its end, and looked at after it"))?;
         }
         for store in &handles {
-            if let Some(maintenance) = store.maintenance().filter(|_| cx.has(Ability::Maintenance)) {
+            if let Some(maintenance) = store.maintenance().filter(|_| cx.has(Capability::Maintenance)) {
                 let listed = listing(maintenance, 1_000).await?;
                 let is_listed = |key: &SessionKey| listed.iter().any(|listed| listed.key == *key);
                 let missing = runs.iter().flat_map(|run| run.world().live.keys()).find(|key| !is_listed(key));
@@ -175,8 +179,9 @@ pub(crate) async fn each_renewal_counts(cx: &Context) -> Checked {
     Ok(())
 }
 
-/// Gives sessions of a short ttl some more time in each way and through each handle, purges after their first end or does not, and checks that they are
-/// gone after their last one: for reads, counts and listings, for the owner index, and for each listener.
+/// Prolongs sessions of a short ttl in each way and through each handle, and purges after their
+/// first expiry or does not. Checks that they are gone after their last expiry: for reads, counts
+/// and listings, for the owner index, and for each listener.
 pub(crate) async fn each_renewed_session_ends(cx: &Context) -> Checked {
     for purges in [true, false] {
         let found = each_ends(cx, purges).await;
@@ -192,10 +197,10 @@ async fn each_ends(cx: &Context, purges: bool) -> Checked {
         let Some(mut runs) = renew(cx, &handles, brief, 3 * brief).await? else { continue };
         let renewed = Instant::now();
         let mut listening = Vec::new();
-        for watch in handles.iter().filter_map(|store| store.watch()).filter(|_| cx.has(Ability::Watch)) {
+        for watch in handles.iter().filter_map(|store| store.watch()).filter(|_| cx.has(Capability::Watch)) {
             listening.push(watch.subscribe().await?);
         }
-        // What may have ended before it was listened to tells nothing.
+        // A session that may have expired before the listener began shows nothing.
         if renewed.elapsed() > ttl.as_duration() {
             continue;
         }
@@ -205,7 +210,7 @@ async fn each_ends(cx: &Context, purges: bool) -> Checked {
         }
         sleep_until((renewed + 3 * ttl.as_duration() + TICK).into()).await;
         cx.settle().await;
-        // Others of their batches stay.
+        // Other sessions of their batches live longer.
         let live = runs.iter().flat_map(|run| run.world().live.iter());
         let keys: Vec<_> =
             live.filter(|(_, live)| live.ttl <= 3 * ttl.as_duration()).map(|(key, _)| *key).collect();
@@ -222,7 +227,7 @@ async fn each_ends(cx: &Context, purges: bool) -> Checked {
     Ok(())
 }
 
-/// Checks that these sessions are gone, each of which had an owner, and that what is counted is what is listed.
+/// Checks that these sessions are gone, each of which had an owner, and that counts equal listings.
 async fn all_are_gone(
     cx: &Context,
     store: &dyn SessionStore,
@@ -232,14 +237,14 @@ async fn all_are_gone(
     for found in store.read_many(keys).await {
         ensure_eq!(found?.map(|record| record.expires_in), None, "a read after the last end of a session");
     }
-    if let Some(maintenance) = store.maintenance().filter(|_| cx.has(Ability::Maintenance)) {
+    if let Some(maintenance) = store.maintenance().filter(|_| cx.has(Capability::Maintenance)) {
         let listed: HashSet<_> =
             listing(maintenance, 1_000).await?.into_iter().map(|listed| listed.key).collect();
         let found = keys.iter().find(|key| listed.contains(*key));
         ensure!(found.is_none(), "a listing has {found:?} after its last end");
         ensure_eq!(maintenance.count().await?, listed.len() as u64, "the count, and how many a listing has");
     }
-    if let Some(index) = store.owners().filter(|_| cx.has(Ability::Owners)) {
+    if let Some(index) = store.owners().filter(|_| cx.has(Capability::Owners)) {
         for owner in owners {
             ensure_eq!(
                 index.list(owner).await?.len(),

@@ -1,4 +1,4 @@
-//! What a run of the suite says at its end, beside the lines of the test harness.
+//! The summary at the end of a run, in addition to the output of the test harness.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,15 +9,16 @@ use std::{
 
 use crate::{Promise, Target, Verdict, cases};
 
-/// How many cases are named that took longest, where the whole took longer than this.
+/// How many of the slowest cases are named, if the whole run took longer than `LONG`.
 const SLOWEST: usize = 12;
 const LONG: Duration = Duration::from_secs(15);
 
-/// What has come of one target's cases.
+/// The results of one target's cases.
 #[derive(Debug)]
 pub(crate) struct Report {
     target: String,
-    /// The promises that the target has no hooks or abilities for, with the reason, and how many cases that concerns.
+    /// The promises for which the target lacks hooks or abilities, with the reason and the number
+    /// of cases.
     missing: BTreeMap<(Promise, String), usize>,
     tally: Mutex<Tally>,
 }
@@ -43,7 +44,7 @@ impl Report {
         Self { target: target.name().to_owned(), missing, tally: Mutex::default() }
     }
 
-    /// Takes note of what came of a case that was begun then.
+    /// Records the verdict of a case that began at `begun`.
     pub(crate) fn note(&self, case: &str, begun: Instant, verdict: &Verdict) {
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let (first, _) = tally.span.unwrap_or((begun, begun));
@@ -60,12 +61,13 @@ impl Report {
         }
     }
 
-    /// Whether a case has failed so far.
+    /// Returns true if a case has failed so far.
     pub(crate) fn has_failures(&self) -> bool {
         !self.tally.lock().unwrap_or_else(PoisonError::into_inner).broken.is_empty()
     }
 
-    /// The lines of this target. The last one says what was shown of it, or that nothing was. Empty if no case of it was run.
+    /// The lines of this target. The last one says what was shown, or that nothing was. Empty if no
+    /// case of it was run.
     pub(crate) fn lines(&self) -> String {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut lines, target) = (String::new(), &self.target);
@@ -86,7 +88,7 @@ impl Report {
         for reason in &tally.unavailable {
             let _ = writeln!(lines, "{target}: it could not be opened: {reason}");
         }
-        // Of many failures, the shortest tells the most.
+        // Of many failures, the shortest is usually the clearest.
         if let Some((case, found)) = tally.broken.iter().min_by_key(|(_, found)| found.len()) {
             let _ = writeln!(
                 lines,

@@ -1,4 +1,5 @@
-//! What is there when a server has died and come back: an engine may have lost what it was told, but not a part of it.
+//! The state after a server has died and restarted. The engine may have lost a record as a whole,
+//! but not a part of it.
 
 use std::time::Duration;
 
@@ -13,11 +14,11 @@ use crate::{
     steps::{await_service, ensure_absent, millis, put, write},
 };
 
-/// For how long the server is dead.
+/// How long the server is down.
 const DOWN: Duration = Duration::from_millis(400);
 
-/// Kills the server and starts it again, and checks that each record is gone or whole: with what was written, no longer than was said, and in the
-/// index of its owner.
+/// Kills and restarts the server. Checks that each record is gone or whole: with the data that was
+/// written, with no longer ttl, and in the index of its owner.
 pub(crate) async fn what_is_left_is_whole(cx: &Context) -> Checked {
     let broken = cx.breakable().await?;
     let rows = cx.effective().into_iter().map(|row| {
@@ -33,7 +34,7 @@ pub(crate) async fn what_is_left_is_whole(cx: &Context) -> Checked {
     ends.ttl = millis(u64::try_from(DOWN.as_millis()).unwrap_or(1) / 2);
     put(&*broken.store, &brief, ends, When::Absent).await?;
     let prepared: Vec<_> = stream::iter(rows).buffer_unordered(AT_ONCE).try_collect().await?;
-    // So that a ttl that began anew would show.
+    // Waits so that a ttl which starts anew would show.
     tokio::time::sleep(Duration::from_millis(100)).await;
     broken.control.inject(Fault::Kill).await;
     tokio::time::sleep(DOWN).await;

@@ -1,23 +1,25 @@
-//! How often something is repeated: as often as is usual, or as fits into the time of a case.
+//! The number of repetitions: the usual number, or as many as fit into the time of a case.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// How long the rounds of a case go on before fewer than usual are enough.
+/// The time after which fewer rounds than usual are enough.
 const USUAL_TIME: Duration = Duration::from_millis(1_500);
 
-/// How often that time passes before the rounds end without having been enough.
+/// The multiple of that time after which the rounds end although they were not enough.
 const LONGEST: u32 = 25;
 
-/// Which part of the usual rounds is enough to show something, on a slow store.
+/// The fraction of the usual rounds that is enough on a slow store: one in this many.
 const ENOUGH: u32 = 10;
 
 /// The numbers of the rounds, from 0. Clones are for tasks that do their rounds at the same time.
 ///
-/// The usual number on a store that is fast enough; on a slower one as many as fit into the [time](USUAL_TIME) of a case, at least a [part](ENOUGH)
-/// of the usual. If not even that fits into [several times](LONGEST) that time, the case is *not proven*, which is no fault of the store.
+/// A store that is fast enough gets the usual number. A slower one gets as many as fit into the
+/// [time](USUAL_TIME) of a case, and at least a [part](ENOUGH) of the usual. If not even that fits
+/// into [several times](LONGEST) that time, the case is *not proven*, which is no failure of the
+/// store.
 #[derive(Clone, Debug)]
 pub(crate) struct Rounds {
     usual: u32,
@@ -28,7 +30,7 @@ pub(crate) struct Rounds {
     shortfall: Shortfall,
 }
 
-/// What fell short in a case, if anything did: in words.
+/// What fell short in a case, as text, if anything did.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shortfall(Arc<Mutex<Option<String>>>);
 
@@ -55,13 +57,13 @@ impl Rounds {
         }
     }
 
-    /// They may take three times as long: each of them shows something else.
+    /// Allows the rounds three times as long, because each of them shows something else.
     pub(crate) fn for_longer(mut self) -> Self {
         self.time *= 3;
         self
     }
 
-    /// At least a quarter of the usual rounds has to be done.
+    /// Requires at least a quarter of the usual rounds.
     pub(crate) fn at_least_a_quarter(mut self) -> Self {
         self.enough = self.usual.div_ceil(4);
         self

@@ -6,7 +6,9 @@ use tokio::sync::OnceCell;
 
 use crate::{BreakableServer, Fault, Namespace, Target, Unavailable};
 
-/// One server for all cases of a test program: launched when its address is first asked for, and killed with its last handle.
+/// One server for all cases of a test program.
+///
+/// It is launched when its address is first requested, and killed when its last handle is dropped.
 ///
 /// ```
 /// use session_conformance::{ChildServer, SharedServer};
@@ -34,7 +36,8 @@ impl<E: Engine + Clone> SharedServer<E> {
         Self(Arc::new(Shared { engine, server: OnceCell::new() }))
     }
 
-    /// The address of the server. The first call launches it; calls on other runtimes wait for that.
+    /// Returns the address of the server. The first call launches the server, and calls on other
+    /// runtimes wait for that.
     ///
     /// # Errors
     /// The text of the [`LaunchError`](session_servers::LaunchError), after which the next call tries again.
@@ -48,9 +51,10 @@ impl<E: Engine + Clone> SharedServer<E> {
 impl Target {
     /// A store on a server that this program launches, with a second handle and all [faults](Fault::ALL).
     ///
-    /// `open` connects to the address that it is given, and is called as by [`Target::new`]. Most cases share `server`; a case that breaks
-    /// its server has one of its own, which is launched in the same way. `deadline` is the one that `open` configures, and
-    /// `recovery` how long after its server is back the store may still be unavailable.
+    /// `open` connects to the given address, and is called as by [`Target::new`]. Most cases share
+    /// `server`. A case that breaks its server launches its own in the same way. `deadline` is the
+    /// one that `open` configures. `recovery` is how long the store may still be unavailable after
+    /// its server is back.
     ///
     /// ```
     /// use std::{sync::Arc, time::Duration};

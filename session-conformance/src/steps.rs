@@ -1,4 +1,4 @@
-//! What many cases do or check, in one call each.
+//! Helpers for steps and checks that many cases share.
 
 use std::{
     future::Future,
@@ -37,7 +37,7 @@ pub(crate) fn owned(data: impl Into<Bytes>, text: &str) -> Write {
     write(data).owner(OwnerChange::Set(owner(text)))
 }
 
-/// Does a write that must take effect, and returns its version.
+/// Makes a write that must take effect, and returns its version.
 pub(crate) async fn put(
     store: &dyn SessionStore,
     key: &SessionKey,
@@ -58,7 +58,7 @@ pub(crate) async fn create(store: &dyn SessionStore, key: &SessionKey, data: &st
     put(store, key, write(data.to_owned()), When::Absent).await
 }
 
-/// The record under a key that must be live.
+/// Returns the record under a key, which must be live.
 pub(crate) async fn live(store: &dyn SessionStore, key: &SessionKey) -> Checked<Record> {
     store.read(key).await?.ok_or_else(|| Failure::new("a record that should be live is not there"))
 }
@@ -76,7 +76,7 @@ pub(crate) async fn ensure_live(
     Ok(record)
 }
 
-/// Checks that nothing is live under a key, by a single and a batched read.
+/// Checks that no record is live under a key, by a single and a batched read.
 pub(crate) async fn ensure_absent(store: &dyn SessionStore, key: &SessionKey) -> Checked {
     ensure_eq!(store.read(key).await?, None, "nothing should be live under this key (read)");
     for result in store.read_many(&[*key]).await {
@@ -85,7 +85,7 @@ pub(crate) async fn ensure_absent(store: &dyn SessionStore, key: &SessionKey) ->
     Ok(())
 }
 
-/// Checks that a write met a conflict, and returns the record it carries.
+/// Checks that a write met a conflict, and returns the record that the conflict carries.
 pub(crate) fn ensure_conflict(outcome: WriteOutcome) -> Checked<Option<Record>> {
     ensure_let!(
         WriteOutcome::Conflict(current) = outcome,
@@ -94,7 +94,7 @@ pub(crate) fn ensure_conflict(outcome: WriteOutcome) -> Checked<Option<Record>> 
     Ok(current)
 }
 
-/// Checks that an operation failed in this way, and that its error names it.
+/// Checks that an operation failed with this kind, and that its error names the operation.
 pub(crate) fn ensure_error<T: std::fmt::Debug>(
     result: Result<T, Error>,
     kind: ErrorKind,
@@ -106,7 +106,7 @@ pub(crate) fn ensure_error<T: std::fmt::Debug>(
     Ok(())
 }
 
-/// The result of a batch of one item.
+/// Returns the result of a batch of one item.
 pub(crate) fn only<T>(results: Vec<session_core::Result<T>>) -> Checked<T> {
     let count = results.len();
     match <[_; 1]>::try_from(results) {
@@ -115,7 +115,7 @@ pub(crate) fn only<T>(results: Vec<session_core::Result<T>>) -> Checked<T> {
     }
 }
 
-/// Reads, changes and conditionally writes until no conflict is left: what an application does with a record.
+/// Reads, changes and conditionally writes until there is no conflict, as an application does.
 pub(crate) async fn modify(
     store: &dyn SessionStore,
     key: &SessionKey,
@@ -142,7 +142,7 @@ pub(crate) async fn increment(store: &dyn SessionStore, key: &SessionKey) -> Che
     .await
 }
 
-/// Runs futures as tasks of their own, all at once, and returns what they give, in their order.
+/// Runs futures as separate tasks, all at once, and returns their outputs in their order.
 pub(crate) async fn all<T, F>(futures: impl IntoIterator<Item = F>) -> Checked<Vec<T>>
 where
     T: Send + 'static,
@@ -156,7 +156,7 @@ where
     Ok(results)
 }
 
-/// Lets others go on for so long: more finely than a timer does, which counts milliseconds.
+/// Yields to other tasks for this long. More precise than a timer, which counts milliseconds.
 pub(crate) async fn spin(moment: Duration) {
     let begun = Instant::now();
     while begun.elapsed() < moment {
@@ -164,10 +164,11 @@ pub(crate) async fn spin(moment: Duration) {
     }
 }
 
-/// What a busy machine may add to a deadline before it counts as missed.
+/// How much later than a deadline a call may return on a busy machine.
 pub(crate) const GRACE: Duration = Duration::from_millis(750);
 
-/// Waits until a store whose server is back serves again: changes and reads, several at a time, through whatever connections it has.
+/// Waits until a store whose server is back serves again: changes and reads, several at a time,
+/// over all of its connections.
 pub(crate) async fn await_service(mended: &Breakable) -> Checked {
     let limit = mended.recovery + mended.deadline + GRACE;
     let begun = Instant::now();
@@ -189,14 +190,17 @@ pub(crate) async fn await_service(mended: &Breakable) -> Checked {
     }
 }
 
-/// Ttls to try one after another, until one is long enough for what has to be done within half of it: stores differ in
-/// speed, and machines in load.
+/// Ttls to try one after another, until one is long enough for the work that must be done within
+/// half of it. Stores differ in speed, and machines in load.
 pub(crate) fn patient_ttls(first: u64) -> impl Iterator<Item = Ttl> {
     (0..8).map(move |doublings| millis(first << doublings))
 }
 
-/// Checks that `expires_in` is at most `ttl`, and at least `ttl` less what has passed since before it was `written`. It may be less by what the reads took
-/// that began when somebody `asked`: a layer that keeps a record counts from before it sent its request.
+/// Checks that `expires_in` is at most `ttl`, and at least `ttl` less the time since `written`, the
+/// moment before the write.
+///
+/// It may be less by the duration of the reads, the first of which began at `asked`: a layer that
+/// keeps a record counts from before it sent its request.
 pub(crate) fn ensure_expires_in(record: &Record, ttl: Ttl, written: Instant, asked: Instant) -> Checked {
     let tick = crate::context::TICK;
     let passed = written.elapsed() + asked.elapsed() + tick;

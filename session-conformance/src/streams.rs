@@ -21,12 +21,13 @@ use crate::{
     steps::{GRACE, await_service, create, millis, put, write},
 };
 
-/// How long a stream may report gaps when its server is back, before it counts as deaf, and how long a change is waited for after one.
+/// How long a stream may report gaps after its server is back, before it counts as broken, and how
+/// long to wait for a change after a gap.
 const LONGEST_GAPS: Duration = Duration::from_secs(20);
 const AFTER_A_GAP: Duration = Duration::from_millis(300);
 
-/// Listens while a fault comes and goes, and checks that each change that has taken effect meanwhile is heard, or that some were missed; and that
-/// everything is heard then.
+/// Listens during a fault. Checks that each change that took effect meanwhile is reported, or that
+/// a gap is, and that every change is reported afterwards.
 pub(crate) async fn a_listener_is_told_what_it_missed(broken: &Breakable, fault: Fault) -> Checked {
     let mut before = Vec::new();
     for _ in 0..8 {
@@ -70,7 +71,8 @@ pub(crate) async fn a_listener_is_told_what_it_missed(broken: &Breakable, fault:
     Ok(())
 }
 
-/// When a gap is reported, everything is heard again from then on: makes a change at that very moment, and waits for it, or for another gap.
+/// Checks that every change after a reported gap is reported: makes a change at that very moment,
+/// and waits for its event or for another gap.
 async fn trust(store: Arc<dyn SessionStore>, mut events: EventStream, is_gap: Arc<AtomicBool>) -> Checked {
     while events.next().await.is_some_and(|event| event != Event::Missed) {}
     is_gap.store(true, Ordering::SeqCst);
@@ -91,10 +93,11 @@ async fn trust(store: Arc<dyn SessionStore>, mut events: EventStream, is_gap: Ar
     heard.unwrap_or_else(|_| Err(Failure::new("a change right after a gap was reported was not heard")))
 }
 
-/// What a record is left with that is touched in the fault.
+/// The ttl to which a touch during the fault shortens a record.
 const SHORT: Duration = Duration::from_mins(10);
 
-/// Changes each record once, the first half by the store that listens, the others past the fault, if that is possible. What becomes of it is seen later.
+/// Changes each record once: the first half through the listening store, the others past the fault,
+/// if that is possible. The outcome is checked later.
 async fn change_each(broken: &Breakable, records: &[(SessionKey, Version)]) -> Checked {
     let stores = [Some(&broken.store), broken.beside.as_ref()];
     let changes = records.iter().enumerate().filter_map(|(at, (key, version))| {
@@ -124,7 +127,8 @@ async fn change(
     }
 }
 
-/// Listens from within a fault on, and checks that a stream that was given out hears everything when the server is back.
+/// Subscribes during a fault. Checks that the stream, if there is one, reports everything once the
+/// server is back.
 pub(crate) async fn a_listener_from_within_hears_what_follows(broken: &Breakable, fault: Fault) -> Checked {
     broken.control.inject(fault).await;
     let limit = 3 * broken.deadline + GRACE;
@@ -145,7 +149,8 @@ pub(crate) async fn a_listener_from_within_hears_what_follows(broken: &Breakable
     hears_again(broken, &mut events).await
 }
 
-/// Makes changes until one is heard of by its key. What falls into a gap that is reported is none of it, but the gaps must end.
+/// Makes changes until one is reported by its key. A change that falls into a reported gap does not
+/// count, but the gaps must end.
 async fn hears_again(broken: &Breakable, events: &mut EventStream) -> Checked {
     let begun = Instant::now();
     while begun.elapsed() < LONGEST_GAPS {
@@ -158,7 +163,7 @@ async fn hears_again(broken: &Breakable, events: &mut EventStream) -> Checked {
                 Ok(Some(event)) if key_of(event) == Some(key) => return Ok(()),
                 Ok(Some(event)) => is_gap |= event == Event::Missed,
                 Ok(None) => return Err(Failure::new("the stream ended when its server was back")),
-                // It may have fallen into the gap: another change tells.
+                // The change may have fallen into the gap, so another one is made.
                 Err(_) if is_gap => break,
                 Err(_) => {
                     return Err(Failure::new("a change after the fault was not heard: the stream is deaf"));

@@ -4,13 +4,13 @@ use libtest_mimic::{Arguments, Completion, Trial};
 
 use crate::{Case, Target, Verdict, cases, report::Report};
 
-/// The list of words that turn "unavailable here" into a failure, separated by commas.
+/// The variable with the words that turn "unavailable here" into a failure, separated by commas.
 const REQUIRE: &str = "SESSION_REQUIRE";
 
-/// Whether the first failure of a target is enough: set to anything, it is.
+/// The variable that, if set to anything, stops a target after its first failure.
 const FAIL_FAST: &str = "SESSION_FAIL_FAST";
 
-/// The whole suite, on any number of targets: what `tests/conformance.rs` of a backend consists of.
+/// The whole suite, on any number of targets. It makes up `tests/conformance.rs` of a backend.
 ///
 /// ```no_run
 /// use std::process::ExitCode;
@@ -27,7 +27,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// A suite without targets yet.
+    /// A suite without targets.
     pub fn new() -> Self {
         Self::default()
     }
@@ -39,17 +39,22 @@ impl Suite {
         self
     }
 
-    /// Runs what the command line asks for, as `cargo test` and `cargo nextest` do: filters, `--list`, `--test-threads`.
+    /// Runs the cases that the command line selects, as `cargo test` and `cargo nextest` do:
+    /// filters, `--list`, `--test-threads`.
     ///
-    /// Prints each failure as soon as it is found, and at the end what was shown of each target, in what time, and what could not be proven.
+    /// Prints each failure as soon as it is found. At the end, prints for each target what was
+    /// shown, the time it took, and what could not be proven.
     ///
-    /// An unavailable target's cases are ignored with the reason, or fail if the environment variable `SESSION_REQUIRE` (words separated by commas)
-    /// holds the target's word. The last line of a target that was not opened says that nothing was proven. A suite without a target fails.
+    /// The cases of an unavailable target are ignored, with the reason. They fail if the
+    /// environment variable `SESSION_REQUIRE` (words separated by commas) contains the target's
+    /// word. The last line of a target that was not opened says that nothing was proven. A suite
+    /// without a target fails.
     ///
-    /// With `SESSION_FAIL_FAST` set, no case of a target begins after one of them has failed.
+    /// If `SESSION_FAIL_FAST` is set, no case of a target begins after one of them has failed.
     pub fn main(self) -> ExitCode {
         let mut arguments = Arguments::from_args();
-        // Most cases wait for time to pass or for a server, not for a processor.
+        // Most cases wait for time to pass or for a server, so they need more threads than
+        // processors.
         arguments.test_threads.get_or_insert_with(|| {
             env::var("RUST_TEST_THREADS").ok().and_then(|n| n.parse().ok()).unwrap_or(10)
         });

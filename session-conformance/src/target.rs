@@ -9,7 +9,7 @@ use std::{
 use futures_util::future::BoxFuture;
 use session_core::{SessionKey, SessionStore};
 
-use crate::{Ability, Breakable, Fault, Namespace};
+use crate::{Breakable, Capability, Fault, Namespace};
 
 pub(crate) type Opened<T> = Result<T, Unavailable>;
 type Open<T> = Arc<dyn Fn(Namespace) -> BoxFuture<'static, Opened<T>> + Send + Sync>;
@@ -21,10 +21,10 @@ type Second = Arc<
 type CleanUp = Arc<dyn Fn(Namespace) -> BoxFuture<'static, ()> + Send + Sync>;
 type Plant = Arc<dyn Fn(Namespace, SessionKey, Foreign) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// A store to run the suite on: a name, how to open it, and what can be done to it.
+/// A store to run the suite on: its name, how to open it, and the hooks that the cases may use.
 ///
 /// ```
-/// use session_conformance::{Ability, Target, Unavailable};
+/// use session_conformance::{Capability, Target, Unavailable};
 /// use session_core::SessionStore;
 /// use std::sync::Arc;
 /// # async fn connect(url: &str, table: &str) -> session_core::Result<Arc<dyn SessionStore>> { unimplemented!() }
@@ -33,7 +33,7 @@ type Plant = Arc<dyn Fn(Namespace, SessionKey, Foreign) -> BoxFuture<'static, ()
 ///     let url = std::env::var("MINE_URL").map_err(|_| Unavailable::because("MINE_URL is not set"))?;
 ///     connect(&url, namespace.as_str()).await.map_err(Unavailable::because)
 /// })
-/// .without(Ability::Watch, "the engine has no notifications");
+/// .without(Capability::Watch, "the engine has no notifications");
 /// ```
 #[derive(Clone)]
 pub struct Target {
@@ -50,42 +50,44 @@ pub struct Target {
     pub(crate) case_limit: Duration,
     pub(crate) foreign: Vec<Foreign>,
     faults: Vec<Fault>,
-    without: Vec<(Ability, String)>,
+    without: Vec<(Capability, String)>,
 }
 
-/// Why a target cannot be opened here: its cases are then *ignored*, with this reason.
+/// The reason why a target cannot be opened here. Its cases are then *ignored*, with this reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unavailable(pub(crate) String);
 
 impl Unavailable {
-    /// Such a reason: what is missing, and how to get it.
+    /// A reason that says what is missing, and how to get it.
     pub fn because(reason: impl fmt::Display) -> Self {
         Self(reason.to_string())
     }
 }
 
-/// What a case plants under a key of ours, for promise 15.
+/// The kinds of foreign bytes that a case plants under a key of the store, for promise 15.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Foreign {
-    /// A value of another type than the store's own, if the engine has types; else bytes that resemble nothing of ours.
+    /// A value of another type than the store's own, if the engine has types. Otherwise bytes that
+    /// do not resemble a record of the store.
     WrongType,
-    /// A record of the store's own, cut off in the middle.
+    /// A record of the store, cut off in the middle.
     Truncated,
     /// A record that claims a format that this release does not know.
     NewerFormat,
 }
 
 impl Foreign {
-    /// All of them.
+    /// All kinds.
     pub const ALL: &'static [Self] = &[Self::WrongType, Self::Truncated, Self::NewerFormat];
 }
 
 impl Target {
-    /// A target that is called `name` in the list of cases and opened by `open`.
+    /// A target with the name `name` in the list of cases, opened by `open`.
     ///
-    /// `open` is called at least once per case, each time with another namespace, and gives an empty store. Calls overlap, in any
-    /// number of runtimes and processes: launch servers once per process and keep connections to one call.
+    /// `open` is called at least once per case, each time with another namespace, and returns an
+    /// empty store. Calls overlap, in any number of runtimes and processes. Launch servers once per
+    /// process, and do not share connections between calls.
     pub fn new<O, F>(name: impl Into<String>, open: O) -> Self
     where
         O: Fn(Namespace) -> F + Send + Sync + 'static,
@@ -110,7 +112,8 @@ impl Target {
         }
     }
 
-    /// A store inside this process: each call of `open` is a namespace, and a clone of the `Arc` is another handle.
+    /// A store inside this process. Each call of `open` creates a namespace, and a clone of the
+    /// `Arc` is another handle.
     pub fn in_process<S: SessionStore + 'static>(
         name: impl Into<String>,
         open: impl Fn() -> S + Send + Sync + 'static,
@@ -122,7 +125,8 @@ impl Target {
         .second_handle(|_, first| async move { Ok(first) })
     }
 
-    /// Handles that are clones of one store inside this process, which `new` makes for each namespace, each with what `layer` lays over it.
+    /// A target whose handles are clones of one store inside this process. `new` creates the store
+    /// of each namespace, and `layer` wraps each handle.
     pub fn clones<S, L, F>(
         name: impl Into<String>,
         new: impl Fn() -> S + Send + Sync + 'static,
@@ -133,7 +137,7 @@ impl Target {
         L: Fn(S) -> F + Send + Sync + 'static,
         F: Future<Output = Result<Arc<dyn SessionStore>, Unavailable>> + Send + 'static,
     {
-        // Those of the cases that are under way.
+        // The stores of the cases that are running.
         let stores: Arc<Mutex<HashMap<Namespace, S>>> = Arc::default();
         let made = Arc::clone(&stores);
         let handle = Arc::new(move |namespace| {
@@ -149,15 +153,15 @@ impl Target {
             })
     }
 
-    /// The word in `SESSION_REQUIRE` that turns "unavailable" into a failure. The name, unless set here.
+    /// The word in `SESSION_REQUIRE` that turns "unavailable" into a failure. Default: the name.
     #[must_use]
     pub fn required_as(mut self, word: impl Into<String>) -> Self {
         self.required_as = word.into();
         self
     }
 
-    /// How to open another handle on the records of a namespace, if possible on a node of its own (another connection pool,
-    /// another cache), given the first handle.
+    /// Sets how to open another handle on the records of a namespace, given the first handle. If
+    /// possible, it is on its own node (another connection pool, another cache).
     #[must_use]
     pub fn second_handle<O, F>(mut self, open: O) -> Self
     where
@@ -168,7 +172,7 @@ impl Target {
         self
     }
 
-    /// How to put bytes of these kinds, which are no record of this release, under a key, behind the store's back.
+    /// Sets how to put foreign bytes of these kinds under a key, bypassing the store.
     #[must_use]
     pub fn foreign_bytes<P, F>(mut self, kinds: &[Foreign], plant: P) -> Self
     where
@@ -180,7 +184,8 @@ impl Target {
         self
     }
 
-    /// How to open a store whose server can be broken in these ways without harming other cases.
+    /// Sets how to open a store whose server can be broken in these ways without affecting other
+    /// cases.
     #[must_use]
     pub fn faults<O, F>(mut self, faults: &[Fault], open: O) -> Self
     where
@@ -192,7 +197,8 @@ impl Target {
         self
     }
 
-    /// How to open a store, empty as from [`new`](Self::new), that frees what has expired by itself, every second or more often.
+    /// Sets how to open a store, empty as from [`new`](Self::new), that frees expired records by
+    /// itself, every second or more often.
     #[must_use]
     pub fn self_purging<O, F>(mut self, open: O) -> Self
     where
@@ -203,7 +209,8 @@ impl Target {
         self
     }
 
-    /// How to remove everything that a case has left in its namespace. For servers that outlive the tests.
+    /// Sets how to remove everything that a case has left in its namespace. For servers that
+    /// outlive the tests.
     #[must_use]
     pub fn clean_up<C, F>(mut self, clean_up: C) -> Self
     where
@@ -214,21 +221,23 @@ impl Target {
         self
     }
 
-    /// How long one case may take before the store is said to hang. Two minutes, unless set here; `SESSION_SOAK` multiplies it.
+    /// The time after which a case is considered to hang. Default: two minutes. `SESSION_SOAK`
+    /// multiplies it.
     #[must_use]
     pub fn case_limit(mut self, limit: Duration) -> Self {
         self.case_limit = limit;
         self
     }
 
-    /// How stale a *read through another handle* may be. Zero, unless the store is a cache or reads from a replica.
+    /// The maximum staleness of a *read through another handle*. Default: zero. Set it for a store
+    /// that is a cache or reads from a replica.
     #[must_use]
     pub fn staleness(mut self, bound: Duration) -> Self {
         self.staleness = bound;
         self
     }
 
-    /// Declares that the watch reports the changes of this process alone:
+    /// Declares that the watch reports only the changes of this process:
     /// [`Watch::hears_all_nodes`](session_core::Watch::hears_all_nodes) is false.
     #[must_use]
     pub fn hears_one_process(mut self) -> Self {
@@ -236,7 +245,8 @@ impl Target {
         self
     }
 
-    /// The same target under another name, with a layer over each store that it opens: a cache, metrics, encryption.
+    /// Returns the same target under another name, with a layer over each store that it opens: a
+    /// cache, metrics, encryption.
     #[must_use]
     pub fn layered<L, F>(mut self, name: impl Into<String>, layer: L) -> Self
     where
@@ -278,9 +288,10 @@ impl Target {
         self
     }
 
-    /// Declares that the store lacks an ability, and why. Its cases are printed as not proven.
+    /// Declares that the store lacks an ability, and why. Cases that need it are printed as not
+    /// proven.
     #[must_use]
-    pub fn without(mut self, ability: Ability, reason: impl Into<String>) -> Self {
+    pub fn without(mut self, ability: Capability, reason: impl Into<String>) -> Self {
         self.without.push((ability, reason.into()));
         self
     }
@@ -290,19 +301,19 @@ impl Target {
         &self.name
     }
 
-    /// Why this target cannot show what needs `ability`, or `None` if it can.
-    pub(crate) fn lacks(&self, ability: Ability) -> Option<String> {
+    /// The reason why this target cannot run cases that need `ability`, or `None` if it can.
+    pub(crate) fn lacks(&self, ability: Capability) -> Option<String> {
         if let Some((_, reason)) = self.without.iter().find(|(without, _)| *without == ability) {
             return Some(format!("{}: {reason}", ability.missing()));
         }
         let has = match ability {
-            Ability::SecondHandle => self.second.is_some(),
-            Ability::ForeignBytes => !self.foreign.is_empty(),
-            Ability::SelfPurge => self.self_purging.is_some(),
-            Ability::Freeze | Ability::Kill | Ability::LoseReplies | Ability::Cut => {
+            Capability::SecondHandle => self.second.is_some(),
+            Capability::ForeignBytes => !self.foreign.is_empty(),
+            Capability::SelfPurge => self.self_purging.is_some(),
+            Capability::Freeze | Capability::Kill | Capability::LoseReplies | Capability::Cut => {
                 self.faults.iter().any(|fault| fault.ability() == ability)
             }
-            Ability::Owners | Ability::Maintenance | Ability::Purge | Ability::Watch => true,
+            Capability::Owners | Capability::Maintenance | Capability::Purge | Capability::Watch => true,
         };
         (!has).then(|| ability.missing().to_owned())
     }

@@ -11,26 +11,27 @@ use crate::{
     target::Unavailable,
 };
 
-/// What running one case on one target came to.
+/// The result of running one case on one target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The target does what the case asks for.
+    /// The target does what the case requires.
     Kept,
-    /// It does not. The text names the promise, what was expected and what was found.
+    /// The target does not. The text names the promise, the expected and the observed behaviour.
     Broken(String),
-    /// The target lacks a hook or an ability that the case needs: the reason.
+    /// The target lacks a hook or an ability that the case needs. The text is the reason.
     NotProven(String),
-    /// The target could not be opened here: the reason.
+    /// The target could not be opened here. The text is the reason.
     Unavailable(String),
-    /// The target does what the case asks for, but is too slow here for enough rounds to show it: how many were done.
+    /// The target does what the case requires, but is too slow here for enough rounds to show it.
+    /// The text says how many were done.
     TooSlow(String),
 }
 
 impl Case {
-    /// Runs the case in a runtime of its own, on a namespace of its own. Blocks the thread.
+    /// Runs the case in its own runtime and namespace. Blocks the thread.
     ///
     /// # Panics
-    /// If the operating system refuses the threads of a runtime.
+    /// If the operating system cannot start the threads of a runtime.
     pub fn check(&self, target: &Target) -> Verdict {
         if let Some(reason) = self.not_proven_by(target) {
             return Verdict::NotProven(reason);
@@ -78,7 +79,8 @@ impl Case {
                     Err(error) => error.to_string(),
                 }),
             };
-            // A case that broke its own server has no use for a clean end, and a case that failed has said so already.
+            // After a case has broken its own server, or has failed, the result of the close is
+            // irrelevant.
             let _ = store.close().await;
             if let Some(clean_up) = &target.clean_up {
                 let opened = mem::take(&mut *opened.lock().unwrap_or_else(PoisonError::into_inner));

@@ -1,6 +1,7 @@
-//! The suite is tested by breaking: each store below has one flaw, and the case named beside it must say so.
+//! Tests the suite with broken stores: each store below has one flaw, which the named case must
+//! find.
 //!
-//! A flaw that passes is a hole in the suite.
+//! A flaw that is not found is a gap in the suite.
 
 use std::process::ExitCode;
 
@@ -12,7 +13,8 @@ mod reference_store;
 use finding::must_find;
 use reference_store::Flaw;
 
-/// A test for each flaw: the store that has it is caught by this case, which names the promise that is broken.
+/// A test for each flaw: the named case must fail on the store with that flaw, and name the broken
+/// promise.
 macro_rules! broken {
     ($($test:ident: $flaw:ident is caught by $case:literal;)+) => {
         /// The flaws that are tested.
@@ -186,7 +188,7 @@ broken! {
     streams_outlive_close: StreamsOutliveClose is caught by "p17_close::streams_end";
 }
 
-/// Every flaw that the reference store knows is in the list above.
+/// Checks that every flaw of the reference store is in the list above.
 fn no_flaw_is_forgotten() -> Result<(), Failed> {
     match Flaw::ALL.iter().find(|flaw| !LISTED.contains(flaw)) {
         Some(flaw) => Err(format!("{flaw:?} is tested by nothing").into()),
@@ -196,7 +198,7 @@ fn no_flaw_is_forgotten() -> Result<(), Failed> {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Many wait for the deadline of an outage or the end of a session.
+    // Many trials wait for the deadline of an outage or the expiry of a session.
     arguments.test_threads.get_or_insert(12);
     let mut trials = trials();
     trials.push(Trial::test("no_flaw_is_forgotten", no_flaw_is_forgotten));

@@ -1,5 +1,5 @@
-//! The suite is tested by breaking, again and again: hundreds of stores, each with one kind of mistake in one operation through one handle or both, and
-//! each must be found out by the case that the table names.
+//! Tests the suite with hundreds of broken stores. Each has one kind of mistake in one operation,
+//! through one handle or both, which the case that the table names must find.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use flawed::{table, target};
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Many wait for the deadline of an outage.
+    // Many trials wait for the deadline of an outage.
     arguments.test_threads.get_or_insert(40);
     let trials = table().into_iter().map(|(flaw, name)| {
         let title = format!("{:?} in {:?} through {:?}: {name}", flaw.kind, flaw.op, flaw.handle);

@@ -1,4 +1,5 @@
-//! The suite, on stores at the end of a link: what it finds in a layer over them is the layer's.
+//! Runs the suite on stores behind a link. A failure in a layer over a link is thus the layer's
+//! own.
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! The suite passes on a store that keeps every promise and shows every ability.
+//! The suite passes on a store that keeps every promise and has every ability.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! Servers for targets: what breaks them, and the one that is shared. On Memcached.
+//! Servers for targets: the faults, and the shared server. Tested with Memcached.
 
 use std::{future::Future, io, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
     time::timeout,
 };
 
-/// How long it takes to believe that no reply comes: there is no event for that.
+/// How long to wait before concluding that no reply arrives, because no event reports that.
 const SILENCE: Duration = Duration::from_millis(100);
 /// Longer than a reply takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ async fn launch() -> BreakableServer<ChildServer> {
     BreakableServer::launch(memcached()).await.expect("it starts")
 }
 
-/// Sends a request, and returns a reply of as many bytes as are expected.
+/// Sends a request, and checks the reply, which has as many bytes as expected.
 async fn ask(stream: &mut TcpStream, request: &str, expected: &str) -> io::Result<()> {
     stream.write_all(request.as_bytes()).await?;
     let mut reply = vec![0; expected.len()];
@@ -37,7 +37,7 @@ async fn ask(stream: &mut TcpStream, request: &str, expected: &str) -> io::Resul
     Ok(())
 }
 
-/// Whether the server at this address answers a new connection within this time.
+/// Returns true if the server at this address answers a new connection within this time.
 async fn answers(addr: SocketAddr, within: Duration) -> bool {
     let asking = async { ask(&mut TcpStream::connect(addr).await?, "get nothing\r\n", "END\r\n").await };
     matches!(timeout(within, asking).await, Ok(Ok(())))
@@ -94,7 +94,7 @@ async fn a_shared_server_is_launched_once_and_dies_with_its_last_handle() {
     let server = SharedServer::new(memcached());
     let others = [(); 3].map(|()| {
         let handle = server.clone();
-        // As the suite has them: each case has a runtime of its own.
+        // As in the suite, where each case has its own runtime.
         std::thread::spawn(move || Runtime::new().expect("a runtime").block_on(handle.addr()))
     });
     let addr = server.addr().await.expect("it starts");

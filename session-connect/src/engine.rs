@@ -4,7 +4,8 @@ use session_core::{Error, ErrorKind, Operation, Result, SessionStore};
 
 use crate::ConnectOptions;
 
-/// An engine that keeps sessions. Every engine of the workspace is listed, whether it is compiled in or not.
+/// An engine that stores sessions. Every engine of the workspace is listed, whether it is compiled
+/// in or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Engine {
@@ -40,9 +41,9 @@ impl Engine {
     pub fn of(url: &str) -> Option<Self> {
         let (scheme, _) = url.split_once(':')?;
         let scheme = scheme.split_once('+').map_or(scheme, |(scheme, _)| scheme);
-        Self::ALL.into_iter().find(|engine| {
-            engine.schemes().iter().any(|known| known.eq_ignore_ascii_case(scheme))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|engine| engine.schemes().iter().any(|known| known.eq_ignore_ascii_case(scheme)))
     }
 
     /// The schemes of its URLs, without what may follow a `+`. The first is the usual one.
@@ -110,7 +111,8 @@ impl Engine {
         }
     }
 
-    /// The engine of a URL. The error does not quote the URL, because any part of it may be a password.
+    /// The engine of a URL. The error does not quote the URL, because any part of it may be a
+    /// password.
     pub(crate) fn required(url: &str) -> Result<Self> {
         let unknown = || format!("the URL of the store has the scheme of no engine. {}", compiled_in());
         Self::of(url).ok_or_else(|| config(&unknown()))

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use session_backend::{CredentialsProvider, SharedProvider};
 
-/// Settings that mean the same for every engine, for [`connect_with`](crate::connect_with).
+/// Settings with the same meaning for every engine, for [`connect_with`](crate::connect_with).
 ///
-/// What is not set here has the engine's own default. An option of the URL has precedence over the
-/// same setting here, so that a deployment can change it without a new build.
+/// A setting that is not set here has the engine's own default. An option of the URL has precedence
+/// over the same setting here, so that a deployment can change it without a new build.
 ///
 /// ```
 /// use std::time::Duration;
@@ -25,7 +25,7 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// No setting.
+    /// Options without any setting.
     pub fn new() -> Self {
         Self::default()
     }
@@ -37,14 +37,14 @@ impl ConnectOptions {
         self
     }
 
-    /// The longest time that an operation takes before it fails as `Unavailable`. A store in memory
-    /// waits for nothing and ignores it.
+    /// Maximum duration of an operation before it fails as `Unavailable`. A store in memory never
+    /// waits, and ignores it.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// The longest data of a session, in bytes.
+    /// Maximum size of a session's data, in bytes.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.max_data_len = Some(bytes);
         self
@@ -57,8 +57,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Asks `provider` for user and password whenever a connection is opened, for logins that
-    /// change. SQLite and a store in memory have no login and ignore it.
+    /// Asks `provider` for the user name and password whenever a connection is opened, for logins
+    /// that change. SQLite and a store in memory have no login, and ignore it.
     pub fn credentials(mut self, provider: impl CredentialsProvider) -> Self {
         self.credentials = Some(SharedProvider::new(provider));
         self

@@ -1,4 +1,4 @@
-//! Which store a URL opens, with which settings, and what errors about it say.
+//! Which store a URL opens, with which settings, and the messages of its errors.
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use std::{
 
 use session_core::{Bytes, SessionKey};
 
-/// Values under keys, each with a token that every change replaces. It counts in whole seconds.
+/// Values under keys, each with a token that every change replaces. Expiry is in whole seconds.
 #[derive(Default)]
 pub struct Engine(Mutex<State>);
 
@@ -25,22 +25,22 @@ struct State {
 struct Value {
     bytes: Bytes,
     token: u64,
-    /// The second since 1970 in which it goes.
+    /// The second since 1970 in which the value expires.
     until: u64,
 }
 
-/// No reply came. The request may have been carried out, or still be under way.
+/// No reply arrived. The request may have been carried out, or still be in flight.
 #[derive(Debug)]
 pub struct Lost;
 
-/// What the network does to a change.
+/// What the network loses of a change.
 #[derive(Clone, Copy, Debug)]
 pub enum Loss {
     Request,
     Reply,
 }
 
-/// The way to the engine, or back: other tasks run meanwhile.
+/// Simulates the network, in either direction: other tasks run meanwhile.
 async fn travel() {
     let mut has_waited = false;
     poll_fn(|context| {
@@ -66,27 +66,27 @@ impl Engine {
         Ok(found)
     }
 
-    /// Puts a value where there is none, to be kept for so many seconds.
+    /// Stores a value, for `seconds`, if the key has none.
     pub async fn add(&self, key: &SessionKey, bytes: Bytes, seconds: u64) -> Result<bool, Lost> {
         self.send(key, None, Some((bytes, seconds))).await
     }
 
-    /// Replaces the value that has this token.
+    /// Replaces the value if it has this token.
     pub async fn swap(&self, key: &SessionKey, token: u64, bytes: Bytes, seconds: u64) -> Result<bool, Lost> {
         self.send(key, Some(token), Some((bytes, seconds))).await
     }
 
-    /// Removes the value that has this token.
+    /// Removes the value if it has this token.
     pub async fn remove(&self, key: &SessionKey, token: u64) -> Result<bool, Lost> {
         self.send(key, Some(token), None).await
     }
 
-    /// How many changes have been sent.
+    /// The number of changes sent.
     pub fn sent(&self) -> usize {
         self.state().sent
     }
 
-    /// Has the network lose something of the next change.
+    /// Makes the network lose the request or the reply of the next change.
     pub fn lose(&self, loss: Loss) {
         self.state().losses.push_back(loss);
     }

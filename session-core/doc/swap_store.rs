@@ -16,22 +16,22 @@ pub struct SwapStore {
     engine: Arc<Engine>,
 }
 
-/// Shows what may stand in a log: neither data nor owners (promise 7).
+/// Shows neither data nor owners, because it may be logged (promise 7).
 impl fmt::Debug for SwapStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SwapStore").finish_non_exhaustive()
     }
 }
 
-/// The clock that decides, in milliseconds since 1970. The engine does not tell the time to the
-/// millisecond, so this is the clock of the node.
+/// The clock that decides about expiry, in milliseconds since 1970. The engine has no clock with
+/// millisecond resolution, so this is the clock of the node.
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// How long the engine has to keep a value, in its whole seconds: never less than the ttl. The
-/// second more is the one that the engine may have begun already.
+/// How long the engine must keep a value, in whole seconds: never less than the ttl. One second is
+/// added because the engine may already be within the current second.
 fn seconds(ttl: Ttl) -> u64 {
     ttl.as_millis().div_ceil(1_000) + 1
 }
@@ -46,20 +46,21 @@ impl SwapStore {
         Self { engine }
     }
 
-    /// What the engine has under `key`.
+    /// The value that the engine has under `key`, and its token.
     async fn get(&self, operation: Operation, key: &SessionKey) -> Result<Option<(StoredRecord, u64)>> {
         match self.engine.get(key).await {
             Ok(Some((bytes, token))) => Ok(Some((StoredRecord::decode(bytes, operation)?, token))),
             Ok(None) => Ok(None),
-            // A question has changed nothing.
+            // A read has changed nothing.
             Err(Lost) => Err(Error::unavailable(operation, false).because("the reply was lost")),
         }
     }
 
-    /// What is live under `key`, and the token to change it under.
+    /// The live record under `key`, and the token under which to change it.
     ///
-    /// What has expired is removed before it is called absent: another node may have found it live,
-    /// and be about to swap it. After this, that swap fails, and revives nothing.
+    /// An expired record is removed before it is reported absent: another node may have read it
+    /// while it was live, and be about to swap it. After the removal, that swap fails and revives
+    /// nothing.
     async fn look(&self, operation: Operation, key: &SessionKey) -> Result<Option<(Record, u64)>> {
         while let Some((stored, token)) = self.get(operation, key).await? {
             if let Some(record) = stored.live(now()) {
@@ -72,8 +73,8 @@ impl SwapStore {
         Ok(None)
     }
 
-    /// What came of a write whose reply was lost. Only its version tells: what is not there may
-    /// still come, so nothing but `may_have_applied` would be true.
+    /// The outcome of a write whose reply was lost. Only its version tells: a write that is not
+    /// there may still arrive, so the only other correct answer is `may_have_applied`.
     async fn find_out(&self, key: &SessionKey, version: Version) -> Result<WriteOutcome> {
         match self.look(Operation::Write, key).await {
             Ok(Some((record, _))) if record.version == version => Ok(WriteOutcome::Written),
@@ -92,7 +93,8 @@ impl SessionStore for SwapStore {
         if write.data.len() > self.max_data_len() {
             return Err(Error::too_large(Operation::Write, write.data.len(), self.max_data_len()));
         }
-        // Read, decide, swap. Each further turn means that the change of another caller succeeded.
+        // Read, decide, swap. Each further iteration means that a change of another caller
+        // succeeded.
         loop {
             let found = self.look(Operation::Write, key).await?;
             let live = found.as_ref().map(|(record, _)| record.version);
@@ -141,7 +143,7 @@ impl SessionStore for SwapStore {
                     Some(_) => return Ok(DeleteOutcome::Conflict),
                     None => DeleteOutcome::Absent,
                 },
-                // What is no record goes, too, so that the key is free again (promise 15).
+                // Foreign bytes are removed, too, so that the key is free again (promise 15).
                 (Err(_), Expected::Any) => DeleteOutcome::Deleted,
                 (Err(error), Expected::Version(_)) => return Err(error),
             };

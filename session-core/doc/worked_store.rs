@@ -24,7 +24,7 @@ struct Stored {
     expires_at: Instant,
 }
 
-/// Shows what may stand in a log: neither data nor owners (promise 7).
+/// Shows neither data nor owners, because it may be logged (promise 7).
 impl fmt::Debug for WorkedStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WorkedStore").finish_non_exhaustive()
@@ -34,15 +34,16 @@ impl fmt::Debug for WorkedStore {
 type Records<'a> = MutexGuard<'a, HashMap<SessionKey, Stored>>;
 
 impl WorkedStore {
-    /// Locks the map, and only then reads the clock: waiting for a lock must not keep an expired record alive (promise 4).
+    /// Locks the map, and only then reads the clock: waiting for a lock must not keep an expired
+    /// record alive (promise 4).
     fn lock(&self) -> (Records<'_>, Instant) {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
         (records, Instant::now())
     }
 }
 
-/// The record under `key` if it is live. Everything below asks this way, so that an expired record, which nothing has
-/// freed yet, counts as absent everywhere.
+/// The record under `key` if it is live. All methods below use it, so an expired record whose space
+/// is not freed yet is absent everywhere.
 fn live<'a>(records: &'a mut Records<'_>, key: &SessionKey, now: Instant) -> Option<&'a mut Stored> {
     records.get_mut(key).filter(|stored| now < stored.expires_at)
 }
@@ -106,8 +107,8 @@ impl SessionStore for WorkedStore {
     }
 }
 
-/// With one lock around everything, looking at all records misses none. A real store keeps an index beside them, and
-/// changes both in one step.
+/// Under one lock, a scan of all records misses none. A real store keeps an index in addition to
+/// the records, and changes both in one step.
 #[async_trait]
 impl OwnerIndex for WorkedStore {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
@@ -121,8 +122,9 @@ impl OwnerIndex for WorkedStore {
     }
 
     async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
-        // The provided `rename` creates the new record before it deletes the old one, so a session that is being
-        // renamed can move from a key not yet looked at to one looked at already; under one lock it cannot.
+        // The provided `rename` creates the new record before it deletes the old one. A session
+        // that is being renamed could thus move from a key not yet scanned to one already scanned.
+        // Under one lock it cannot.
         let (mut records, now) = self.lock();
         let mut ended = Vec::new();
         records.retain(|key, stored| {

@@ -5,9 +5,9 @@ use crate::{Expected, SessionKey, Ttl, When, Write};
 pub struct WriteItem {
     /// The record's key.
     pub key: SessionKey,
-    /// What the record becomes.
+    /// The content to write.
     pub write: Write,
-    /// The condition.
+    /// The condition of the write.
     pub when: When,
 }
 
@@ -16,7 +16,7 @@ pub struct WriteItem {
 pub struct TouchItem {
     /// The record's key.
     pub key: SessionKey,
-    /// How long it lives from now on.
+    /// The new ttl, counted from when the touch takes effect.
     pub ttl: Ttl,
 }
 
@@ -25,6 +25,6 @@ pub struct TouchItem {
 pub struct DeleteItem {
     /// The record's key.
     pub key: SessionKey,
-    /// Which record is meant.
+    /// Which record to delete.
     pub expected: Expected,
 }

@@ -1,18 +1,20 @@
 use crate::Version;
 
-/// The condition of a [write](crate::SessionStore::write): what must be live under the key for it to take effect.
+/// The condition of a [write](crate::SessionStore::write): what must be live under the key for the
+/// write to take effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum When {
-    /// Nothing live: the write creates the record. An expired record counts as nothing.
+    /// No live record: the write creates the record. An expired record counts as absent.
     Absent,
-    /// A live record with this version: the write replaces what its author has seen.
+    /// A live record with this version: the write replaces the record that the writer has read.
     Version(Version),
-    /// Anything or nothing: the write replaces blindly. For imports and for data that nobody merges.
+    /// No condition: the write replaces whatever is there. For imports, and for data that needs no
+    /// merge.
     Any,
 }
 
 impl When {
-    /// Whether the condition holds where the live record, if any, has version `live`.
+    /// Returns true if the condition holds for a live record with version `live`, or for none.
     pub fn holds(self, live: Option<Version>) -> bool {
         match self {
             Self::Absent => live.is_none(),
@@ -22,17 +24,17 @@ impl When {
     }
 }
 
-/// The condition of a [delete](crate::SessionStore::delete): which live record is meant.
+/// The condition of a [delete](crate::SessionStore::delete): which live record to delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Expected {
-    /// Whatever is there: a logout.
+    /// Any record, as for a logout.
     Any,
     /// Only the record with this version.
     Version(Version),
 }
 
 impl Expected {
-    /// Whether a live record with `version` is the one that is meant.
+    /// Returns true if a live record with `version` is to be deleted.
     pub fn matches(self, version: Version) -> bool {
         match self {
             Self::Any => true,

@@ -2,15 +2,17 @@ use std::{error::Error as StdError, fmt, sync::Arc};
 
 use crate::Operation;
 
-/// What every fallible call of this workspace returns.
+/// The result type of every fallible call of this workspace.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation on a store failed.
+/// The failure of an operation on a store.
 ///
-/// A conflict is not an error: it is a [`WriteOutcome`](crate::WriteOutcome). An `Error` says that the question could not
-/// be answered, or that it was not a valid question. It never holds a session id or session data.
+/// A conflict is not an error: it is a [`WriteOutcome`](crate::WriteOutcome). An `Error` means that
+/// the store could not answer, or that the request was invalid. It never holds a session id or
+/// session data.
 ///
-/// Cloning is cheap, because a failed batch gives the same error to each of its items; the source is shared.
+/// Cloning is cheap and shares the source, because a failed batch gives the same error to each of
+/// its items.
 ///
 /// ```
 /// use session_core::{Error, ErrorKind, Operation};
@@ -32,17 +34,18 @@ struct Inner {
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
-/// The kind of an [`Error`]: what a program decides on.
+/// The kind of an [`Error`], for programs to match on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// No answer could be had: the server is down, frozen, unreachable, overloaded or slower than the deadline.
+    /// The store did not answer: the server is down, frozen, unreachable, overloaded or slower than
+    /// the deadline.
     ///
-    /// With `may_have_applied` the request may have reached the store, so a change may be there already or may
-    /// still happen. Nothing re-runs such a change by itself. Without it, nothing has changed and nothing will. An operation that changes nothing
-    /// fails without it.
+    /// With `may_have_applied`, the request may have reached the store, so a change may already be
+    /// there or may still happen. No layer re-runs such a change by itself. Without it, nothing has
+    /// changed and nothing will. An operation that changes nothing fails without it.
     Unavailable {
-        /// Whether the store may have carried out the change although no answer came.
+        /// Whether the store may have applied the change although no answer arrived.
         may_have_applied: bool,
     },
     /// The data is longer than the store accepts. Nothing has changed.
@@ -60,66 +63,69 @@ pub enum ErrorKind {
     InvalidId,
     /// The store has reached its configured limit and refuses new sessions. Nothing has changed.
     Full,
-    /// What is stored under the key is not a record: it was damaged, or something else wrote it.
+    /// The value stored under the key is not a record: it was damaged, or another program wrote it.
     Corrupt,
-    /// What is stored was written in a format, or by a release, that this one does not know.
+    /// The stored value has a format, or was written by a release, that this release does not know.
     Unsupported,
-    /// A setting, a URL or an option cannot be used as it is.
+    /// A setting, a URL or an option is not usable.
     Config,
     /// The store was closed by [`SessionStore::close`](crate::SessionStore::close).
     Closed,
-    /// Anything else: a defect, or an answer that the driver should not have given.
+    /// Anything else: a defect, or an unexpected answer of the driver.
     Internal,
 }
 
 impl Error {
-    /// An error of `kind` in `operation`, without a reason or source yet.
+    /// An error of `kind` in `operation`, without a reason and without a source.
     pub fn new(kind: ErrorKind, operation: Operation) -> Self {
         Self(Box::new(Inner { kind, operation, reason: None, source: None }))
     }
 
-    /// Short for [`ErrorKind::Unavailable`].
+    /// Shorthand for [`ErrorKind::Unavailable`].
     pub fn unavailable(operation: Operation, may_have_applied: bool) -> Self {
         Self::new(ErrorKind::Unavailable { may_have_applied }, operation)
     }
 
-    /// Short for [`ErrorKind::TooLarge`]: `len` bytes were given and `max` are accepted.
+    /// Shorthand for [`ErrorKind::TooLarge`]: `len` bytes were given and `max` are accepted.
     pub fn too_large(operation: Operation, len: usize, max: usize) -> Self {
         Self::new(ErrorKind::TooLarge { len, max }, operation)
     }
 
-    /// Adds what was wrong and what to do about it, in words for a person. Must not hold a session id or data.
+    /// Adds a human-readable reason: what was wrong and what to do about it. Must not hold a
+    /// session id or data.
     #[must_use]
     pub fn because(mut self, reason: impl Into<String>) -> Self {
         self.0.reason = Some(reason.into().into_boxed_str());
         self
     }
 
-    /// Keeps the error that led to this one; [`source`](StdError::source) returns it.
+    /// Sets the underlying error, which [`source`](StdError::source) returns.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(Arc::from(source.into()));
         self
     }
 
-    /// The same error in `operation`: for an operation that consists of others, whose caller knows only of the whole.
+    /// Returns the same error with another `operation`.
+    ///
+    /// For an operation that consists of others: its caller knows only the whole.
     #[must_use]
     pub fn during(mut self, operation: Operation) -> Self {
         self.0.operation = operation;
         self
     }
 
-    /// What kind of failure this is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// What was being done.
+    /// The operation that failed.
     pub fn operation(&self) -> Operation {
         self.0.operation
     }
 
-    /// Whether the same call may well succeed later without anybody changing anything.
+    /// Returns true if the same call may succeed later without any other change.
     ///
     /// True for [`ErrorKind::Unavailable`] alone. Transient does not mean "safe to repeat": for a change, see
     /// [`may_have_applied`](Self::may_have_applied).
@@ -127,7 +133,7 @@ impl Error {
         matches!(self.0.kind, ErrorKind::Unavailable { .. })
     }
 
-    /// Whether the change may be in the store, now or later, although the call failed.
+    /// Returns true if the change may be in the store, now or later, although the call failed.
     pub fn may_have_applied(&self) -> bool {
         self.0.kind == ErrorKind::Unavailable { may_have_applied: true }
     }

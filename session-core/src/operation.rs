@@ -1,12 +1,13 @@
 use std::fmt;
 
-/// What was being done when an [`Error`](crate::Error) arose, and the label under which metrics count it.
+/// The operation in which an [`Error`](crate::Error) arose, and the label under which metrics count
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Operation {
     /// Opening the store: settings, connections, schema.
     Connect,
-    /// Making or parsing an id, a ttl or an owner, before any store is involved.
+    /// Creating or parsing an id, a ttl or an owner, before any store is involved.
     Validate,
     /// [`SessionStore::read`](crate::SessionStore::read) and `read_many`.
     Read,
@@ -61,8 +62,10 @@ impl Operation {
         }
     }
 
-    /// Whether it can change what is stored: only then can its failure leave open
-    /// [whether it was carried out](crate::Error::may_have_applied).
+    /// Returns true if the operation can change stored data.
+    ///
+    /// Only then can its failure leave open [whether it was
+    /// applied](crate::Error::may_have_applied).
     pub const fn is_change(self) -> bool {
         matches!(
             self,

@@ -2,13 +2,13 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// Whose session it is, usually a user's id: what "log out everywhere" goes by.
+/// The owner of a session, usually a user's id, by which "log out everywhere" finds sessions.
 ///
-/// Any text of 1 to 255 bytes without control characters. Two owners are the same only if their bytes are: case, accents
-/// and trailing spaces count. Cloning shares the text.
+/// Any text of 1 to 255 bytes without control characters. Two owners are equal only if their bytes
+/// are: case, accents and trailing spaces count. Cloning shares the text.
 ///
-/// An owner is personal data: `Debug` shows no part of it, so that it gets into no log with what contains it. [`as_str`](Owner::as_str) and `Display`
-/// show it where that is meant.
+/// An owner is personal data. `Debug` shows no part of it, so a log of a value that contains an
+/// owner does not reveal it. [`as_str`](Owner::as_str) and `Display` show it.
 ///
 /// ```
 /// use session_core::{ErrorKind, Owner};
@@ -23,10 +23,11 @@ use crate::{Error, ErrorKind, Operation, Result};
 pub struct Owner(Arc<str>);
 
 impl Owner {
-    /// The longest owner, in bytes: the longest text that all engines index without further settings.
+    /// The maximum length of an owner, in bytes: the longest text that all engines index without
+    /// further settings.
     pub const MAX_LEN: usize = 255;
 
-    /// An owner of this text.
+    /// An owner with this text.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidOwner`] if the text is empty, longer than [`Owner::MAX_LEN`] bytes, or holds a control

@@ -2,18 +2,20 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
-/// What ids are good for, such as the name of the cookie that carries them. An id opens a session only for the purpose it was made for.
+/// The purpose of ids, such as the name of the cookie that carries them. An id opens a session only
+/// for the purpose that it was made for.
 ///
-/// Part of what [`SessionId::key_for`](crate::SessionId::key_for) digests, so that the store needs to know nothing of it, and two purposes
-/// never meet in one store.
+/// [`SessionId::key_for`](crate::SessionId::key_for) digests the purpose together with the id. The
+/// store therefore needs no knowledge of purposes, and the sessions of two purposes never collide
+/// in one store.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Purpose([u8; Self::LEN]);
 
 impl Purpose {
-    /// With the 21 bytes of an id, still within one block of SHA-256.
+    /// Together with the 21 bytes of an id, this fits into one block of SHA-256.
     const LEN: usize = 16;
 
-    /// The purpose with this name. Equal names are equal purposes.
+    /// The purpose with this name. Equal names give equal purposes.
     pub fn new(name: &str) -> Self {
         let digest = Sha256::new().chain_update(b"session purpose\0").chain_update(name).finalize();
         let mut tag = [0; Self::LEN];

@@ -9,18 +9,21 @@ use crate::{Owner, Version};
 pub struct Record {
     /// The bytes of the last write, exactly.
     pub data: Bytes,
-    /// The token of the last write: what a conditional write or delete must name.
+    /// The token of the last write. A conditional write or delete must name it.
     pub version: Version,
-    /// What is left of the ttl by the clock of the node that answered, when it answered, to the millisecond or better.
+    /// The remaining ttl by the clock of the node that answered, at the time of its answer, to the
+    /// millisecond or better.
     ///
-    /// A layer that keeps a record counts from *before* it sent its request: the answer took time to arrive.
+    /// A layer that keeps a record must count from *before* it sent its request, because the answer
+    /// took time to arrive.
     pub expires_in: Duration,
-    /// Whose session it is, if anybody's.
+    /// The owner of the session, if it has one.
     pub owner: Option<Owner>,
 }
 
 impl fmt::Debug for Record {
-    /// Says how long the data is and whether there is an owner, and shows neither: records get into logs with what failed.
+    /// Shows the length of the data and whether there is an owner, and shows neither itself,
+    /// because records get into logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Record")
             .field("data", &format_args!("{} bytes", self.data.len()))

@@ -5,15 +5,18 @@ use crate::{
     Ttl, Version, When, Write, WriteOutcome,
 };
 
-/// The provided [`SessionStore::rename`], for stores whose engine cannot do it in one step.
+/// The provided [`SessionStore::rename`], for stores whose engine cannot rename in one step.
 ///
-/// Stores that are made of another type, such as a batch-only backend, call it with their single operations.
+/// Stores that wrap another type, such as a batch-only backend, call it with their single
+/// operations.
 ///
-/// The new record comes first, so that no crash loses the session; the old one is deleted under its version, so that of
-/// several renames, writes and deletes one wins; and until that delete has said so, nobody is given the new key.
+/// It creates the new record first, so that no crash loses the session. It deletes the old record
+/// under its version, so that one of several renames, writes and deletes wins. No caller is given
+/// the new key until that delete has succeeded.
 ///
-/// The new record gets its whole ttl last. By that, this rename knows itself when it is delivered again: a new record without a live old one can
-/// also be what is left of an attempt that was dropped halfway, before a logout ended the old one, and must not be handed out then.
+/// It gives the new record its whole ttl last. By that ttl, a redelivered rename recognises itself.
+/// A new record without a live old one can also be the remains of an attempt that was dropped
+/// before a logout ended the old one. Such a record must not be handed out.
 ///
 /// # Errors
 /// Those of [`SessionStore::rename`].
@@ -50,7 +53,7 @@ pub async fn rename_by_write_and_delete<S: SessionStore + ?Sized>(
     match store.delete(old, Expected::Version(expected)).await {
         Ok(DeleteOutcome::Deleted) => match store.touch(new, ttl).await {
             Ok(true) => Ok(RenameOutcome::Renamed),
-            // Ended under its new key already, with all sessions of its owner.
+            // A deletion of all sessions of the owner has already ended it under its new key.
             Ok(false) => Ok(RenameOutcome::Conflict(None)),
             Err(error) => Err(Error::unavailable(Operation::Rename, true).with_source(error)),
         },
@@ -66,26 +69,29 @@ pub async fn rename_by_write_and_delete<S: SessionStore + ?Sized>(
     }
 }
 
-/// The ttl of the new record until the old one is deleted: long enough for that, whatever the whole ttl is, and far from it. Half of a long one, and more
-/// than the whole of a short one.
+/// The ttl of the new record until the old one is deleted.
+///
+/// It leaves enough time for that and is clearly different from the whole ttl: half of a long ttl,
+/// and more than the whole of a short one.
 fn first_ttl(ttl: Ttl) -> Ttl {
     const LEAST: Duration = Duration::from_mins(1);
     let (half, whole) = (ttl.as_duration() / 2, ttl.as_duration());
     Ttl::new(if half >= LEAST { half } else { whole + 2 * LEAST }).unwrap_or(ttl)
 }
 
-/// Whether the new record of this very rename has got its whole ttl, not long ago.
+/// Returns true if this very rename has given the new record its whole ttl, not long ago.
 async fn is_complete<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, write: &Write) -> Result<bool> {
     let record = store.read(new).await.map_err(as_rename)?;
     let (first, whole) = (first_ttl(write.ttl).as_duration(), write.ttl.as_duration());
-    let is_whole = |left: Duration| {
-        // A touch may have prolonged it since.
+    let is_ready = |left: Duration| {
+        // A touch may have prolonged it since then.
         if first > whole { left <= whole || left > first } else { left > (first + whole) / 2 }
     };
-    Ok(record.is_some_and(|record| record.version == write.version && is_whole(record.expires_in)))
+    Ok(record.is_some_and(|record| record.version == write.version && is_ready(record.expires_in)))
 }
 
-/// Takes back what this rename created, and nothing else. If that fails, the new record may be there, under a key nobody was given.
+/// Deletes what this rename created, and nothing else. If that fails, the new record may remain,
+/// under a key that no caller was given.
 async fn undo<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, written: Version) -> Result<()> {
     match store.delete(new, Expected::Version(written)).await {
         Ok(_) => Ok(()),
@@ -95,7 +101,7 @@ async fn undo<S: SessionStore + ?Sized>(store: &S, new: &SessionKey, written: Ve
     }
 }
 
-/// The same failure, of the operation that the caller knows of.
+/// The same failure, reported as one of the operation that the caller has called.
 fn as_rename(error: Error) -> Error {
     error.during(Operation::Rename)
 }

@@ -5,16 +5,18 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::{Error, ErrorKind, Operation, Purpose, SessionKey};
 
-/// The secret that a client holds, usually in a cookie: whoever has it has the session.
+/// The secret that a client holds, usually in a cookie. Possession of it gives access to the
+/// session.
 ///
-/// An id is one shard byte and 20 bytes (160 bits) from the operating system's generator, twice what the [OWASP
-/// guidance] asks for, written as 28 characters of base64url. A store never sees an id, only its
-/// [key](SessionId::key), so that a leaked dump of the store opens nothing.
+/// An id is one shard byte and 20 bytes (160 bits) from the operating system's generator, twice
+/// what the [OWASP guidance] asks for, written as 28 characters of base64url. A store sees only the
+/// [key](SessionId::key) of an id, so a leaked dump of the store gives access to no session.
 ///
-/// The shard byte counts for nothing in secrecy. It stays the same when a session gets a new id, so that a partitioned
-/// engine keeps the old and the new record on one partition and can swap them in one step.
+/// The shard byte does not count towards the secret. It stays the same when a session gets a new
+/// id, so that a partitioned engine keeps the old and the new record on one partition and can swap
+/// them in one step.
 ///
-/// `Debug` shows no part of the id, and the bytes are overwritten when the id is dropped.
+/// `Debug` shows no part of the id. The bytes are overwritten when the id is dropped.
 ///
 /// ```
 /// use session_core::SessionId;
@@ -40,14 +42,14 @@ impl SessionId {
     /// Draws a new id from the operating system's generator.
     ///
     /// # Panics
-    /// If the operating system has no random bytes to give. A guessable id would be worse.
+    /// If the operating system cannot supply random bytes. A guessable id would be worse.
     pub fn generate() -> Self {
         let mut bytes = [0; Self::LEN];
         getrandom::fill(&mut bytes).expect("the operating system supplies random bytes");
         Self(bytes)
     }
 
-    /// Draws a new id for the same session: all new but for the shard byte.
+    /// Draws a new id for the same session. It keeps the shard byte and nothing else.
     ///
     /// # Panics
     /// As [`generate`](Self::generate).
@@ -58,18 +60,22 @@ impl SessionId {
         next
     }
 
-    /// The key under which a store keeps the session. One SHA-256 of 21 bytes, and no way back.
+    /// The key under which a store keeps the session. Costs one SHA-256 of 21 bytes, and cannot be
+    /// reversed.
     pub fn key(&self) -> SessionKey {
         SessionKey::from_id_bytes(&self.0)
     }
 
-    /// The key for ids of this purpose, which differs from that of every other purpose, and from [`key`](Self::key). One SHA-256 of 37 bytes, which
-    /// costs the same.
+    /// The key for ids of this purpose.
+    ///
+    /// It differs from the key of every other purpose, and from [`key`](Self::key). Costs one
+    /// SHA-256 of 37 bytes, as much as that of 21 bytes.
     pub fn key_for(&self, purpose: &Purpose) -> SessionKey {
         SessionKey::from_id_bytes_for(&self.0, purpose)
     }
 
-    /// The text form, for the client and nobody else: it is a password. Overwritten when dropped.
+    /// The text form. Give it only to the client: it is a password. The returned string is
+    /// overwritten when dropped.
     pub fn expose(&self) -> Zeroizing<String> {
         Zeroizing::new(BASE64URL_NOPAD.encode(&self.0))
     }
@@ -78,8 +84,8 @@ impl SessionId {
 impl FromStr for SessionId {
     type Err = Error;
 
-    /// Accepts exactly what [`expose`](SessionId::expose) gives: 28 characters of base64url, no padding, no white
-    /// space. Each id has one text form and each accepted text is one id.
+    /// Accepts exactly what [`expose`](SessionId::expose) returns: 28 characters of base64url, no
+    /// padding, no white space. Ids and accepted texts correspond one to one.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidId`]. The text is not repeated in the error.
@@ -97,7 +103,7 @@ impl FromStr for SessionId {
 }
 
 impl PartialEq for SessionId {
-    /// Takes the same time wherever the ids differ.
+    /// Compares in constant time.
     fn eq(&self, other: &Self) -> bool {
         self.0.iter().zip(&other.0).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
     }

@@ -5,13 +5,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{Error, ErrorKind, Operation, Purpose};
 
-/// What a store files a session under: one shard byte and the SHA-256 of the [`SessionId`](crate::SessionId), together with what ids of its
-/// kind are [for](Purpose).
+/// The key under which a store keeps a session.
 ///
-/// A key opens nothing: the id cannot be computed from it. It may therefore stand in logs, errors and
-/// listings, and a store may print it in any form.
+/// It is one shard byte and the SHA-256 of the [`SessionId`](crate::SessionId), together with the
+/// [purpose](Purpose) of the id if it has one.
 ///
-/// The digest is uniform, so any of its bytes will do as a hash or to pick a partition.
+/// A key gives access to nothing, because the id cannot be computed from it. It may therefore
+/// appear in logs, errors and listings, and a store may print it in any form.
+///
+/// The digest is uniform, so any of its bytes can serve as a hash or select a partition.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionKey([u8; Self::LEN]);
 
@@ -34,7 +36,8 @@ impl SessionKey {
         Self(bytes)
     }
 
-    /// A key from the bytes that [`as_bytes`](Self::as_bytes) gave, for a store that reads its own listing.
+    /// A key from the bytes that [`as_bytes`](Self::as_bytes) returned, for a store that reads its
+    /// own listing.
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
     }
@@ -44,12 +47,12 @@ impl SessionKey {
         &self.0
     }
 
-    /// The shard byte: the same for all the ids that one session has had.
+    /// The shard byte: the same for all ids that one session has had.
     pub const fn shard(&self) -> u8 {
         self.0[0]
     }
 
-    /// Eight bytes of the digest: a hash that needs no further mixing, for maps inside a process.
+    /// Eight bytes of the digest, as a hash for in-process maps. It needs no further mixing.
     pub const fn hash64(&self) -> u64 {
         let [_shard, digest @ ..] = &self.0;
         match digest.first_chunk() {
@@ -78,7 +81,7 @@ impl TryFrom<&[u8]> for SessionKey {
 impl FromStr for SessionKey {
     type Err = Error;
 
-    /// Reads what `Display` has written: for forms and links of an administration.
+    /// Parses the output of `Display`, for forms and links of an administration interface.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidId`] if these are not 66 hexadecimal digits in lower case.
@@ -99,7 +102,7 @@ impl fmt::Display for SessionKey {
 }
 
 impl fmt::Debug for SessionKey {
-    /// Enough of the key to tell it from others in a log.
+    /// Shows enough of the key to tell it from others in a log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SessionKey({}..)", HEXLOWER.encode(&self.0[..8]))
     }

@@ -7,7 +7,8 @@ use crate::{
     SessionStore, TouchItem, Ttl, Version, Watch, When, Write, WriteItem, WriteOutcome,
 };
 
-/// A shared store is the store: handles can be cloned, and `Arc<dyn SessionStore>` hides which backend a deployment uses.
+/// A shared store is a store. Handles can be cloned, and `Arc<dyn SessionStore>` hides which
+/// backend a deployment uses.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: SessionStore + ?Sized> SessionStore for Arc<S> {

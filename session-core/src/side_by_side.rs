@@ -7,20 +7,21 @@ use std::{
 
 use crate::{Result, SessionKey};
 
-/// The most calls that a provided batch has under way.
+/// The maximum number of calls that a provided batch has in flight.
 ///
-/// Enough to hide the round trips of a batch of 128 behind eight, and few enough not to exhaust the connections of a pool.
+/// It hides the round trips of a batch of 128 behind eight, and does not exhaust the connections of
+/// a pool.
 const AT_ONCE: usize = 16;
 
 /// One call of a store, as `async_trait` returns it.
 type Call<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
-/// The provided batches of [`SessionStore`](crate::SessionStore): one call for each item, and one result for each, in the order
-/// of the items.
+/// The provided batches of [`SessionStore`](crate::SessionStore): one call per item, and one result
+/// per item, in the order of the items.
 ///
-/// Calls for different keys run side by side, at most [`AT_ONCE`] of them. Calls for one key run one after another in the order of
-/// their items. All run inside this future: nothing is spawned, and dropping it drops the calls that are under way and starts no
-/// other.
+/// Calls for different keys run concurrently, at most [`AT_ONCE`] of them. Calls for one key run
+/// one after another in the order of their items. All run inside this future: nothing is spawned,
+/// and dropping the future drops the calls in flight and starts no other.
 pub(crate) async fn side_by_side<'a, I, T>(
     items: &'a [I],
     key: impl Fn(&'a I) -> &'a SessionKey,
@@ -33,7 +34,7 @@ pub(crate) async fn side_by_side<'a, I, T>(
     let start = |at: usize| (at, call(&items[at]));
     let mut under_way: Vec<(usize, Call<'a, T>)> = heads.by_ref().take(AT_ONCE).map(start).collect();
     let mut done = Vec::with_capacity(items.len());
-    // Each wake-up polls all calls that are under way: they are few, and need no waker of their own.
+    // Each wake-up polls all calls in flight. They are few, so they need no waker of their own.
     poll_fn(|context| {
         let mut slot = 0;
         while let Some((at, current)) = under_way.get_mut(slot) {
@@ -54,7 +55,7 @@ pub(crate) async fn side_by_side<'a, I, T>(
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// The items of a batch by their keys, as places in the batch.
+/// The items of a batch grouped by key, as indices into the batch.
 struct Chains {
     /// The first item of each key.
     heads: std::vec::IntoIter<usize>,

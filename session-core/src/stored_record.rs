@@ -4,10 +4,11 @@ use bytes::Bytes;
 
 use crate::{Error, ErrorKind, Operation, Owner, Record, Result, Ttl, Version, Write};
 
-/// A record as bytes, for stores whose engine keeps one opaque value under a key.
+/// A record encoded as bytes, for stores whose engine keeps one opaque value per key.
 ///
-/// Holds all that promise 1 to 5 ask for in one value, so that an engine with compare-and-swap judges and changes it in one step. Its
-/// first bytes say that it is a record, and of which format, so that [`decode`](Self::decode) tells what is not ours (promise 15).
+/// The one value holds all that promises 1 to 5 need, so an engine with compare-and-swap checks and
+/// changes it in one step. Its first bytes mark it as a record and give its format, so that
+/// [`decode`](Self::decode) recognises foreign bytes (promise 15).
 ///
 /// | bytes | format 1; numbers are big-endian |
 /// | --- | --- |
@@ -19,15 +20,18 @@ use crate::{Error, ErrorKind, Operation, Owner, Record, Result, Ttl, Version, Wr
 /// | 20 to 35 | the version |
 /// | then | the owner, and the data |
 ///
-/// A change of this layout gets a new format number. Every release that writes a format also reads those before it. The lengths find
-/// bytes that are missing or too many. There is no checksum: an engine whose storage can flip bits needs one of its own.
+/// A change of this layout gets a new format number. Every release that writes a format also reads
+/// the earlier ones. The lengths detect missing and surplus bytes. There is no checksum: an engine
+/// whose storage can flip bits needs one of its own.
 ///
-/// The stores of this workspace have layouts of their own, because their engines look inside: `session-redis` a string that its
-/// scripts take apart on the server, with the expiry in microseconds; `session-sql` a column, and `session-mongo` a field, for each part.
+/// The stores of this workspace have their own layouts, because their engines look inside the
+/// record. `session-redis` uses a string that its scripts parse on the server, with the expiry in
+/// microseconds. `session-sql` uses a column for each part, and `session-mongo` a field.
 ///
 /// # Cost
-/// 36 bytes and the owner beside the data. `encode` makes one buffer and copies the data into it. `decode` copies the owner alone: the
-/// data is a view of the buffer that was read, and keeps that buffer alive.
+/// 36 bytes and the owner, in addition to the data. `encode` allocates one buffer and copies the
+/// data into it. `decode` copies only the owner: the data is a view of the buffer that was read,
+/// and keeps that buffer alive.
 ///
 /// # Example
 ///
@@ -53,19 +57,20 @@ pub struct StoredRecord {
     pub version: Version,
     /// The owner, if there is one.
     pub owner: Option<Owner>,
-    /// When it expires, in milliseconds since 1970. Live means before this moment.
+    /// The expiry, in milliseconds since 1970. The record is live before this moment.
     pub expires_at: u64,
 }
 
-/// The length of what comes before the owner.
+/// The length of the fields before the owner.
 const HEAD: usize = 36;
 
 impl StoredRecord {
     /// The format that this release writes.
     pub const FORMAT: u8 = 1;
 
-    /// What a record is after `write`, which takes effect at `now`, in milliseconds since 1970. `owner` is that of the live record
-    /// which it replaces.
+    /// The record after `write`, which takes effect at `now`, in milliseconds since 1970.
+    ///
+    /// `owner` is the owner of the live record that the write replaces.
     pub fn new(write: Write, owner: Option<Owner>, now: u64) -> Self {
         Self {
             data: write.data,
@@ -78,7 +83,8 @@ impl StoredRecord {
     /// The record if it is live at `now`, in milliseconds since 1970.
     pub fn live(self, now: u64) -> Option<Record> {
         let left = self.expires_at.checked_sub(now).filter(|left| *left > 0)?;
-        // Longer than any ttl: only damage or a clock that was set back. Callers add it to the present.
+        // Only damage, or a clock that was set back, makes it longer than any ttl. It is capped
+        // because callers add it to the present.
         let left = left.min(Ttl::MAX.as_millis());
         Some(Record {
             data: self.data,
@@ -103,10 +109,11 @@ impl StoredRecord {
         bytes.into()
     }
 
-    /// Reads what [`encode`](Self::encode) has written, live or not. `operation` is what an error names.
+    /// Decodes the output of [`encode`](Self::encode), live or not. An error names `operation`.
     ///
     /// # Errors
-    /// [`Unsupported`](ErrorKind::Unsupported) for a newer format, [`Corrupt`](ErrorKind::Corrupt) for anything else that is not a whole record.
+    /// [`Unsupported`](ErrorKind::Unsupported) for a newer format, [`Corrupt`](ErrorKind::Corrupt)
+    /// for anything else that is not a whole record.
     pub fn decode(bytes: impl Into<Bytes>, operation: Operation) -> Result<Self> {
         let bytes = bytes.into();
         let corrupt = |reason: &str| Error::new(ErrorKind::Corrupt, operation).because(reason);
@@ -144,7 +151,7 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 impl fmt::Debug for StoredRecord {
-    /// Says how long the data is, and shows neither data nor owner: see [`Record`].
+    /// Shows the length of the data, and neither the data nor the owner: see [`Record`].
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredRecord")
             .field("data", &format_args!("{} bytes", self.data.len()))

@@ -2,10 +2,11 @@ use std::{fmt, time::Duration};
 
 use crate::{Error, ErrorKind, Operation, Result};
 
-/// How long a record lives, in milliseconds: at least one, at most [a hundred years](Ttl::MAX).
+/// The time to live of a record, in milliseconds: at least one, at most [a hundred
+/// years](Ttl::MAX).
 ///
-/// A store that is handed a `Ttl` can use it as it is: it is not zero, and adding it to the present does not overflow
-/// in any of the engines.
+/// A store can use a `Ttl` without further checks: it is not zero, and adding it to the present
+/// does not overflow in any of the engines.
 ///
 /// ```
 /// use std::time::Duration;
@@ -20,13 +21,14 @@ use crate::{Error, ErrorKind, Operation, Result};
 pub struct Ttl(u64);
 
 impl Ttl {
-    /// One hundred years of 365 days. `MySQL`'s `DATETIME` ends first among the engines, in the year 9999.
+    /// One hundred years of 365 days. Among the engines, `MySQL`'s `DATETIME` has the earliest end:
+    /// the year 9999.
     pub const MAX: Self = Self(100 * 365 * 24 * 60 * 60 * 1000);
 
-    /// The shortest: one millisecond.
+    /// The shortest ttl: one millisecond.
     pub const MIN: Self = Self(1);
 
-    /// A ttl of this duration. A part of a millisecond counts as a whole one.
+    /// A ttl of this duration, rounded up to whole milliseconds.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidTtl`] if the duration is zero or longer than [`Ttl::MAX`].
@@ -48,7 +50,7 @@ impl Ttl {
         self.0
     }
 
-    /// The same as a duration.
+    /// The ttl as a duration.
     pub const fn as_duration(self) -> Duration {
         Duration::from_millis(self.0)
     }

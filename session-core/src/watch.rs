@@ -5,7 +5,7 @@ use futures_core::Stream;
 
 use crate::{Result, SessionKey, Version};
 
-/// Hearing of changes that any node makes: what keeps caches honest.
+/// A subscription to the changes that any node makes, by which caches stay current.
 ///
 /// # Contract
 /// This is promise 14 of [`SessionStore`](crate::SessionStore#14-watch).
@@ -33,9 +33,9 @@ use crate::{Result, SessionKey, Version};
 /// ```
 #[async_trait]
 pub trait Watch: Send + Sync {
-    /// Starts listening. Every change that takes effect after this has returned is reported.
+    /// Subscribes to changes. Every change that takes effect after this has returned is reported.
     ///
-    /// The stream ends when the store is closed. Dropping it stops listening.
+    /// The stream ends when the store is closed. Dropping the stream ends the subscription.
     ///
     /// # Errors
     /// As [`SessionStore::read`](crate::SessionStore::read). Always
@@ -44,9 +44,11 @@ pub trait Watch: Send + Sync {
     /// client listen.
     async fn subscribe(&self) -> Result<EventStream>;
 
-    /// Whether the changes of *all* nodes are reported, also of those in other processes. As provided: yes.
+    /// Returns true if the changes of *all* nodes are reported, including those of other processes.
+    /// Provided: true.
     ///
-    /// A store whose engine cannot tell of other processes' changes says no, and then a cache is not kept honest by its events alone.
+    /// A store whose engine cannot report the changes of other processes returns false. A cache
+    /// then does not stay current by its events alone.
     fn hears_all_nodes(&self) -> bool {
         true
     }
@@ -55,7 +57,7 @@ pub trait Watch: Send + Sync {
 /// What [`Watch::subscribe`] returns.
 pub type EventStream = Pin<Box<dyn Stream<Item = Event> + Send>>;
 
-/// Something that may have happened in the store, and that a read finds already: see [promise
+/// Something that may have happened in the store, and that a read already reflects: see [promise
 /// 14](crate::SessionStore#14-watch).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -64,7 +66,8 @@ pub enum Event {
     Changed {
         /// The record's key.
         key: SessionKey,
-        /// The version it then had, where the engine tells: by it, a writer knows its own change.
+        /// The version that the record then had, if the engine reports it. A writer recognises its
+        /// own change by it.
         version: Option<Version>,
     },
     /// The record may have been deleted, or renamed away from this key.
@@ -72,14 +75,15 @@ pub enum Event {
         /// The record's key.
         key: SessionKey,
     },
-    /// The record may have expired. Can come late: when the space is freed.
+    /// The record may have expired. Can arrive late: when the space is freed.
     Expired {
         /// The record's key.
         key: SessionKey,
     },
-    /// The stream lost its source: from here on, changes may go unreported until a [`Missed`](Event::Missed).
+    /// The stream lost its source. From here on, changes may go unreported until a
+    /// [`Missed`](Event::Missed).
     Interrupted,
-    /// Any number of changes before this event may have gone unreported; from here on, all are reported again.
-    /// Comes after an interruption, and when the listener was too slow.
+    /// Any number of changes before this event may have gone unreported. From here on, all are
+    /// reported again. Sent after an interruption, and when the listener was too slow.
     Missed,
 }

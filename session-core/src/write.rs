@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use crate::{Owner, Ttl, Version};
 
-/// The content of one write: what a record becomes if the write's condition holds.
+/// The content of one write: the new state of the record if the write's condition holds.
 ///
 /// ```
 /// use std::time::Duration;
@@ -17,20 +17,22 @@ use crate::{Owner, Ttl, Version};
 /// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Write {
-    /// The bytes to keep. A store may keep this very buffer, so a small view of a large one keeps the large one alive.
+    /// The data to store. A store may keep this very buffer, so a small view of a large buffer
+    /// keeps the large one alive.
     ///
-    /// Other bytes are another write: make a new one with [`Write::new`], or it can be taken for this one delivered again.
+    /// Do not change the data of an existing write: create a new one with [`Write::new`]. Otherwise
+    /// a store can mistake it for a redelivery of this one.
     pub data: Bytes,
-    /// The token of this write. A clone of a `Write` is the same write again, not another one.
+    /// The token of this write. A clone of a `Write` is the same write, not another one.
     pub version: Version,
     /// How long the record lives, counted from the moment the write takes effect.
     pub ttl: Ttl,
-    /// What happens to the owner.
+    /// The change of the owner.
     pub owner: OwnerChange,
 }
 
 impl Write {
-    /// A write of these bytes under a new [`Version`], which keeps the owner.
+    /// A write of this data under a new [`Version`], which keeps the owner.
     pub fn new(data: impl Into<Bytes>, ttl: Ttl) -> Self {
         Self { data: data.into(), version: Version::random(), ttl, owner: OwnerChange::Keep }
     }
@@ -44,7 +46,8 @@ impl Write {
 }
 
 impl fmt::Debug for Write {
-    /// Says how long the data is, and shows neither data nor owner: see [`Record`](crate::Record).
+    /// Shows the length of the data, and neither the data nor the owner: see
+    /// [`Record`](crate::Record).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Write")
             .field("data", &format_args!("{} bytes", self.data.len()))
@@ -58,17 +61,17 @@ impl fmt::Debug for Write {
 /// What a write does to the owner of the record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum OwnerChange {
-    /// The owner stays who it is. A record that is new, or that replaces an expired one, has none.
+    /// Keeps the owner. A record that is new, or that replaces an expired one, has none.
     #[default]
     Keep,
-    /// The record belongs to this owner from now on, and to no other.
+    /// Sets the owner to this one.
     Set(Owner),
-    /// The record belongs to nobody from now on.
+    /// Removes the owner.
     Clear,
 }
 
 impl OwnerChange {
-    /// The owner after this change, of a record that had `current` before.
+    /// Returns the owner after this change, for a record whose owner was `current`.
     pub fn apply(self, current: Option<Owner>) -> Option<Owner> {
         match self {
             Self::Keep => current,

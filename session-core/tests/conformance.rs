@@ -1,4 +1,4 @@
-//! The suite, on the stores that the documentation works through.
+//! Runs the suite on the stores of the documentation.
 
 #[path = "../doc/swap_engine.rs"]
 #[allow(missing_docs, unreachable_pub, dead_code, reason = "it is public in the documentation")]
@@ -17,19 +17,19 @@ use std::{
 };
 
 use engine::Engine;
-use session_conformance::{Ability, Foreign, Namespace, Suite, Target};
+use session_conformance::{Capability, Foreign, Namespace, Suite, Target};
 use session_core::{Bytes, SessionKey, SessionStore};
 use swap_store::SwapStore;
 use worked_store::WorkedStore;
 
 fn main() -> ExitCode {
     let worked = Target::in_process("worked", || Arc::new(WorkedStore::default()))
-        .without(Ability::Watch, "it is an exercise")
-        .without(Ability::Maintenance, "it is an exercise");
+        .without(Capability::Watch, "it is an exercise")
+        .without(Capability::Maintenance, "it is an exercise");
     Suite::new().target(worked).target(swapping()).main()
 }
 
-/// An engine for each namespace, and a store for each handle.
+/// Creates an engine per namespace and a store per handle.
 fn swapping() -> Target {
     let engines = Arc::new(Mutex::new(HashMap::<String, Arc<Engine>>::new()));
     let engine = move |namespace: &Namespace| {
@@ -50,12 +50,12 @@ fn swapping() -> Target {
                 async move { plant(&engine, &key, foreign).await }
             },
         )
-        .without(Ability::Owners, "such engines change one key in a step")
-        .without(Ability::Watch, "it is an exercise")
-        .without(Ability::Maintenance, "it is an exercise")
+        .without(Capability::Owners, "such engines change one key in a step")
+        .without(Capability::Watch, "it is an exercise")
+        .without(Capability::Maintenance, "it is an exercise")
 }
 
-/// Replaces the record under `key` by what is none.
+/// Replaces the record under `key` by foreign bytes.
 async fn plant(engine: &Engine, key: &SessionKey, foreign: Foreign) {
     let (bytes, token) = engine.get(key).await.expect("a reply").expect("a record was created before");
     let bytes = match foreign {

@@ -1,4 +1,4 @@
-//! What gets into a log with `{:?}` shows neither data nor owners.
+//! The `{:?}` output of values shows neither data nor owners.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -27,7 +27,8 @@ fn write() -> Write {
     Write::new(DATA, Ttl::MAX).owner(OwnerChange::Set(owner()))
 }
 
-/// `{:?}` and `{:#?}` of the value, which hold no part of the data or the owner, also not as numbers.
+/// Formats the value with `{:?}` and `{:#?}`. Checks that neither output holds a part of the data
+/// or the owner, not even as numbers.
 #[track_caller]
 fn shown(value: &impl Debug) -> String {
     let text = format!("{value:?} {value:#?}");

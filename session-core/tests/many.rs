@@ -1,4 +1,5 @@
-//! The provided batches: which calls overlap, in which order they are made, and what a dropped batch leaves.
+//! The provided batches: which calls overlap, in which order they are made, and what a dropped
+//! batch leaves.
 
 use std::{
     collections::HashMap,
@@ -13,7 +14,8 @@ use session_core::{
 };
 use session_memory::MemoryStore;
 
-/// A store whose calls give way to others before they do anything, with a count of those that are under way.
+/// A store whose calls yield to others before they do anything, and that counts the calls in
+/// flight.
 #[derive(Debug)]
 struct Counting {
     store: MemoryStore,
@@ -28,7 +30,7 @@ struct Calls {
     most_of_one_key: usize,
 }
 
-/// A call that is under way until it is dropped.
+/// A call that is in flight until it is dropped.
 struct Call<'a>(&'a Counting, SessionKey);
 
 impl Counting {
@@ -125,7 +127,7 @@ async fn calls_for_different_keys_overlap_and_never_more_than_sixteen() {
 #[tokio::test]
 async fn items_of_one_key_are_carried_out_in_their_order() {
     let (store, keys) = (Counting::new(), keys(3));
-    // Each write replaces the one before it, so that any other order is a conflict.
+    // Each write replaces the one before it, so any other order is a conflict.
     let mut items: Vec<WriteItem> = keys.iter().map(|key| creation(key, "0".to_owned())).collect();
     for round in 1..9 {
         for key in &keys {

@@ -1,4 +1,5 @@
-//! The layout of records as bytes: these very bytes are in the stores of deployments, so they must stay readable.
+//! The layout of encoded records. Deployed stores hold these very bytes, so they must stay
+//! readable.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! What the suite cannot show of the store over an engine with compare-and-swap: lost requests and
-//! replies, and a change that is pending while its record expires.
+//! Properties of the compare-and-swap store that the suite cannot show: lost requests and replies,
+//! and a change that is pending while its record expires.
 
 #[path = "../doc/swap_engine.rs"]
 #[allow(missing_docs, unreachable_pub, reason = "it is public in the documentation")]
@@ -72,7 +72,7 @@ async fn a_change_without_a_trace_is_not_sent_again() {
 async fn what_was_called_absent_is_not_revived_by_a_pending_swap() {
     for ended in ["read", "delete", "touch"] {
         let (engine, store, key) = open();
-        // It expired in 1970. Another node has read it before that, and its swap is on the way.
+        // It expired in 1970. Another node has read it before that, and its swap is in flight.
         let expired = StoredRecord::new(write("brief", HOUR), None, 0).encode();
         assert!(engine.add(&key, expired, 60).await.expect("a reply"));
         let (bytes, token) = engine.get(&key).await.expect("a reply").expect("it is there");

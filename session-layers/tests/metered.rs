@@ -1,4 +1,4 @@
-//! What `Metered` tells, and what it does not.
+//! What `Metered` reports, and what it must not.
 #![cfg(not(shuttle))]
 
 use std::{collections::BTreeMap, time::Duration};
@@ -9,7 +9,8 @@ use session_layers::Metered;
 use session_manager::SessionManager;
 use session_memory::MemoryStore;
 
-/// The counters and gauges by name and labels, and of histograms the number of their values.
+/// The values of counters and gauges by name and labels, and the number of values of each
+/// histogram.
 fn meters(recorder: &metrics_util::debugging::Snapshotter) -> BTreeMap<String, f64> {
     let told = recorder.snapshot().into_vec().into_iter().map(|(key, _, _, value)| {
         let (_, key) = key.into_parts();
@@ -54,7 +55,7 @@ async fn operations_conflicts_errors_and_sessions_are_counted() {
     let told = meters(&snapshotter);
     let expected = [
         ("session_store_operations_total{operation=read}", 1.0),
-        // Two creations, a save, a save that met a conflict and was tried again, and a batch of two.
+        // Two creations, a save, a save that was retried after a conflict, and a batch of two.
         ("session_store_operations_total{operation=write}", 7.0),
         ("session_store_conflicts_total{operation=write}", 3.0),
         ("session_store_batch_size{operation=write}", 1.0),

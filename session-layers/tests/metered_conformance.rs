@@ -1,4 +1,4 @@
-//! The suite, on `Metered`: over a store, and over a cache of one.
+//! The conformance suite on `Metered`: over a store, and over a cached store.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -9,7 +9,7 @@ use session_memory::MemoryStore;
 
 async fn metered_cache() -> Result<Arc<dyn SessionStore>, Unavailable> {
     let cached = MemoryStore::new().cached(CacheSettings::default()).map_err(Unavailable::because)?;
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     Ok(Arc::new(Metered::new(cached)))
 }
 

@@ -2,20 +2,20 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::payload::{Payload, Stored};
 
-/// What a handle has changed and not saved yet.
+/// The unsaved changes of a handle.
 #[derive(Default)]
 pub(crate) struct Changes {
     values: BTreeMap<Box<str>, Change>,
-    /// All values are to go that are there when the session is first seen.
+    /// Remove all values that the session has when it is first loaded.
     clear: bool,
     label: Option<(u64, Option<Box<str>>)>,
     timeouts: Option<(u64, (u64, u64))>,
-    stamp: u64,
+    change_seq: u64,
 }
 
 struct Change {
-    stamp: u64,
-    /// `None` removes.
+    change_seq: u64,
+    /// `None` removes the value.
     value: Option<(u8, Vec<u8>)>,
 }
 
@@ -24,7 +24,7 @@ impl Changes {
         self.values.is_empty() && !self.clear && self.label.is_none() && self.timeouts.is_none()
     }
 
-    /// Whether there is anything to store in a session that is not there yet.
+    /// Whether the changes set a value, which is worth creating a session.
     pub(crate) fn worth_a_session(&self) -> bool {
         self.values.values().any(|change| change.value.is_some())
     }
@@ -38,20 +38,21 @@ impl Changes {
     }
 
     fn put(&mut self, key: &str, value: Option<(u8, Vec<u8>)>) {
-        let stamp = self.next_stamp();
+        let change_seq = self.next_change_seq();
         if let Some(change) = self.values.get_mut(key) {
-            *change = Change { stamp, value };
+            *change = Change { change_seq, value };
         } else {
-            self.values.insert(key.into(), Change { stamp, value });
+            self.values.insert(key.into(), Change { change_seq, value });
         }
     }
 
-    fn next_stamp(&mut self) -> u64 {
-        self.stamp += 1;
-        self.stamp
+    fn next_change_seq(&mut self) -> u64 {
+        self.change_seq += 1;
+        self.change_seq
     }
 
-    /// Removes all values, those of `seen` included; without it, those that will be seen first.
+    /// Removes all values, including those of `seen`. Without `seen`: those that the first load
+    /// shows.
     pub(crate) fn clear(&mut self, seen: Option<&Payload>) {
         self.values.clear();
         match seen {
@@ -60,7 +61,8 @@ impl Changes {
         }
     }
 
-    /// Makes [`clear`](Self::clear) good for what was just seen for the first time. What was set since stays.
+    /// Applies a pending [`clear`](Self::clear) to the values that the first load has shown. Values
+    /// that were set since stay.
     pub(crate) fn see(&mut self, payload: Option<&Payload>) {
         if std::mem::take(&mut self.clear)
             && let Some(payload) = payload
@@ -74,16 +76,17 @@ impl Changes {
     }
 
     pub(crate) fn set_label(&mut self, label: Option<Box<str>>) {
-        self.label = Some((self.next_stamp(), label));
+        self.label = Some((self.next_change_seq(), label));
     }
 
     pub(crate) fn set_timeouts(&mut self, idle: Duration, absolute: Duration) {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-        self.timeouts = Some((self.next_stamp(), (millis(idle), millis(absolute))));
+        self.timeouts = Some((self.next_change_seq(), (millis(idle), millis(absolute))));
     }
 
     #[expect(clippy::option_option, reason = "a change, if any, to a value, if any")]
-    /// What becomes of the value under `key`: `None` if it stays, `Some(None)` if it goes.
+    /// The pending change of the value under `key`: `None` if it stays, `Some(None)` if it is
+    /// removed.
     pub(crate) fn of(&self, key: &str) -> Option<Option<Stored<'_>>> {
         match self.values.get(key) {
             Some(change) => Some(change.value.as_ref().map(stored)),
@@ -96,7 +99,7 @@ impl Changes {
         self.values.keys().map(|key| String::from(&**key)).collect()
     }
 
-    /// The changed keys with what becomes of them, ascending.
+    /// The changed keys with their new values, ascending by key. `None` removes.
     pub(crate) fn values(&self) -> impl Iterator<Item = (&str, Option<Stored<'_>>)> {
         self.values.iter().map(|(key, change)| (&**key, change.value.as_ref().map(stored)))
     }
@@ -110,21 +113,22 @@ impl Changes {
         self.timeouts.map(|(_, timeouts)| timeouts)
     }
 
-    /// The moment up to which [`saved`](Self::saved) forgets.
-    pub(crate) fn stamp(&self) -> u64 {
-        self.stamp
+    /// The number of the latest change, for [`saved`](Self::saved).
+    pub(crate) fn change_seq(&self) -> u64 {
+        self.change_seq
     }
 
-    /// Forgets what was changed up to `stamp`, because it is stored. What was changed since, while the store was busy, stays.
-    pub(crate) fn saved(&mut self, stamp: u64) {
-        self.values.retain(|_, change| change.stamp > stamp);
-        self.label.take_if(|(at, _)| *at <= stamp);
-        self.timeouts.take_if(|(at, _)| *at <= stamp);
+    /// Forgets the changes up to `change_seq`, which are stored. Later changes, made while the store was
+    /// busy, stay.
+    pub(crate) fn saved(&mut self, change_seq: u64) {
+        self.values.retain(|_, change| change.change_seq > change_seq);
+        self.label.take_if(|(at, _)| *at <= change_seq);
+        self.timeouts.take_if(|(at, _)| *at <= change_seq);
     }
 
-    /// Forgets what was changed under one key up to `stamp`.
-    pub(crate) fn saved_key(&mut self, key: &str, stamp: u64) {
-        if self.values.get(key).is_some_and(|change| change.stamp <= stamp) {
+    /// Forgets the change of one key, unless it is later than `change_seq`.
+    pub(crate) fn saved_key(&mut self, key: &str, change_seq: u64) {
+        if self.values.get(key).is_some_and(|change| change.change_seq <= change_seq) {
             self.values.remove(key);
         }
     }

@@ -1,4 +1,4 @@
-//! Sending a conditional write, and finding out what came of it.
+//! Sends a conditional write, and determines its outcome.
 
 use std::time::Instant;
 
@@ -6,35 +6,37 @@ use session_core::{SessionKey, Version, When, Write, WriteOutcome};
 
 use crate::{
     Result, SessionManager, backoff,
-    base::Base,
-    line::{InTurn, Place},
+    line::{Attempt, Place},
+    snapshot::Snapshot,
     state::Prepared,
 };
 
-/// How often a write whose reply was lost is sent again.
+/// How often a write is sent again after a lost reply.
 const RESENDS: u32 = 3;
 
-/// What came of a conditional write.
-pub(crate) enum Sent {
-    /// It took effect.
+/// The outcome of a conditional write.
+pub(crate) enum CommitOutcome {
+    /// The write took effect.
     Written,
-    /// It took effect, and others have written since.
-    Superseded(Box<Base>),
-    /// It did not and will not take effect, because this is there.
-    Conflict(Box<Base>),
-    /// It did not and will not take effect, because nothing is there; or it did, and the session ended since.
+    /// The write took effect, and later writes have replaced it.
+    Superseded(Box<Snapshot>),
+    /// The write did not and will not take effect, because this is stored.
+    Conflict(Box<Snapshot>),
+    /// The write did not and will not take effect, because no session is stored; or it did, and the
+    /// session has ended since.
     Gone,
 }
 
 impl SessionManager {
-    /// As [`send`](Self::send), for those who may stand in line: shows what is on its way to who comes next.
+    /// As [`send`](Self::send), for writes that may queue. Later tasks of this process see the
+    /// write while it is in flight.
     pub(crate) async fn send_in_turn<'a>(
         &'a self,
         key: &SessionKey,
         prepared: &Prepared,
         expected: Version,
         place: Option<Place<'a>>,
-    ) -> InTurn<'a> {
+    ) -> Attempt<'a> {
         let sending = self.send(key, prepared.write.clone(), expected);
         let base = || prepared.clone().into_base(Instant::now());
         match place {
@@ -43,10 +45,12 @@ impl SessionManager {
         }
     }
 
-    /// After a conflict in this attempt: waits for this task's turn among those of the process, unless it has it still, and now and then for a moment.
+    /// After a conflict in this attempt: waits for this task's turn in the queue of the process,
+    /// unless the task still has it. Before each eighth attempt, it also pauses.
     ///
-    /// Who was answered at once has lost nothing, and does not wait for its turn at first: to pass it on takes longer than to try again, and
-    /// those who come find somebody in line and stand behind.
+    /// A task whose write was answered at once has lost no time, and does not queue at first:
+    /// handing over the turn takes longer than another attempt, and later tasks queue behind a task
+    /// that is queued.
     pub(crate) async fn stand_in_line<'a>(
         &'a self,
         key: &SessionKey,
@@ -62,28 +66,35 @@ impl SessionManager {
 
     /// Sends `write` on the condition that `expected` is the stored version.
     ///
-    /// If the reply is lost, the same write is sent again, which is safe: it has the same token, so that a store which has carried it out
-    /// recognises it, and the same condition, so that it cannot take effect after another write. If another write is there
-    /// by then, its trace tells whether this one came before it.
+    /// If the reply is lost, the same write is sent again. This is safe: the write has the same
+    /// token, so a store that has carried it out recognises it, and the same condition, so it
+    /// cannot take effect after another write. If another write is stored by then, the trace of
+    /// that write tells whether this one came before it.
     ///
     /// # Errors
-    /// `may_have_applied` is true only if the store could not be asked again, or more writes have passed than the trace remembers.
-    pub(crate) async fn send(&self, key: &SessionKey, write: Write, expected: Version) -> Result<Sent> {
+    /// `may_have_applied` is true only if the store could not be asked again, or if more writes
+    /// have followed than the trace remembers.
+    pub(crate) async fn send(
+        &self,
+        key: &SessionKey,
+        write: Write,
+        expected: Version,
+    ) -> Result<CommitOutcome> {
         let mut attempt = 0;
         loop {
             let asked = Instant::now();
             let lost = match self.store().write(key, write.clone(), When::Version(expected)).await {
-                Ok(WriteOutcome::Written) => return Ok(Sent::Written),
-                Ok(WriteOutcome::Conflict(None)) => return Ok(Sent::Gone),
+                Ok(WriteOutcome::Written) => return Ok(CommitOutcome::Written),
+                Ok(WriteOutcome::Conflict(None)) => return Ok(CommitOutcome::Gone),
                 Ok(WriteOutcome::Conflict(Some(record))) => {
-                    let now = Base::of(record, asked)?;
+                    let now = Snapshot::of(record, asked)?;
                     if attempt == 0 {
-                        return Ok(Sent::Conflict(now));
+                        return Ok(CommitOutcome::Conflict(now));
                     }
                     return after_loss(now, write.version, expected);
                 }
                 Err(error) if error.may_have_applied() => error,
-                // Whatever the first attempt came to, this one has not told.
+                // This attempt has not shown the outcome of the first one.
                 Err(error) if attempt > 0 => {
                     session_core::Error::unavailable(error.operation(), true).with_source(error)
                 }
@@ -93,19 +104,20 @@ impl SessionManager {
             if attempt > RESENDS {
                 return Err(lost.into());
             }
-            // No pause and no waiting for a turn: the lost reply has taken its time, and while the outcome is open, others had better not
-            // write it out of the trace.
+            // No pause and no queue: the lost reply has taken its time, and while the outcome is
+            // open, other writes could push this one out of the trace.
         }
     }
 }
 
-/// Whether `mine`, which was to replace `expected` and whose reply was lost, came before what is there `now`.
-fn after_loss(now: Box<Base>, mine: Version, expected: Version) -> Result<Sent> {
+/// Determines whether `mine`, which was to replace `expected` and whose reply was lost, came before
+/// the write that is stored `now`.
+fn after_loss(now: Box<Snapshot>, mine: Version, expected: Version) -> Result<CommitOutcome> {
     if now.has_seen(mine) {
-        Ok(Sent::Superseded(now))
+        Ok(CommitOutcome::Superseded(now))
     } else if now.has_seen(expected) {
-        // Another write has replaced what mine was to replace.
-        Ok(Sent::Conflict(now))
+        // Another write has replaced `expected`.
+        Ok(CommitOutcome::Conflict(now))
     } else {
         Err(session_core::Error::unavailable(session_core::Operation::Write, true)
             .because(

@@ -4,38 +4,43 @@ use session_core::Owner;
 
 use crate::Codec;
 
-/// What every fallible call of this crate returns.
+/// The result of all fallible calls of this crate.
 pub type Result<T, E = SessionError> = std::result::Result<T, E>;
 
-/// Why something could not be done with a session. It never holds an id or a value; keys are named.
+/// Why an operation on a session failed. It never contains an id or a value; keys are named.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum SessionError {
-    /// The store could not be asked, or what it holds cannot be read. An outage, among others: the session may well be there.
+    /// The store could not be asked, or its record cannot be read. This includes outages: the
+    /// session may well exist.
     Store(session_core::Error),
-    /// The session has ended elsewhere: by a logout, a login or a rotation under another handle, or its timeout. Nothing was saved, and
-    /// nothing will be through this handle; the session under its old id stays ended.
+    /// The session has ended elsewhere: by a logout, a login or a rotation through another handle,
+    /// or by its timeout. Nothing was saved, and this handle will save nothing more. The session
+    /// under its old id stays ended.
     Gone {
         /// The keys whose changes were not saved.
         unsaved: Vec<String>,
     },
-    /// The response was sent already, so that no client could be told the id that this would have given the session: see
-    /// [`Session::response_sent`](crate::Session::response_sent). Nothing was stored; save or log in before the response is sent.
+    /// The response was already sent, so no client could get the id that this call would have given
+    /// the session: see [`Session::response_sent`](crate::Session::response_sent). Nothing was
+    /// stored. Save or log in before the response is sent.
     TooLate {
         /// The keys whose changes were not saved.
         unsaved: Vec<String>,
     },
-    /// Another request has changed the same keys, and the policy is [`SameKey::Fail`](crate::SameKey::Fail). Nothing was saved.
+    /// Another request has changed the same keys, and the policy is
+    /// [`SameKey::Fail`](crate::SameKey::Fail). Nothing was saved.
     SameKey {
         /// The keys that both have changed.
         keys: Vec<String>,
     },
-    /// So many others write to this session that no attempt came through. Nothing was saved; calling again is safe.
+    /// Concurrent writes to this session made every attempt fail. Nothing was saved; calling again
+    /// is safe.
     Contended {
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
     },
-    /// The codec cannot carry this value. Nothing was changed.
+    /// The codec cannot encode this value and read it back. Nothing was changed.
     Encode {
         /// The key.
         key: String,
@@ -43,40 +48,42 @@ pub enum SessionError {
         codec: Codec,
         /// The type of the value.
         type_name: &'static str,
-        /// What was wrong, in fixed words: what serde says could quote the value.
+        /// The reason, in fixed words: serde's message could quote the value.
         reason: &'static str,
     },
-    /// The value under this key is not of the type that was asked for. All other keys are unharmed.
+    /// The value under this key does not have the requested type. All other keys are unaffected.
     Decode {
         /// The key.
         key: String,
         /// The codec that encoded it, or `None` if this release does not know it.
         codec: Option<Codec>,
-        /// The type that was asked for.
+        /// The requested type.
         type_name: &'static str,
-        /// What was wrong, in fixed words: what serde says could quote the value.
+        /// The reason, in fixed words: serde's message could quote the value.
         reason: &'static str,
     },
-    /// The session would be larger than is allowed. Nothing was changed.
+    /// The session would exceed the maximum size. Nothing was changed.
     TooLarge {
-        /// How many bytes it would have.
+        /// The size that it would have, in bytes.
         len: usize,
-        /// How many are allowed.
+        /// The maximum size, in bytes.
         max: usize,
         /// The key with the largest value.
         largest: String,
     },
-    /// The owner has as many sessions as are allowed, and the policy is [`WhenReached::Refuse`](crate::WhenReached::Refuse).
+    /// The owner has the maximum number of sessions, and the policy is
+    /// [`WhenReached::Refuse`](crate::WhenReached::Refuse).
     TooManySessions {
-        /// Whose sessions.
+        /// The owner.
         owner: Owner,
-        /// How many are allowed.
+        /// The maximum number of sessions.
         max: usize,
     },
 }
 
 impl SessionError {
-    /// Whether the same call may well succeed later without anybody changing anything: an outage, or too many writers.
+    /// Whether the same call may succeed later without any further action: after an outage, or too
+    /// many concurrent writes.
     ///
     /// For a change, see also [`may_have_applied`](Self::may_have_applied).
     pub fn is_transient(&self) -> bool {

@@ -1,33 +1,37 @@
 use session_core::{Owner, SessionKey};
 
-/// What has happened to a session: for audit logs, and for closing what belongs to it.
+/// A change of a session's life cycle: for audit logs, and for closing resources that belong to the
+/// session.
 ///
-/// Told by the manager that did it, after it was done; what other processes do is told by theirs. Keys are no secrets.
+/// The manager that made the change reports it afterwards. Changes of other processes are reported
+/// by their managers. Keys are not secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEvent {
-    /// It was stored for the first time.
+    /// The session was stored for the first time.
     Created {
         /// Its key.
         key: SessionKey,
-        /// Whose it is.
+        /// Its owner, if any.
         owner: Option<Owner>,
     },
-    /// It goes on under a new key, after a login or a rotation.
+    /// The session goes on under a new key, after a login or a rotation.
     Rotated {
-        /// The key that is now worth nothing.
+        /// The key that is no longer valid.
         old: SessionKey,
         /// The key it has now.
         new: SessionKey,
-        /// Whose it is.
+        /// Its owner, if any.
         owner: Option<Owner>,
     },
-    /// It was ended on purpose: by a logout, by "log out everywhere", or to make room for a newer session of its owner.
+    /// The session was ended on purpose: by a logout, by "log out everywhere", or to make room for
+    /// a newer session of its owner.
     Destroyed {
         /// The key it had.
         key: SessionKey,
     },
-    /// Its time has passed. Told only by [`SessionManager::watch_expiry`](crate::SessionManager::watch_expiry), and late: when the
+    /// A timeout of the session has passed. Reported only by
+    /// [`SessionManager::watch_expiry`](crate::SessionManager::watch_expiry), and late: when the
     /// store frees the space.
     Expired {
         /// The key it had.

@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod backoff;
-mod base;
 mod builder;
 mod changes;
 mod codec;
@@ -18,6 +17,7 @@ pub mod payload;
 mod save;
 mod session;
 mod settings;
+mod snapshot;
 mod state;
 mod twins;
 mod update;

@@ -10,54 +10,59 @@ use std::{
 use session_core::{SessionKey, Version};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::{Result, base::Base, commit::Sent, payload::meta::TRACE};
+use crate::{Result, commit::CommitOutcome, payload::meta::TRACE, snapshot::Snapshot};
 
-/// Lets those tasks of a process that write one session do so one after another, each on top of the one before it, without waiting for the answers.
+/// Queues the tasks of a process that write one session: each write builds on the one before it,
+/// without waiting for the reply.
 ///
-/// A session that many change at once would cost each of them a trip for each rival if all tried at the same time, and a trip for each who came before
-/// if each waited for the answers. So a write that is on its way is shown to those who come after, who build on it, on the condition that it takes
-/// effect. A store that gathers writes sends those that wait as one.
+/// If all writers of a contended session tried at the same time, each would need one round trip for
+/// each competitor. If each waited for the replies, each would need one round trip for each writer
+/// before it. So later tasks see a write that is in flight and build on it, on the condition that
+/// it takes effect. A store that batches writes sends the waiting ones as one.
 ///
-/// Who finds nobody in line sends at once. Who comes while others stand there stands behind them, so that nobody is starved by those who come again and
-/// again.
+/// An uncontended write is sent immediately. Contended writes queue in FIFO order, which prevents
+/// starvation.
 ///
-/// Neither is another process. A chain is no longer than [`TRACE`], and who begins the next one asks the store first what is there; meanwhile a process
-/// that has just met a conflict with the last write of the chain gets ahead. A chain that breaks shows that there is such a process, and for a while, each
-/// waits for its answer: or the process that is ahead, with its next write on its way already, would stay ahead.
+/// Other processes are not starved either. A chain has at most [`TRACE`] writes, and the task that
+/// begins the next chain reads the stored session first. Meanwhile, a process that has just had a
+/// conflict with the last write of the chain gets ahead. A chain that breaks shows that there is
+/// such a process. For a while after that, each task waits for its reply. Otherwise the process
+/// that is ahead would stay ahead, because its next write is already in flight.
 #[derive(Debug)]
 pub(crate) struct Lines(Box<[Shard]>);
 
-/// So many that two tasks rarely look for their lines at the same place.
+/// Enough that two tasks rarely use the same shard.
 const SHARDS: usize = 256;
 
-/// The lines of some of the sessions.
+/// The queues of some of the sessions.
 #[derive(Debug, Default)]
 struct Shard(parking_lot::Mutex<Standing>);
 
 #[derive(Debug, Default)]
 struct Standing {
-    /// Those at which somebody stands.
+    /// The queues that have tasks.
     lines: HashMap<SessionKey, Line>,
-    /// When a chain was last broken.
+    /// When a chain last broke.
     broken: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Line {
-    /// Whose turn it is to prepare a write and send it off.
+    /// Held by the task that prepares a write and sends it.
     turn: Arc<Mutex<()>>,
-    /// Has a permit for each write that may be without an answer. If the replies are lost, the trace of the last one that took effect tells of all.
+    /// Has a permit for each write that may be in flight. If the replies are lost, the trace of the
+    /// last write that took effect covers all of them.
     unanswered: Arc<Semaphore>,
-    /// How many tasks stand in line or wait for an answer.
+    /// The number of tasks that are queued or wait for a reply.
     inside: usize,
     tail: Option<Tail>,
 }
 
-/// For so long after a chain has broken, nobody builds on what is on its way.
+/// How long after a broken chain no task builds on a write that is in flight.
 const CAUTION: Duration = Duration::from_secs(1);
 
 impl Standing {
-    /// One more stands at the line of this session.
+    /// Adds a task to the queue of this session.
     fn enter(&mut self, key: &SessionKey) -> &mut Line {
         let line = self.lines.entry(*key).or_insert_with(Line::new);
         line.inside += 1;
@@ -69,32 +74,35 @@ impl Standing {
     }
 }
 
-/// What the process knows best of a session, as long as anybody may want to build on it.
+/// The newest state of a session that this process knows, kept while other tasks may build on it.
 #[derive(Clone, Debug)]
 struct Tail {
-    /// What a write has left, or will leave when it takes effect; or what was met in a conflict.
-    base: Arc<Base>,
-    /// The first of those writes that stand on each other. If one of them fails, all fail that stand on it.
+    /// The session as a write has left it, or will leave it when it takes effect; or as a conflict
+    /// has shown it.
+    base: Arc<Snapshot>,
+    /// The version of the first write of the chain. If a write fails, all writes that build on it
+    /// fail.
     chain: Version,
-    /// How many writes the chain has.
+    /// The number of writes in the chain.
     length: usize,
 }
 
-/// The turn of a task to write a session. It passes on when a write that others may build on is on its way, or when this is dropped.
+/// A task's turn to write a session. The turn passes on when a write that others may build on is in
+/// flight, or when this is dropped.
 pub(crate) struct Place<'a> {
     ground: Option<Tail>,
     looks_first: bool,
-    /// Whether others may build on the write before it is answered.
+    /// Whether others may build on the write before its reply arrives.
     shows_it: bool,
     turn: OwnedMutexGuard<()>,
     unanswered: OwnedSemaphorePermit,
     inside: Inside<'a>,
 }
 
-/// What became of a write that was sent in turn.
-pub(crate) struct InTurn<'a> {
-    pub(crate) sent: Result<Sent>,
-    /// The write never was on its way, as with a store in the memory of the process.
+/// The outcome of a write that was sent in turn.
+pub(crate) struct Attempt<'a> {
+    pub(crate) sent: Result<CommitOutcome>,
+    /// The write never was in flight, as with a store in the memory of the process.
     pub(crate) at_once: bool,
     /// The turn, if it has not passed on.
     pub(crate) place: Option<Place<'a>>,
@@ -105,7 +113,7 @@ impl Lines {
         Self((0..SHARDS).map(|_| Shard::default()).collect())
     }
 
-    /// Stands in line, and returns when it is this task's turn.
+    /// Queues, and returns when it is this task's turn.
     pub(crate) async fn join(&self, key: &SessionKey) -> Place<'_> {
         let shard = self.shard(key);
         let (turn, semaphore) = {
@@ -131,24 +139,26 @@ impl Lines {
         Place { ground, looks_first, shows_it, turn, unanswered, inside }
     }
 
-    /// As [`join`](Self::join), if anybody else stands there; else there is no need to.
+    /// As [`join`](Self::join), if other tasks are queued or in flight. Otherwise returns `None`:
+    /// there is no need to queue.
     pub(crate) async fn join_if_contended(&self, key: &SessionKey) -> Option<Place<'_>> {
         let contended = self.shard(key).0.lock().lines.contains_key(key);
         if contended { Some(self.join(key).await) } else { None }
     }
 
-    /// Sends the write of one who has found nobody in line, and shows it to those who come while it is on its way.
+    /// Sends the write of a task that found no queue, and shows it to later tasks while it is in
+    /// flight.
     pub(crate) async fn send_alone(
         &self,
         key: &SessionKey,
-        base: impl FnOnce() -> Box<Base>,
-        write: impl Future<Output = Result<Sent>>,
-    ) -> InTurn<'_> {
+        base: impl FnOnce() -> Box<Snapshot>,
+        write: impl Future<Output = Result<CommitOutcome>>,
+    ) -> Attempt<'_> {
         let mut write = pin!(write);
         if let Poll::Ready(sent) = begin(write.as_mut()).await {
-            return InTurn { sent, at_once: true, place: None };
+            return Attempt { sent, at_once: true, place: None };
         }
-        let base = Arc::<Base>::from(base());
+        let base = Arc::<Snapshot>::from(base());
         let (shard, chain) = (self.shard(key), base.version);
         {
             let mut standing = shard.0.lock();
@@ -159,10 +169,10 @@ impl Lines {
             }
         }
         let inside = Inside { shard, key: *key };
-        let mut link = Link { inside: &inside, chain, now: None, holds: false, stands: false };
+        let mut chain_link = ChainLink { inside: &inside, chain, now: None, holds: false, stands: false };
         let sent = write.await;
-        link.answered(&sent);
-        InTurn { sent, at_once: false, place: None }
+        chain_link.answered(&sent);
+        Attempt { sent, at_once: false, place: None }
     }
 
     fn shard(&self, key: &SessionKey) -> &Shard {
@@ -183,38 +193,39 @@ async fn permits(semaphore: &Arc<Semaphore>, some: usize) -> OwnedSemaphorePermi
 }
 
 impl<'a> Place<'a> {
-    /// What is there once all writes that were sent before have taken effect, unless one of them fails.
-    pub(crate) fn ground(&self) -> Option<Arc<Base>> {
+    /// The session once all earlier writes have taken effect, unless one of them fails.
+    pub(crate) fn ground(&self) -> Option<Arc<Snapshot>> {
         self.ground.as_ref().map(|tail| Arc::clone(&tail.base))
     }
 
-    /// Begins a chain of its own, for a write that stands on what its own handle has seen.
+    /// Begins a new chain, for a write that builds on what its own handle has loaded.
     pub(crate) fn stand_alone(&mut self) {
         self.ground = None;
     }
 
-    /// Whether the store is to be asked what is there before anything is sent.
+    /// Whether the store must be read before anything is sent.
     pub(crate) fn looks_first(&self) -> bool {
         self.looks_first
     }
 
-    /// Sends a write that stands on the [ground](Self::ground), or on what the caller knows if there is none, and that leaves `base` if it takes effect.
+    /// Sends a write that builds on the [ground](Self::ground), or, without one, on what the caller
+    /// knows. If the write takes effect, it leaves `base`.
     pub(crate) async fn send(
         self,
-        base: impl FnOnce() -> Box<Base>,
-        write: impl Future<Output = Result<Sent>>,
-    ) -> InTurn<'a> {
+        base: impl FnOnce() -> Box<Snapshot>,
+        write: impl Future<Output = Result<CommitOutcome>>,
+    ) -> Attempt<'a> {
         if !self.shows_it {
-            return InTurn { sent: write.await, at_once: false, place: Some(self) };
+            return Attempt { sent: write.await, at_once: false, place: Some(self) };
         }
         let Self { ground, turn, unanswered: _unanswered, inside, .. } = self;
-        let base = Arc::<Base>::from(base());
+        let base = Arc::<Snapshot>::from(base());
         let stands = ground.is_some();
         let (chain, length) = ground.map_or((base.version, 0), |tail| (tail.chain, tail.length));
-        let mut link = Link { inside: &inside, chain, now: None, holds: false, stands };
+        let mut chain_link = ChainLink { inside: &inside, chain, now: None, holds: false, stands };
         let mut write = pin!(write);
         let begun = begin(write.as_mut()).await;
-        if let Poll::Pending | Poll::Ready(Ok(Sent::Written)) = begun {
+        if let Poll::Pending | Poll::Ready(Ok(CommitOutcome::Written)) = begun {
             inside.leave_tail(Tail { base, chain, length: length + 1 });
         }
         let (sent, at_once) = match begun {
@@ -224,41 +235,42 @@ impl<'a> Place<'a> {
                 (write.await, false)
             }
         };
-        link.answered(&sent);
-        InTurn { sent, at_once, place: None }
+        chain_link.answered(&sent);
+        Attempt { sent, at_once, place: None }
     }
 }
 
-/// Polls a write once, so that it is on its way.
+/// Polls a write once, so that it is in flight.
 async fn begin<F: Future>(mut write: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await
 }
 
-/// A write of a chain. Takes care that nobody builds on the chain if it did not take effect, or may not have.
-struct Link<'a> {
+/// A write of a chain. When it is dropped, no task builds on the chain any more if the write did
+/// not take effect, or may not have.
+struct ChainLink<'a> {
     inside: &'a Inside<'a>,
     chain: Version,
-    /// What is there instead, if that is known.
+    /// What is stored instead, if known.
     now: Option<Tail>,
     holds: bool,
-    /// It stood on another write of this process.
+    /// The write builds on another write of this process.
     stands: bool,
 }
 
-impl Link<'_> {
-    fn answered(&mut self, sent: &Result<Sent>) {
+impl ChainLink<'_> {
+    fn answered(&mut self, sent: &Result<CommitOutcome>) {
         match sent {
-            Ok(Sent::Written) => self.holds = true,
-            Ok(Sent::Conflict(now) | Sent::Superseded(now)) => {
-                let base = Arc::new(Base::clone(now));
+            Ok(CommitOutcome::Written) => self.holds = true,
+            Ok(CommitOutcome::Conflict(now) | CommitOutcome::Superseded(now)) => {
+                let base = Arc::new(Snapshot::clone(now));
                 self.now = Some(Tail { chain: base.version, base, length: 0 });
             }
-            Ok(Sent::Gone) | Err(_) => {}
+            Ok(CommitOutcome::Gone) | Err(_) => {}
         }
     }
 }
 
-impl Drop for Link<'_> {
+impl Drop for ChainLink<'_> {
     fn drop(&mut self) {
         if self.holds {
             return;
@@ -275,7 +287,7 @@ impl Drop for Link<'_> {
     }
 }
 
-/// One who stands in line or waits for an answer.
+/// A task that is queued or waits for a reply.
 struct Inside<'a> {
     shard: &'a Shard,
     key: SessionKey,

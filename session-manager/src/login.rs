@@ -4,11 +4,11 @@ use session_core::{Owner, OwnerChange, RenameOutcome, SessionId, SessionKey};
 
 use crate::{
     Result, Session, SessionError, SessionEvent,
-    base::Base,
-    state::{Extra, Link, Live, Part, Prepared, State},
+    snapshot::Snapshot,
+    state::{Live, Phase, Prepared, State, WriteOptions, WriteScope},
 };
 
-/// A login, which begins when it is awaited: see [`Session::login`].
+/// A login, which starts when it is awaited: see [`Session::login`].
 #[derive(Debug)]
 #[must_use = "a login does nothing until it is awaited"]
 pub struct Login<'a> {
@@ -18,8 +18,8 @@ pub struct Login<'a> {
 }
 
 impl<'a> Login<'a> {
-    /// If the session is another owner's, keeps the values under these keys, and only these; otherwise all stay. What others change under these keys
-    /// at the same time counts.
+    /// If the session belongs to another owner, keeps the values under these keys, and only these;
+    /// otherwise all values stay. Concurrent changes of these keys by others are kept.
     pub fn keep(mut self, keys: &'a [&'a str]) -> Self {
         self.kept = keys;
         self
@@ -28,12 +28,13 @@ impl<'a> Login<'a> {
     async fn run(self) -> Result<()> {
         let Self { session, owner, kept } = self;
         let manager = &session.handle().manager;
-        // An owner that is logged in already takes no further place, so it has to be known.
+        // An owner that is already logged in here needs no further place, so the session must be
+        // loaded first.
         session.load().await?;
         manager.refuse_early(&owner, session.key().as_ref()).await?;
         {
             let _turn = session.handle().turn.lock().await;
-            let extra = Extra { owner: OwnerChange::Set(owner.clone()), restart: true, kept };
+            let extra = WriteOptions { owner: OwnerChange::Set(owner.clone()), restart: true, kept };
             session.move_to_new_id(&extra).await?;
         }
         session.keep_limit(&owner).await
@@ -50,21 +51,24 @@ impl<'a> IntoFuture for Login<'a> {
 }
 
 impl Session {
-    /// Makes the session `owner`'s, under a new id, with all that this handle has changed and not saved, in one step: what a login does after it
-    /// has checked the password.
+    /// Makes `owner` the session's owner, under a new id, and stores all unsaved changes of this
+    /// handle, in one step. Call it after checking the password.
     ///
-    /// The old id is worth nothing from then on (an attacker may have planted it), and requests that loaded the session before can change nothing
-    /// any more: they fail as [`Gone`](SessionError::Gone). The [absolute timeout](crate::SessionManagerBuilder::absolute_timeout) begins anew. A
-    /// session that was not stored is created. The client must be told the new id: [`cookie_change`](Self::cookie_change).
+    /// The old id is invalid from then on (an attacker may have planted it). Requests that loaded
+    /// the session before can change nothing any more: they fail as [`Gone`](SessionError::Gone).
+    /// The [absolute timeout](crate::SessionManagerBuilder::absolute_timeout) starts again. A
+    /// session that was not stored is created. The client must be sent the new id:
+    /// [`cookie_change`](Self::cookie_change).
     ///
     /// # What stays
     /// | the session was | |
     /// | --- | --- |
     /// | without an owner | All values, the label and the timeouts stay: a visitor's cart becomes the customer's. Where another person may have filled it, as on a shared computer, [`clear`](Self::clear) first. |
     /// | `owner`'s | All values, the label and the timeouts stay. |
-    /// | another owner's | Nothing stays: no value, also none that another request saves at the same time, no label, no timeouts, but for the values under keys that are named with [`keep`](Login::keep). |
+    /// | another owner's | Only the values under keys that are named with [`keep`](Login::keep) stay: no other value, also none that another request saves at the same time, no label, no timeouts. |
     ///
-    /// In each case, what this handle has set since its last save is part of the login, such as the label and the name of the new owner.
+    /// In each case, all changes of this handle since its last save are part of the login, such as
+    /// the label and the name of the new owner.
     ///
     /// ```
     /// # use session_manager::{SessionManager, session_core::Owner};
@@ -80,30 +84,32 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// As [`save`](Self::save), and [`SessionError::TooManySessions`]. After an error that
-    /// [may have been applied](SessionError::may_have_applied), the old id may have ended, and nobody has the new one: the client has to log in
-    /// again.
+    /// As [`save`](Self::save), and [`SessionError::TooManySessions`]. After an error that [may
+    /// have been applied](SessionError::may_have_applied), the old id may have ended, and no client
+    /// has the new one: the client has to log in again.
     pub fn login(&self, owner: Owner) -> Login<'_> {
         Login { session: self, owner, kept: &[] }
     }
 
-    /// Gives the session a new id, with all that this handle has changed, in one step: when its rights have changed.
+    /// Gives the session a new id, and stores all changes of this handle, in one step. Call it when
+    /// the session's rights have changed.
     ///
-    /// The old id is worth nothing from then on; see [`login`](Self::login). What is not stored has no id, and nothing happens to it.
+    /// The old id is invalid from then on; see [`login`](Self::login). For a session that is not
+    /// stored, this is a no-op: it has no id.
     ///
     /// # Errors
     /// As [`login`](Self::login).
     pub async fn rotate(&self) -> Result<()> {
         let _turn = self.handle().turn.lock().await;
         self.load_in_turn().await?;
-        if let Link::Fresh = self.handle().state.lock().link {
+        if let Phase::New = self.handle().state.lock().phase {
             return Ok(());
         }
-        self.move_to_new_id(&Extra::default()).await
+        self.move_to_new_id(&WriteOptions::default()).await
     }
 
-    /// Gives the session a new id; for those who hold the turn.
-    pub(crate) async fn move_to_new_id(&self, extra: &Extra<'_>) -> Result<()> {
+    /// Gives the session a new id. The caller holds `turn`.
+    pub(crate) async fn move_to_new_id(&self, extra: &WriteOptions<'_>) -> Result<()> {
         let handle = self.handle();
         let manager = &handle.manager;
         let settings = manager.settings();
@@ -113,10 +119,10 @@ impl Session {
             let (old, prepared) = {
                 let state = handle.state.lock();
                 state.may_give_new_id()?;
-                let prepared = state.prepare(None, settings, manager.max_len(), &Part::All, extra)?;
-                match &state.link {
-                    Link::Live(live) => (Some((live.id.clone(), live.key, live.base.version)), prepared),
-                    Link::Gone => return Err(state.gone()),
+                let prepared = state.prepare(None, settings, manager.max_len(), &WriteScope::All, extra)?;
+                match &state.phase {
+                    Phase::Live(live) => (Some((live.id.clone(), live.key, live.base.version)), prepared),
+                    Phase::Ended => return Err(state.gone()),
                     _ => (None, prepared),
                 }
             };
@@ -134,23 +140,23 @@ impl Session {
             if let Some(owner) = moved {
                 manager.tell(|| SessionEvent::Rotated { old, new, owner });
                 let Some(error) = too_late else { return Ok(()) };
-                // The client has the old id, which is worth nothing, and will not be told the new one.
+                // The client has the old id, which is invalid, and can no longer get the new one.
                 self.end_here().await?;
                 return Err(error);
             }
-            // Nobody else of this process writes the session during the next attempt.
+            // No other task of this process writes the session during the next attempt.
             manager.stand_in_line(&old, attempt, false, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }
 
-    /// Ends the session that is live here, and for this handle. The caller holds the turn.
+    /// Ends the live session in the store and for this handle. The caller holds `turn`.
     pub(crate) async fn end_here(&self) -> Result<()> {
         let handle = self.handle();
         let live = handle.state.lock().live_key();
         if let Some(key) = live {
             handle.manager.destroy(&key).await?;
-            handle.state.lock().link = Link::Gone;
+            handle.state.lock().phase = Phase::Ended;
         }
         Ok(())
     }
@@ -158,7 +164,8 @@ impl Session {
 
 impl State {
     #[expect(clippy::option_option, reason = "whether it was done, and then whose it is, if anybody's")]
-    /// Takes note of what came of a rename: the owner since, or `None` if it is to be tried again.
+    /// Records the outcome of a rename. Returns the owner afterwards, or `None` if it has to be
+    /// tried again.
     fn settle_move(
         &mut self,
         prepared: Prepared,
@@ -169,26 +176,26 @@ impl State {
     ) -> Result<Option<Option<Owner>>> {
         match outcome {
             Ok(RenameOutcome::Renamed) => {
-                self.changes.saved(prepared.stamp);
+                self.changes.saved(prepared.change_seq);
                 let base = prepared.into_base(sent_at);
                 let owner = base.owner.clone();
-                self.link = Link::Live(Live { key, id: new, presented: false, base });
+                self.phase = Phase::Live(Live { key, id: new, presented: false, base });
                 Ok(Some(owner))
             }
             Ok(RenameOutcome::Conflict(Some(record))) => {
-                self.rebase(Base::of(record, sent_at)?);
+                self.rebase(Snapshot::of(record, sent_at)?);
                 Ok(None)
             }
             Ok(RenameOutcome::Conflict(None)) => {
-                self.link = Link::Gone;
+                self.phase = Phase::Ended;
                 Err(self.gone())
             }
-            // A random id that is taken: draw another one.
+            // The random id is taken: draw another one.
             Ok(RenameOutcome::Occupied) => Ok(None),
             Err(error) => {
                 if error.may_have_applied() {
-                    let presented = matches!(&self.link, Link::Live(live) if live.presented);
-                    self.link = Link::Unsure { id: old, presented };
+                    let presented = matches!(&self.phase, Phase::Live(live) if live.presented);
+                    self.phase = Phase::Unknown { id: old, presented };
                 }
                 Err(error.into())
             }

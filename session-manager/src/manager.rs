@@ -5,7 +5,10 @@ use session_core::{Error, ErrorKind, Event, Operation, Purpose, SessionId, Sessi
 
 use crate::{Result, Session, SessionEvent, SessionManagerBuilder, line::Lines, settings::Settings};
 
-/// Makes [`Session`]s over a store: one for each deployment, shared by all requests. Clones are cheap and are the same manager.
+/// Creates [`Session`]s over a store.
+///
+/// Use one manager for each deployment, shared by all requests. Clones are cheap and are the same
+/// manager.
 ///
 /// ```
 /// use std::time::Duration;
@@ -44,18 +47,19 @@ struct Inner {
 impl SessionManager {
     /// A manager with the default settings: see [`SessionManagerBuilder`].
     ///
-    /// Takes every store, also one without an index of owners, over which what goes by the owner
-    /// fails: [`can_list_owners`](Self::can_list_owners).
+    /// Accepts every store. Over a store without an index of owners, the operations by owner fail:
+    /// see [`can_list_owners`](Self::can_list_owners).
     pub fn new(store: impl SessionStore + 'static) -> Self {
         Self::with(Arc::new(store), Settings::default())
     }
 
-    /// Settings for a manager over this store.
+    /// The builder of a manager over this store.
     pub fn builder(store: impl SessionStore + 'static) -> SessionManagerBuilder {
         SessionManagerBuilder::new(Arc::new(store))
     }
 
-    /// Settings for a manager over a store that is shared already; saves the second `Arc` that [`builder`](Self::builder) would put around it.
+    /// The builder of a manager over a store that is already shared. Avoids the second `Arc` that
+    /// [`builder`](Self::builder) would put around it.
     pub fn builder_shared(store: Arc<dyn SessionStore>) -> SessionManagerBuilder {
         SessionManagerBuilder::new(store)
     }
@@ -66,46 +70,56 @@ impl SessionManager {
         Self { inner: Arc::new(inner), purpose: None }
     }
 
-    /// The same manager for ids of this purpose alone, such as those in the cookie of this name: an id that was made for one purpose opens
-    /// nothing for another one, although both may be in the same store. A `SessionLayer` does this with the name of its cookie.
+    /// The same manager, restricted to ids of this purpose, such as the ids in the cookie of this
+    /// name.
     ///
-    /// What is found by its owner or its key, as by [`sessions_of`](Self::sessions_of), [`logout_everywhere`](Self::logout_everywhere) and
-    /// [`destroy`](Self::destroy), is found whatever it is for.
+    /// An id that was made for one purpose opens nothing for another one, although both may be in
+    /// the same store. A `SessionLayer` does this with the name of its cookie.
+    ///
+    /// Sessions that are found by their owner or their key, as by
+    /// [`sessions_of`](Self::sessions_of), [`logout_everywhere`](Self::logout_everywhere) and
+    /// [`destroy`](Self::destroy), are found whatever their purpose.
     #[must_use]
     pub fn for_purpose(&self, name: &str) -> Self {
         Self { inner: Arc::clone(&self.inner), purpose: Some(Purpose::new(name)) }
     }
 
-    /// The key of the session with this id, for the purpose of this manager. Opens nothing.
+    /// The key of the session with this id, for the purpose of this manager. Opens no session.
     pub fn key_of(&self, id: &SessionId) -> SessionKey {
         self.purpose.as_ref().map_or_else(|| id.key(), |purpose| id.key_for(purpose))
     }
 
-    /// A handle on a new session. Nothing is stored, and it has no id, until there is something to save.
+    /// A handle on a new session. The session is not stored, and has no id, until there is
+    /// something to save.
     pub fn create(&self) -> Session {
         Session::new(self.clone(), None, Vec::new())
     }
 
-    /// A handle on the session whose id the client has presented, if any. Costs no I/O: the store is asked when something is read.
+    /// A handle on the session whose id the client presented, if any. Costs no I/O: the store is
+    /// asked when something is read.
     ///
-    /// An id that the store does not know is never adopted: the session is then a new one, and gets an id of its own when there is something to
-    /// save.
+    /// An id that the store does not know is never adopted: the session is then a new one, and gets
+    /// an id of its own when there is something to save.
     pub fn open(&self, presented: Option<SessionId>) -> Session {
         Session::new(self.clone(), presented, Vec::new())
     }
 
-    /// As [`open`](Self::open), for a client that has presented several ids where one is expected, as browsers do with two cookies of one name. The store
-    /// is asked for all of them, in one batch, when something is read: of those that are live, the one that began or logged in last is
-    /// the session, so that a login always has the last word. A logout ends them all.
+    /// As [`open`](Self::open), for a client that presented several ids where one is expected, as
+    /// browsers do with two cookies of one name.
     ///
-    /// The caller bounds how many there are.
+    /// The store is asked for all ids, in one batch, when something is read. Of the live sessions,
+    /// the handle uses the one that began or logged in last, so the latest login always wins. A
+    /// logout ends all of them.
+    ///
+    /// The caller must bound the number of ids.
     pub fn open_any(&self, presented: impl IntoIterator<Item = SessionId>) -> Session {
         let mut presented = presented.into_iter();
         let first = presented.next();
         Session::new(self.clone(), first, presented.collect())
     }
 
-    /// The session with this id, or `None` if nothing live is there. Asks the store at once: one read.
+    /// Loads the session with this id, or returns `None` if no live session has it. Costs one read,
+    /// at once.
     ///
     /// # Errors
     /// [`SessionError::Store`](crate::SessionError::Store). An outage is never `None`.
@@ -114,7 +128,8 @@ impl SessionManager {
         Ok(session.load().await?.then_some(session))
     }
 
-    /// Ends the session under `key`, whoever uses it, and says whether it was there: for "your devices" and administration.
+    /// Ends the session under `key` for all that use it, and returns whether it existed: for a
+    /// "your devices" page and for administration.
     ///
     /// # Errors
     /// [`SessionError::Store`](crate::SessionError::Store). Calling again is always safe.
@@ -128,13 +143,15 @@ impl SessionManager {
         }
     }
 
-    /// Tells the listeners of this manager of every session that expires, until the store is closed. Run it on a task of its own.
+    /// Reports every session that expires to the listeners of this manager, until the store is
+    /// closed. Run it on a task of its own.
     ///
-    /// Expiry is told when the store frees the space, by each manager that watches. While the connection to the store is interrupted, it can go
-    /// untold. A store whose watch says only *that* a session has changed, as that of Redis, tells no expiry.
-    ///
+    /// Each manager that watches reports an expiry when the store frees the space. An expiry can be
+    /// missed while the connection to the store is interrupted. A store whose watch reports only
+    /// *that* a session has changed, as that of Redis does, reports no expiry.
     /// # Errors
-    /// [`SessionError::Store`](crate::SessionError::Store) with [`ErrorKind::Config`] if the store has no watch.
+    /// [`SessionError::Store`](crate::SessionError::Store) with [`ErrorKind::Config`] if the store
+    /// has no watch.
     pub async fn watch_expiry(&self) -> Result<()> {
         let Some(watch) = self.store().watch() else {
             let error = Error::new(ErrorKind::Config, Operation::Watch);
@@ -162,7 +179,7 @@ impl SessionManager {
         &self.inner.lines
     }
 
-    /// The most bytes that a session may have.
+    /// The maximum size of a session, in bytes.
     pub(crate) fn max_len(&self) -> usize {
         self.inner.max_len
     }

@@ -4,29 +4,29 @@ use session_core::{Expected, SessionId, SessionKey, When, WriteOutcome};
 
 use crate::{
     Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
-    base::Base,
-    commit::Sent,
+    commit::CommitOutcome,
     payload::Payload,
-    state::{Extra, Link, Live, Part, Prepared, State},
+    snapshot::Snapshot,
+    state::{Live, Phase, Prepared, State, WriteOptions, WriteScope},
 };
 
-/// What a [`save`](Session::save) has done.
+/// The result of a [`save`](Session::save).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Saved {
-    /// Nothing: nothing was changed, and no touch was due.
+    /// Nothing was changed, and no touch was due.
     Nothing,
-    /// It has renewed the idle timeout.
+    /// The idle timeout was renewed.
     Touched,
-    /// It has stored the changes, which renews the idle timeout, too.
+    /// The changes were stored, which also renews the idle timeout.
     Written,
-    /// It has stored a new session: the client must be told its id.
+    /// A new session was stored: the client must be sent its id.
     Created,
     /// Nothing was changed, and the session turned out to have ended elsewhere.
     Ended,
 }
 
-/// What a save is to do next.
+/// The next step of a save.
 enum Step {
     Done(Saved),
     Create(Prepared),
@@ -35,22 +35,29 @@ enum Step {
 }
 
 impl Session {
-    /// Stores what this handle has changed, and renews the idle timeout if that is due: call it once, at the end of a request.
+    /// Stores the changes of this handle, and renews the idle timeout if that is due: call it once,
+    /// at the end of a request.
     ///
-    /// * If nothing was changed and the session was never loaded, this does nothing at all.
-    /// * If nothing was changed, at most a [touch](crate::SessionManagerBuilder::touch_after).
-    /// * Else it writes on the condition that nobody else has written since; if somebody has, it merges its keys onto what is
-    ///   there now, by the policy of [`SameKey`], and tries again.
-    /// * If nothing was stored yet, and there is something to store, it creates the session under a new id. Two first requests of one visitor at the same
-    ///   time create two sessions.
+    /// * If nothing was changed and the session was never loaded, this is a no-op.
+    /// * If nothing was changed, it sends at most a
+    ///   [touch](crate::SessionManagerBuilder::touch_after).
+    /// * Otherwise it writes on the condition that the stored session is unchanged. After a
+    ///   conflict, it merges its keys into the session that is stored now, by the policy of
+    ///   [`SameKey`], and tries again.
+    /// * If nothing is stored yet, and there is something to store, it creates the session under a
+    ///   new id. Two concurrent first requests of one visitor create two sessions.
     ///
     /// # Errors
-    /// [`SessionError::Gone`] and [`SessionError::TooLate`] with the unsaved keys, [`SessionError::SameKey`], [`SessionError::TooLarge`],
-    /// [`SessionError::Contended`], [`SessionError::Store`]. The changes stay in the handle, so that saving can be tried
-    /// again; after an error that [may have been applied](SessionError::may_have_applied), too: the same keys would be set to the same values.
+    /// [`SessionError::Gone`] and [`SessionError::TooLate`] with the unsaved keys,
+    /// [`SessionError::SameKey`], [`SessionError::TooLarge`], [`SessionError::Contended`],
+    /// [`SessionError::Store`].
+    ///
+    /// The changes stay in the handle, so that saving can be tried again. This includes errors that
+    /// [may have been applied](SessionError::may_have_applied): the same keys would be set to the
+    /// same values.
     pub async fn save(&self) -> Result<Saved> {
         let handle = self.handle();
-        if !self.needs_save() && !matches!(handle.state.lock().link, Link::Gone) {
+        if !self.needs_save() && !matches!(handle.state.lock().phase, Phase::Ended) {
             return Ok(Saved::Nothing);
         }
         let _turn = handle.turn.lock().await;
@@ -70,7 +77,7 @@ impl Session {
                     }
                     place.ground()
                 }
-                // Whether both have changed a key shows when this write meets the other one.
+                // A conflict with the other write shows whether both have changed a key.
                 (SameKey::Fail, Some(place)) => {
                     place.stand_alone();
                     None
@@ -79,7 +86,8 @@ impl Session {
             };
             let step = handle.state.lock().next_step(ground.as_deref(), manager);
             let step = match step {
-                // What it stands on may never come to be.
+                // The write in flight that this step builds on may fail, and so the error may not
+                // hold.
                 Err(_) if ground.is_some() => {
                     place = None;
                     self.reload(settings.same_key).await?;
@@ -106,21 +114,24 @@ impl Session {
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }
 
-    /// Whether [`save`](Self::save) would ask the store for anything, as things are now. Costs no I/O and does not wait, so a caller that has to allocate
-    /// for the save can spare that.
+    /// Whether [`save`](Self::save) would ask the store for anything in the current state.
+    ///
+    /// Costs no I/O and does not wait, so a caller can avoid an allocation for the save.
     pub fn needs_save(&self) -> bool {
         let handle = self.handle();
         let state = handle.state.lock();
-        let touch_is_due = match &state.link {
-            Link::Live(live) => handle.manager.settings().due_touch(&live.base).is_some(),
-            Link::Unsure { .. } => true,
-            // Nobody has read it, so that not even a touch is due; or it has ended.
-            Link::Presented(_) | Link::Fresh | Link::Gone => false,
+        let touch_is_due = match &state.phase {
+            Phase::Live(live) => handle.manager.settings().due_touch(&live.base).is_some(),
+            Phase::Unknown { .. } => true,
+            // The session was not read, so that not even a touch is due; or it is not stored, or
+            // has ended.
+            Phase::Unloaded(_) | Phase::New | Phase::Ended => false,
         };
         touch_is_due || !state.changes.is_empty()
     }
 
-    /// Creates the session under a new id. Not tried again after a lost reply: what may be stored then is under an id that nobody has.
+    /// Creates the session under a new id. It is not tried again after a lost reply: no client has
+    /// the id under which the session may then be stored.
     pub(crate) async fn store_new(&self, prepared: Prepared) -> Result<Saved> {
         let handle = self.handle();
         let manager = &handle.manager;
@@ -137,15 +148,15 @@ impl Session {
                 .into());
             }
         }
-        let stamp = prepared.stamp;
+        let change_seq = prepared.change_seq;
         let base = prepared.into_base(sent_at);
         let owner = base.owner.clone();
         let too_late = {
             let mut state = handle.state.lock();
             let too_late = state.may_give_new_id().err();
             if too_late.is_none() {
-                state.changes.saved(stamp);
-                state.link = Link::Live(Live { id, presented: false, key, base });
+                state.changes.saved(change_seq);
+                state.phase = Phase::Live(Live { id, presented: false, key, base });
             }
             too_late
         };
@@ -162,13 +173,13 @@ impl Session {
         let sent_at = Instant::now();
         let there = handle.manager.store().touch(key, ttl).await?;
         let mut state = handle.state.lock();
-        match &mut state.link {
-            Link::Live(live) if there => {
-                live.base.expires_at = crate::base::later(sent_at, ttl.as_duration());
+        match &mut state.phase {
+            Phase::Live(live) if there => {
+                live.base.expires_at = crate::snapshot::later(sent_at, ttl.as_duration());
                 Ok(Saved::Touched)
             }
-            link => {
-                *link = Link::Gone;
+            phase => {
+                *phase = Phase::Ended;
                 Ok(Saved::Ended)
             }
         }
@@ -176,51 +187,52 @@ impl Session {
 }
 
 impl State {
-    /// The key of the session, if there are changes to be written under it.
+    /// The key of the session, if there are changes to write to it.
     fn key_to_write(&self) -> Option<SessionKey> {
         self.live_key().filter(|_| !self.changes.is_empty())
     }
 
-    fn next_step(&self, ground: Option<&Base>, manager: &SessionManager) -> Result<Step> {
+    fn next_step(&self, ground: Option<&Snapshot>, manager: &SessionManager) -> Result<Step> {
         let settings = manager.settings();
-        let prepare = || self.prepare(ground, settings, manager.max_len(), &Part::All, &Extra::default());
-        match &self.link {
-            Link::Live(live) if !self.changes.is_empty() => {
+        let prepare =
+            || self.prepare(ground, settings, manager.max_len(), &WriteScope::All, &WriteOptions::default());
+        match &self.phase {
+            Phase::Live(live) if !self.changes.is_empty() => {
                 let expected = ground.unwrap_or(&live.base).version;
                 Ok(Step::Write(live.key, expected, prepare()?))
             }
-            Link::Live(live) => Ok(match settings.due_touch(&live.base) {
+            Phase::Live(live) => Ok(match settings.due_touch(&live.base) {
                 Some(ttl) => Step::Touch(live.key, ttl),
                 None => Step::Done(Saved::Nothing),
             }),
-            Link::Fresh if self.changes.worth_a_session() => {
+            Phase::New if self.changes.worth_a_session() => {
                 self.may_give_new_id()?;
                 prepare().map(Step::Create)
             }
-            Link::Fresh | Link::Presented(_) | Link::Unsure { .. } => Ok(Step::Done(Saved::Nothing)),
-            Link::Gone => Err(self.gone()),
+            Phase::New | Phase::Unloaded(_) | Phase::Unknown { .. } => Ok(Step::Done(Saved::Nothing)),
+            Phase::Ended => Err(self.gone()),
         }
     }
 
-    /// Takes note of what came of a save; `None` if it is to be tried again.
+    /// Records the outcome of a save. Returns `None` if it has to be tried again.
     fn settle(
         &mut self,
         prepared: Prepared,
-        sent: Sent,
+        sent: CommitOutcome,
         sent_at: Instant,
         policy: SameKey,
     ) -> Result<Option<Saved>> {
         match sent {
-            Sent::Written => self.wrote(prepared, sent_at),
-            Sent::Superseded(now) => {
-                self.changes.saved(prepared.stamp);
+            CommitOutcome::Written => self.wrote(prepared, sent_at),
+            CommitOutcome::Superseded(now) => {
+                self.changes.saved(prepared.change_seq);
                 self.rebase(now);
             }
-            Sent::Gone => {
-                self.link = Link::Gone;
+            CommitOutcome::Gone => {
+                self.phase = Phase::Ended;
                 return Err(self.gone());
             }
-            Sent::Conflict(now) => {
+            CommitOutcome::Conflict(now) => {
                 if policy == SameKey::Fail {
                     self.refuse_same_keys(&now.payload)?;
                 }
@@ -231,13 +243,14 @@ impl State {
         Ok(Some(Saved::Written))
     }
 
-    /// Takes note that all changes up to those in `prepared` are stored.
+    /// Records that all changes up to those in `prepared` are stored.
     pub(crate) fn wrote(&mut self, prepared: Prepared, sent_at: Instant) {
-        self.changes.saved(prepared.stamp);
+        self.changes.saved(prepared.change_seq);
         self.rebase(prepared.into_base(sent_at));
     }
 
-    /// Fails if this handle has changed keys that differ between what it has seen and what is there `now`.
+    /// Fails if this handle has changed keys whose values differ between its snapshot and the
+    /// session that is stored `now`.
     pub(crate) fn refuse_same_keys(&self, now: &Payload) -> Result<()> {
         let seen = self.base().map(|base| &base.payload);
         let differs = |key: &str| seen.and_then(|seen| seen.stored(key)) != now.stored(key);

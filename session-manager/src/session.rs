@@ -10,31 +10,36 @@ use session_core::{Owner, Record, SessionId, SessionKey, Ttl};
 
 use crate::{
     CookieChange, Result, SameKey, SessionError, SessionManager, SessionValue,
-    base::Base,
     changes::Changes,
     codec,
-    state::{Link, State},
+    snapshot::Snapshot,
+    state::{Phase, State},
     twins::Twins,
 };
 
-/// One session, as one request or one conversation uses it. Clones are cheap, and are the same handle: what one changes, the others see.
+/// One session, as one request or one conversation uses it. Clones are cheap and are the same
+/// handle: a change through one is visible to the others.
 ///
-/// **Nothing is asked before something is read.** The handle is made without I/O and loads the session at the first
-/// `async` call that has to know it, once. [`insert`](Self::insert), [`remove`](Self::remove) and [`clear`](Self::clear) are local and not even
-/// `async`: they have to know nothing, so they can neither wait nor meet an outage, and only [`save`](Self::save) can.
+/// **Loading is lazy.** Creating the handle costs no I/O. The first `async` call that needs the
+/// session loads it, once. [`insert`](Self::insert), [`remove`](Self::remove) and
+/// [`clear`](Self::clear) are local and not even `async`: they need nothing from the store, so they
+/// can neither wait nor fail in an outage. Only [`save`](Self::save) can.
 ///
-/// **Saving merges.** [`save`](Self::save) sends the keys that this handle has changed. If others have changed other keys meanwhile, both
-/// changes are kept. For a value that depends on what it was, such as a counter, [`update`](Self::update) commits at once and is exact.
+/// **Saving merges.** [`save`](Self::save) sends the keys that this handle has changed. If others
+/// have changed other keys meanwhile, both changes are kept. For a value that depends on its
+/// previous value, such as a counter, [`update`](Self::update) commits at once and is exact.
 ///
-/// **What has ended stays ended.** After a logout, a login or a rotation elsewhere, every change through this handle fails as
-/// [`Gone`](SessionError::Gone).
+/// **An ended session stays ended.** After a logout, a login or a rotation elsewhere, every change
+/// through this handle fails as [`Gone`](SessionError::Gone).
 ///
-/// **A handle that outlives its request** (a WebSocket, a worker) answers reads from what was loaded once, and so never notices a logout:
-/// [`refresh`](Self::refresh) asks the store again. After [`response_sent`](Self::response_sent) it stores nothing that no client could reach.
+/// **A handle that outlives its request** (a WebSocket, a worker) answers reads from the session as
+/// it was loaded, and so never notices a logout: [`refresh`](Self::refresh) asks the store again.
+/// After [`response_sent`](Self::response_sent), the handle stores nothing that no client could
+/// reach.
 ///
 /// # Concurrency and cancellation
-/// All calls may overlap. Those that change the store take turns within a handle. A future that is dropped leaves the handle
-/// usable; what it was about to store may be stored or not.
+/// All calls may overlap. Calls that change the store take turns within a handle. A future that is
+/// dropped leaves the handle usable; its change may be stored or not.
 #[derive(Clone)]
 pub struct Session(Arc<Handle>);
 
@@ -43,16 +48,16 @@ pub(crate) struct Handle {
     /// Whether the client has presented an id.
     pub(crate) presented: bool,
     pub(crate) state: Mutex<State>,
-    /// Held while the store is asked to change something, or to show the session.
+    /// Held while a call loads the session from the store, or changes it there.
     pub(crate) turn: tokio::sync::Mutex<()>,
 }
 
 impl Session {
     pub(crate) fn new(manager: SessionManager, presented: Option<SessionId>, twins: Vec<SessionId>) -> Self {
-        let (is_presented, link) = (presented.is_some(), presented.map_or(Link::Fresh, Link::Presented));
+        let (is_presented, phase) = (presented.is_some(), presented.map_or(Phase::New, Phase::Unloaded));
         let twins = Twins::new(twins);
         let state =
-            State { link, twins, changes: Changes::default(), logged_out: false, response_sent: false };
+            State { phase, twins, changes: Changes::default(), logged_out: false, response_sent: false };
         Self(Arc::new(Handle {
             manager,
             presented: is_presented,
@@ -65,13 +70,16 @@ impl Session {
         &self.0
     }
 
-    /// The value under `key`, or `None` if there is none: what this handle has set, else what was there when it loaded the session.
+    /// The value under `key`, or `None` if there is none: the value that this handle has set,
+    /// otherwise the value that was there when it loaded the session.
     ///
-    /// One read of the store if the session is not loaded yet; then 60 to 90 ns for a number or a short text, and the rest of the session is neither decoded nor copied.
+    /// Costs one read of the store if the session is not loaded yet. After that, a number or a
+    /// short text takes 60 to 90 ns; the rest of the session is neither decoded nor copied.
     ///
     /// # Errors
-    /// [`SessionError::Decode`] if the value is no `T`, [`SessionError::Store`] if the session had to be loaded and could not be,
-    /// [`SessionError::Gone`] if it is known to have ended.
+    /// [`SessionError::Decode`] if the value is not a `T`, [`SessionError::Store`] if the session
+    /// had to be loaded and could not be, [`SessionError::Gone`] if the session is known to have
+    /// ended.
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         self.look(Some(key), |state| {
             let stored = state.stored(key)?;
@@ -83,7 +91,7 @@ impl Session {
     /// Whether there is a value under `key`.
     ///
     /// # Errors
-    /// As [`get`](Self::get), but for `Decode`.
+    /// As [`get`](Self::get), except `Decode`.
     pub async fn contains(&self, key: &str) -> Result<bool> {
         self.look(Some(key), |state| Ok(state.stored(key)?.is_some())).await
     }
@@ -99,12 +107,12 @@ impl Session {
 
     /// Sets the value under `key`, locally until the next [`save`](Self::save).
     ///
-    /// The value is encoded, and decoded for a test, here and now, so that what cannot be read back is an error in the place where it comes
-    /// from.
+    /// The value is encoded at once, and decoded as a test, so that a value that cannot be read
+    /// back is an error where it is set.
     ///
     /// # Errors
-    /// [`SessionError::Encode`] if the codec cannot carry the value, [`SessionError::TooLarge`] if it alone is longer than a session
-    /// may be. Then nothing is changed.
+    /// [`SessionError::Encode`] if the codec cannot carry the value, [`SessionError::TooLarge`] if
+    /// the value alone exceeds the maximum size of a session. Nothing is changed then.
     pub fn insert<T: SessionValue + ?Sized>(&self, key: &str, value: &T) -> Result<()> {
         let manager = &self.0.manager;
         let codec = manager.settings().codec;
@@ -122,11 +130,13 @@ impl Session {
         self.0.state.lock().changes.remove(key);
     }
 
-    /// Removes the value under `key` and returns what it was. As [`remove`](Self::remove), this is local until the next save: two requests that
-    /// take the same value at the same time both get it.
+    /// Removes the value under `key` and returns it.
+    ///
+    /// As [`remove`](Self::remove), this is local until the next save: two requests that take the
+    /// same value at the same time both get it.
     ///
     /// # Errors
-    /// As [`get`](Self::get); then nothing is removed.
+    /// As [`get`](Self::get). Nothing is removed then.
     pub async fn take<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         self.load().await?;
         let mut state = self.0.state.lock();
@@ -138,34 +148,38 @@ impl Session {
         Ok(value)
     }
 
-    /// Removes all values, locally until the next [`save`](Self::save). The session itself stays, and so do its owner, its label, and values under
-    /// other keys that others set meanwhile; to end it, see [`logout`](Self::logout).
+    /// Removes all values, locally until the next [`save`](Self::save).
+    ///
+    /// The session itself stays, and so do its owner, its label, and values under other keys that
+    /// others set meanwhile. To end the session, see [`logout`](Self::logout).
     pub fn clear(&self) {
-        let State { link, changes, .. } = &mut *self.0.state.lock();
-        match link {
-            Link::Live(live) => changes.clear(Some(&live.base.payload)),
+        let State { phase, changes, .. } = &mut *self.0.state.lock();
+        match phase {
+            Phase::Live(live) => changes.clear(Some(&live.base.payload)),
             _ => changes.clear(None),
         }
     }
 
-    /// What the application calls the place where the session is used, such as "Firefox on Linux", for the list of
-    /// [`sessions_of`](SessionManager::sessions_of). Local until the next [`save`](Self::save) or [`login`](Self::login).
+    /// Sets the application's name for the place where the session is used, such as "Firefox on
+    /// Linux", for the list of [`sessions_of`](SessionManager::sessions_of). Local until the next
+    /// [`save`](Self::save) or [`login`](Self::login).
     pub fn set_label(&self, label: &str) {
         self.0.state.lock().changes.set_label(Some(label.into()));
     }
 
-    /// Gives this session timeouts of its own, such as longer ones for "remember me". Local until the next [`save`](Self::save) or
-    /// [`login`](Self::login).
+    /// Gives this session its own timeouts, such as longer ones for "remember me". Local until the
+    /// next [`save`](Self::save) or [`login`](Self::login).
     ///
     /// # Errors
-    /// [`SessionError::Store`] with [`InvalidTtl`](session_core::ErrorKind::InvalidTtl) if no store can keep these.
+    /// [`SessionError::Store`] with [`InvalidTtl`](session_core::ErrorKind::InvalidTtl) if no store
+    /// can keep these timeouts.
     pub fn set_timeouts(&self, idle: Duration, absolute: Duration) -> Result<()> {
         let (idle, absolute) = (Ttl::new(idle)?, Ttl::new(absolute)?);
         self.0.state.lock().changes.set_timeouts(idle.as_duration(), absolute.as_duration());
         Ok(())
     }
 
-    /// Whose session it is, if anybody's.
+    /// The owner of the session, if any.
     ///
     /// # Errors
     /// As [`contains`](Self::contains).
@@ -173,7 +187,8 @@ impl Session {
         self.of_base(|base| base.owner.clone()).await.map(Option::flatten)
     }
 
-    /// When the session began, or its owner logged in; `None` if nothing is stored yet. By the clock of the node that did it.
+    /// When the session began, or its owner logged in, by the clock of the node that handled it.
+    /// `None` if nothing is stored yet.
     ///
     /// # Errors
     /// As [`contains`](Self::contains).
@@ -181,7 +196,7 @@ impl Session {
         self.of_base(|base| base.payload.created()).await
     }
 
-    /// How long the session lives if nobody uses it; `None` if nothing is stored yet.
+    /// The remaining lifetime of the session if it is not used; `None` if nothing is stored yet.
     ///
     /// # Errors
     /// As [`contains`](Self::contains).
@@ -189,8 +204,8 @@ impl Session {
         self.of_base(|base| base.expires_at.saturating_duration_since(Instant::now())).await
     }
 
-    /// The highest [schema version](crate::SessionManagerBuilder::schema_version) of the application that has written to it; `None` if
-    /// nothing is stored yet.
+    /// The highest [schema version](crate::SessionManagerBuilder::schema_version) of the
+    /// application that has written to the session; `None` if nothing is stored yet.
     ///
     /// # Errors
     /// As [`contains`](Self::contains).
@@ -198,82 +213,93 @@ impl Session {
         self.of_base(|base| base.payload.schema_version()).await
     }
 
-    async fn of_base<R>(&self, part: impl FnOnce(&Base) -> R) -> Result<Option<R>> {
+    async fn of_base<R>(&self, part: impl FnOnce(&Snapshot) -> R) -> Result<Option<R>> {
         self.load().await?;
         let state = self.0.state.lock();
-        if let Link::Gone = state.link {
+        if let Phase::Ended = state.phase {
             return Err(state.gone());
         }
         Ok(state.base().map(part))
     }
 
-    /// The session's id, for the client and nobody else, if it is known to be stored.
+    /// The session's id, if the session is known to be stored. Send it to the client only.
     pub fn id(&self) -> Option<SessionId> {
-        match &self.0.state.lock().link {
-            Link::Live(live) => Some(live.id.clone()),
+        match &self.0.state.lock().phase {
+            Phase::Live(live) => Some(live.id.clone()),
             _ => None,
         }
     }
 
-    /// The session's key, which may stand in logs, if it is known to be stored.
+    /// The session's key, if the session is known to be stored. The key may appear in logs.
     pub fn key(&self) -> Option<SessionKey> {
-        match &self.0.state.lock().link {
-            Link::Live(live) => Some(live.key),
+        match &self.0.state.lock().phase {
+            Phase::Live(live) => Some(live.key),
             _ => None,
         }
     }
 
-    /// Whether this handle holds changes that are not saved.
+    /// Whether this handle has unsaved changes.
     pub fn is_changed(&self) -> bool {
         !self.0.state.lock().changes.is_empty()
     }
 
-    /// Whether the store was asked for this session, or would not have to be.
+    /// Whether the session was loaded, or does not have to be.
     pub fn is_loaded(&self) -> bool {
-        !matches!(self.0.state.lock().link, Link::Presented(_) | Link::Unsure { .. })
+        !matches!(self.0.state.lock().phase, Phase::Unloaded(_) | Phase::Unknown { .. })
     }
 
-    /// What has to be done about the client's cookie, as things are now: ask when the request is done and saved.
+    /// What has to be done about the client's cookie in the current state: call it when the request
+    /// is done and saved.
     ///
-    /// A session that has ended elsewhere removes no cookie: the client may have been told a newer id already.
+    /// A session that has ended elsewhere removes no cookie: the client may have got a newer id
+    /// already.
     pub fn cookie_change(&self) -> CookieChange {
         let state = self.0.state.lock();
-        match &state.link {
-            Link::Live(live) if live.presented => CookieChange::Keep,
-            Link::Live(live) => CookieChange::Set(live.id.clone()),
+        match &state.phase {
+            Phase::Live(live) if live.presented => CookieChange::Keep,
+            Phase::Live(live) => CookieChange::Set(live.id.clone()),
             _ if state.logged_out && self.0.presented => CookieChange::Remove,
             _ => CookieChange::Keep,
         }
     }
 
-    /// Says that the response which can carry the session's id to the client is on its way: what serves a request calls this once, and then
-    /// asks for the [`cookie_change`](Self::cookie_change) of that response. All clones know of it.
+    /// Declares that the response which can carry the session's id to the client is being sent.
     ///
-    /// From then on the client can be told no other id. Whatever would need one fails as [`TooLate`](SessionError::TooLate) and stores
-    /// nothing: saving or updating a session that is not stored yet, also one that was logged out, [`login`](Self::login) and
-    /// [`rotate`](Self::rotate). What was on its way to the store at this moment is ended there before it fails. A session
-    /// whose id the client has can be read, saved, updated and logged out as before, for as long as a task keeps the handle.
+    /// The layer that serves a request calls this once, and then asks for the
+    /// [`cookie_change`](Self::cookie_change) of that response. It applies to all clones.
+    ///
+    /// From then on the client can get no other id. A call that would need one fails as
+    /// [`TooLate`](SessionError::TooLate) and stores nothing: saving or updating a session that is
+    /// not stored yet, also one that was logged out, [`login`](Self::login) and
+    /// [`rotate`](Self::rotate). If such a call was writing to the store at this moment, it ends
+    /// the session there before it fails. A session whose id the client has can be read, saved,
+    /// updated and logged out as before, for as long as a task keeps the handle.
     pub fn response_sent(&self) {
         self.0.state.lock().response_sent = true;
     }
 
-    /// Asks the store for the session unless that was done, and says whether it is there.
+    /// Loads the session unless that was done, and returns whether it exists.
     ///
-    /// The other calls load it by themselves; this is for those who want to know an outage early, or whether an id is good.
+    /// The other calls load it by themselves. Use this to notice an outage early, or to check
+    /// whether an id is valid.
     ///
     /// # Errors
-    /// [`SessionError::Store`]: the store could not be asked, or the session is damaged or of a newer format.
-    /// [`SessionError::Gone`] if it was there and has ended.
+    /// [`SessionError::Store`]: the store could not be asked, or the session is damaged or of a
+    /// newer format. [`SessionError::Gone`] if the session existed and has ended.
     pub async fn load(&self) -> Result<bool> {
         self.look(None, State::is_there).await
     }
 
-    /// Asks the store for the session again, also if that was done, and says whether it is there: what others have changed is seen from then on,
-    /// and that it has ended, by a logout, a login or a rotation elsewhere, or its timeout. What this handle has changed and not saved stays.
+    /// Loads the session again, even if it was loaded, and returns whether it exists.
     ///
-    /// For handles that outlive a request, such as that of a WebSocket or a worker: all other reads answer from what was loaded once. Call it
-    /// before acting on the session's rights, and in intervals as long as a logout may go unnoticed. One read of the store; it does not renew
-    /// the idle timeout, which the next [`save`](Self::save) does.
+    /// From then on the handle sees what others have changed, and whether the session has ended: by
+    /// a logout, a login or a rotation elsewhere, or by its timeout. Unsaved changes of this handle
+    /// stay.
+    ///
+    /// For handles that outlive a request, such as that of a WebSocket or a worker: all other reads
+    /// answer from the session as it was loaded. Call it before acting on the session's rights, and
+    /// at intervals as long as a logout may go unnoticed. Costs one read of the store. It does not
+    /// renew the idle timeout; the next [`save`](Self::save) does.
     ///
     /// ```
     /// # use session_manager::{SessionError, SessionManager};
@@ -294,8 +320,10 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// As [`load`](Self::load): [`SessionError::Gone`] if it has ended, [`SessionError::Store`] in an outage, which says nothing about the session. With
-    /// [`SameKey::Fail`], [`SessionError::SameKey`] if others have changed what this handle has changed, too; then it still sees the session as before.
+    /// As [`load`](Self::load): [`SessionError::Gone`] if the session has ended,
+    /// [`SessionError::Store`] in an outage, which says nothing about the session. With
+    /// [`SameKey::Fail`], [`SessionError::SameKey`] if others have changed keys that this handle
+    /// has changed, too; then the handle still sees the session as before.
     pub async fn refresh(&self) -> Result<bool> {
         let _turn = self.0.turn.lock().await;
         if self.is_loaded() {
@@ -304,25 +332,26 @@ impl Session {
         self.load_in_turn().await
     }
 
-    /// What `look` sees in the state, after the store was asked if that has to be: see [`State::unseen`].
+    /// Calls `look` on the state, after the session was loaded if needed: see [`State::unseen`].
     async fn look<T>(&self, key: Option<&str>, look: impl FnOnce(&State) -> Result<T>) -> Result<T> {
         let (turn, unseen) = {
             let state = self.0.state.lock();
             let Some(id) = state.unseen(key) else { return look(&state) };
-            // Nobody else has it, as a rule; then there is no queue to join, and nothing to look at again.
+            // `turn` is usually free. Then there is no queue to join, and the state need not be
+            // checked again.
             (self.0.turn.try_lock(), self.0.manager.key_of(id))
         };
         if let Ok(_turn) = turn {
             look(&*self.ask(unseen).await?)
         } else {
-            // Boxed, so that there is no place for it in a future that seldom needs it.
+            // Boxed to keep the rarely needed lock out of this future.
             let _turn = Box::pin(self.0.turn.lock()).await;
             self.load_in_turn().await?;
             look(&self.0.state.lock())
         }
     }
 
-    /// As [`load`](Self::load), for those who hold the turn.
+    /// As [`load`](Self::load). The caller holds `turn`.
     pub(crate) async fn load_in_turn(&self) -> Result<bool> {
         let unseen = {
             let state = self.0.state.lock();
@@ -332,7 +361,7 @@ impl Session {
         self.ask(unseen).await?.is_there()
     }
 
-    /// Asks the store for the session that is live as far as is known; for those who hold the turn.
+    /// Loads the live session again. The caller holds `turn`.
     pub(crate) async fn reload(&self, policy: SameKey) -> Result<()> {
         let Some(key) = self.0.state.lock().live_key() else { return Ok(()) };
         let asked = Instant::now();
@@ -340,7 +369,7 @@ impl Session {
         let base = self.base_of(record, asked)?;
         let mut state = self.0.state.lock();
         let Some(base) = base else {
-            state.link = Link::Gone;
+            state.phase = Phase::Ended;
             return Err(state.gone());
         };
         if policy == SameKey::Fail {
@@ -350,10 +379,11 @@ impl Session {
         Ok(())
     }
 
-    /// Asks the store for the session, which nobody has seen, and returns what is known then; for those who hold the turn.
+    /// Loads the session for the first time, and returns the resulting state. The caller holds
+    /// `turn`.
     async fn ask(&self, key: SessionKey) -> Result<MutexGuard<'_, State>> {
         if self.0.state.lock().twins.are_unseen() {
-            // Boxed, as there are seldom any.
+            // Boxed because it is rarely needed.
             return Box::pin(self.ask_for_twins()).await;
         }
         let asked = Instant::now();
@@ -361,7 +391,8 @@ impl Session {
         self.take_in(key, record, asked)
     }
 
-    /// Takes note of what the store has shown. Apart from [`ask`](Self::ask), so that none of it has a place in the future.
+    /// Records what the store returned. Separate from [`ask`](Self::ask), so that it takes no space
+    /// in the future.
     pub(crate) fn take_in(
         &self,
         key: SessionKey,
@@ -374,30 +405,31 @@ impl Session {
         Ok(state)
     }
 
-    /// The session in a record, unless its absolute timeout has passed: another node may have given it longer than this one allows.
-    fn base_of(&self, record: Option<Record>, asked: Instant) -> Result<Option<Box<Base>>> {
-        let base = record.map(|record| Base::of(record, asked)).transpose()?;
+    /// The session in a record, unless its absolute timeout has passed: another node may have given
+    /// it a longer time than this one allows.
+    fn base_of(&self, record: Option<Record>, asked: Instant) -> Result<Option<Box<Snapshot>>> {
+        let base = record.map(|record| Snapshot::of(record, asked)).transpose()?;
         Ok(base.filter(|base| !self.0.manager.settings().is_over(base.payload.meta())))
     }
 }
 
 impl fmt::Debug for Session {
-    /// Without values or ids: they are secrets.
+    /// Omits values and ids: they are secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.0.state.lock();
-        let link = match state.link {
-            Link::Presented(_) => "not loaded",
-            Link::Fresh => "not stored",
-            Link::Live(_) => "live",
-            Link::Unsure { .. } => "to be loaded again",
-            Link::Gone => "ended",
+        let phase = match state.phase {
+            Phase::Unloaded(_) => "not loaded",
+            Phase::New => "not stored",
+            Phase::Live(_) => "live",
+            Phase::Unknown { .. } => "to be loaded again",
+            Phase::Ended => "ended",
         };
-        let key = state.base().and_then(|_| match &state.link {
-            Link::Live(live) => Some(live.key),
+        let key = state.base().and_then(|_| match &state.phase {
+            Phase::Live(live) => Some(live.key),
             _ => None,
         });
         f.debug_struct("Session")
-            .field("link", &link)
+            .field("phase", &phase)
             .field("key", &key)
             .field("changed", &!state.changes.is_empty())
             .finish_non_exhaustive()

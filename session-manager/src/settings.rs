@@ -2,24 +2,27 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{Codec, SessionEvent};
 
-/// What a save does about a key that somebody else has changed since this handle has seen it.
+/// What a save does about a key that another request has changed since this handle loaded it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SameKey {
-    /// The save that comes last wins. For values that depend on what they were before there is
+    /// The last save wins. For values that depend on their previous value, use
     /// [`update`](crate::Session::update).
     #[default]
     LastWriterWins,
-    /// The save changes nothing and fails with [`SessionError::SameKey`](crate::SessionError::SameKey).
+    /// The save changes nothing and fails with
+    /// [`SessionError::SameKey`](crate::SessionError::SameKey).
     Fail,
 }
 
-/// What a login does when its owner has as many sessions as are allowed.
+/// What a login does when its owner has the maximum number of sessions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenReached {
-    /// It fails with [`SessionError::TooManySessions`](crate::SessionError::TooManySessions), and the session stays as it was. If only logins that
-    /// overlap show that there are too many, it has no owner afterwards, and another id.
+    /// The login fails with
+    /// [`SessionError::TooManySessions`](crate::SessionError::TooManySessions), and the session
+    /// stays as it was. If only overlapping logins show that there are too many, the session has no
+    /// owner afterwards, and another id.
     Refuse,
-    /// It ends the owner's oldest sessions, by the time of their login.
+    /// The login ends the owner's oldest sessions, by the time of their login.
     EndOldest,
 }
 

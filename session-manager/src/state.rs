@@ -4,69 +4,69 @@ use session_core::{Owner, OwnerChange, SessionId, SessionKey, Write};
 
 use crate::{
     Codec, Result, SessionError,
-    base::{Base, later},
     changes::Changes,
     payload::{
         Payload, Stored,
         meta::{self, Meta},
     },
     settings::Settings,
+    snapshot::{Snapshot, later},
     twins::Twins,
 };
 
-/// What the clones of one handle share.
+/// The state that all clones of a handle share.
 pub(crate) struct State {
-    pub(crate) link: Link,
-    /// What the client has presented beside the id of `link`.
+    pub(crate) phase: Phase,
+    /// The ids that the client presented beside the id of `phase`.
     pub(crate) twins: Twins,
     pub(crate) changes: Changes,
     pub(crate) logged_out: bool,
-    /// The client can be told no new id any more.
+    /// The response was sent, so the client can get no new id.
     pub(crate) response_sent: bool,
 }
 
-/// How the handle stands to the store.
-pub(crate) enum Link {
-    /// The client has presented this id, and nobody has looked it up yet.
-    Presented(SessionId),
+/// The life cycle of the session, as far as this handle knows it.
+pub(crate) enum Phase {
+    /// The client presented this id, and the store was not asked about it yet.
+    Unloaded(SessionId),
     /// Nothing is stored.
-    Fresh,
-    /// It was there when the store was last asked.
+    New,
+    /// The session was live when the store was last asked.
     Live(Live),
-    /// It was there, but a rotation may or may not have taken it away.
-    Unsure { id: SessionId, presented: bool },
-    /// It was there, and has ended elsewhere.
-    Gone,
+    /// The session was live, but a rotation whose outcome is unknown may have moved it.
+    Unknown { id: SessionId, presented: bool },
+    /// The session has ended. All further changes fail.
+    Ended,
 }
 
 pub(crate) struct Live {
     pub(crate) id: SessionId,
-    /// The client has it from an earlier request.
+    /// The client has the id from an earlier request.
     pub(crate) presented: bool,
     pub(crate) key: SessionKey,
-    pub(crate) base: Box<Base>,
+    pub(crate) base: Box<Snapshot>,
 }
 
-/// What one write is to change: all that is pending, or one key.
-pub(crate) enum Part<'a> {
+/// The scope of a write: all pending changes, or one key.
+pub(crate) enum WriteScope<'a> {
     All,
     Key(&'a str, Stored<'a>),
 }
 
-/// What a write does beside changing values.
+/// What a write does in addition to changing values.
 #[derive(Clone, Default)]
-pub(crate) struct Extra<'a> {
+pub(crate) struct WriteOptions<'a> {
     pub(crate) owner: OwnerChange,
-    /// It is a login, from which the absolute timeout counts.
+    /// The absolute timeout counts from this write, as after a login.
     pub(crate) restart: bool,
-    /// The keys whose values go over to another owner.
+    /// The keys whose values are kept when the session passes to another owner.
     pub(crate) kept: &'a [&'a str],
 }
 
-impl Extra<'_> {
-    /// What a write on top of `base` keeps of the stored values: all, or, if it gives the session of one owner to another, those under the keys
-    /// that were named.
-    fn keeps(&self, base: Option<&Base>) -> Keeps<'_> {
+impl WriteOptions<'_> {
+    /// Which stored values a write on top of `base` keeps: all, or, if it passes the session from
+    /// one owner to another, those under the keys in `kept`.
+    fn keeps(&self, base: Option<&Snapshot>) -> Keeps<'_> {
         match (&self.owner, base.and_then(|base| base.owner.as_ref())) {
             (OwnerChange::Set(next), Some(owner)) if next != owner => Keeps::Only(self.kept),
             _ => Keeps::All,
@@ -74,7 +74,7 @@ impl Extra<'_> {
     }
 }
 
-/// Which of the stored values go on.
+/// Which stored values a write keeps.
 #[derive(Clone, Copy)]
 enum Keeps<'a> {
     All,
@@ -90,22 +90,22 @@ impl Keeps<'_> {
     }
 }
 
-/// A write that is ready to be sent, and what the session is when it has arrived.
+/// A write that is ready to be sent, and the session as it is once the write has taken effect.
 #[derive(Clone)]
 pub(crate) struct Prepared {
     pub(crate) write: Write,
     pub(crate) payload: Payload,
-    /// Whose the session is then.
+    /// The owner once the write has taken effect.
     owner: Option<Owner>,
-    /// Up to which change it holds them.
-    pub(crate) stamp: u64,
+    /// The number of the latest change that the write contains.
+    pub(crate) change_seq: u64,
 }
 
 impl Prepared {
     /// The session after this write, which was sent at `sent`.
-    pub(crate) fn into_base(self, sent: Instant) -> Box<Base> {
+    pub(crate) fn into_base(self, sent: Instant) -> Box<Snapshot> {
         let Self { write: Write { version, ttl, .. }, payload, owner, .. } = self;
-        Box::new(Base { version, owner, payload, expires_at: later(sent, ttl.as_duration()) })
+        Box::new(Snapshot { version, owner, payload, expires_at: later(sent, ttl.as_duration()) })
     }
 }
 
@@ -114,7 +114,7 @@ impl State {
         SessionError::Gone { unsaved: self.changes.keys() }
     }
 
-    /// Refuses what would end in an id that no client can be told.
+    /// Fails if the response was sent, because the client could not get a new id.
     pub(crate) fn may_give_new_id(&self) -> Result<()> {
         if self.response_sent {
             return Err(SessionError::TooLate { unsaved: self.changes.keys() });
@@ -122,78 +122,85 @@ impl State {
         Ok(())
     }
 
-    pub(crate) fn base(&self) -> Option<&Base> {
-        match &self.link {
-            Link::Live(live) => Some(&live.base),
+    pub(crate) fn base(&self) -> Option<&Snapshot> {
+        match &self.phase {
+            Phase::Live(live) => Some(&live.base),
             _ => None,
         }
     }
 
     pub(crate) fn live_key(&self) -> Option<SessionKey> {
-        match &self.link {
-            Link::Live(live) => Some(live.key),
+        match &self.phase {
+            Phase::Live(live) => Some(live.key),
             _ => None,
         }
     }
 
-    /// Takes note of a newer state of the session that is live.
-    pub(crate) fn rebase(&mut self, base: Box<Base>) {
-        if let Link::Live(live) = &mut self.link {
+    /// Records a newer state of the live session.
+    pub(crate) fn rebase(&mut self, base: Box<Snapshot>) {
+        if let Phase::Live(live) = &mut self.phase {
             live.base = base;
         }
     }
 
-    /// Takes note of what the store has shown under the key of a session that was not [looked at](Self::unseen) before.
-    pub(crate) fn found(&mut self, key: SessionKey, base: Option<Box<Base>>) {
-        let (id, presented) = match mem::replace(&mut self.link, Link::Fresh) {
-            Link::Presented(id) => (id, true),
-            Link::Unsure { id, presented } => {
+    /// Records what the store returned for `key`, for a session that was not [loaded](Self::unseen)
+    /// before.
+    pub(crate) fn found(&mut self, key: SessionKey, base: Option<Box<Snapshot>>) {
+        let (id, presented) = match mem::replace(&mut self.phase, Phase::New) {
+            Phase::Unloaded(id) => (id, true),
+            Phase::Unknown { id, presented } => {
                 if base.is_none() {
-                    self.link = Link::Gone;
+                    self.phase = Phase::Ended;
                     return;
                 }
                 (id, presented)
             }
-            // Whoever asks the store holds the turn, so that nobody else can have changed this.
-            link @ (Link::Fresh | Link::Live(_) | Link::Gone) => {
-                self.link = link;
+            // The caller holds `turn`, so no other task can have changed this.
+            phase @ (Phase::New | Phase::Live(_) | Phase::Ended) => {
+                self.phase = phase;
                 return;
             }
         };
         self.changes.see(base.as_ref().map(|base| &base.payload));
         if let Some(base) = base {
-            self.link = Link::Live(Live { id, presented, key, base });
+            self.phase = Phase::Live(Live { id, presented, key, base });
         }
     }
 
-    /// The id that the store must be asked about before anybody can say what is under `key`, or, without one, whether the session is there.
+    /// The id that the store must be asked about before the value under `key` is known. Without a
+    /// key: before it is known whether the session exists.
     pub(crate) fn unseen(&self, key: Option<&str>) -> Option<&SessionId> {
-        match &self.link {
-            Link::Presented(id) | Link::Unsure { id, .. } => {
+        match &self.phase {
+            Phase::Unloaded(id) | Phase::Unknown { id, .. } => {
                 let is_pending = key.is_some_and(|key| self.changes.of(key).is_some());
                 (!is_pending).then_some(id)
             }
-            Link::Fresh | Link::Live(_) | Link::Gone => None,
+            Phase::New | Phase::Live(_) | Phase::Ended => None,
         }
     }
 
-    /// Whether the session is there, as far as was [seen](Self::unseen).
+    /// Whether the session exists, as far as it was [loaded](Self::unseen).
     pub(crate) fn is_there(&self) -> Result<bool> {
-        match &self.link {
-            Link::Live(_) => Ok(true),
-            Link::Gone => Err(self.gone()),
-            Link::Fresh | Link::Presented(_) | Link::Unsure { .. } => Ok(false),
+        match &self.phase {
+            Phase::Live(_) => Ok(true),
+            Phase::Ended => Err(self.gone()),
+            Phase::New | Phase::Unloaded(_) | Phase::Unknown { .. } => Ok(false),
         }
     }
 
-    /// The value under `key`, as far as was [seen](Self::unseen).
+    /// The value under `key`, as far as the session was [loaded](Self::unseen).
     pub(crate) fn stored(&self, key: &str) -> Result<Option<Stored<'_>>> {
         self.stored_on(None, key)
     }
 
-    /// The value that this handle has under `key` if `ground` is what is stored, or, without one, what was seen.
-    pub(crate) fn stored_on<'a>(&'a self, ground: Option<&'a Base>, key: &str) -> Result<Option<Stored<'a>>> {
-        if let Link::Gone = self.link {
+    /// The value that this handle has under `key` if `ground` is stored. Without `ground`: if the
+    /// session is stored as it was loaded.
+    pub(crate) fn stored_on<'a>(
+        &'a self,
+        ground: Option<&'a Snapshot>,
+        key: &str,
+    ) -> Result<Option<Stored<'a>>> {
+        if let Phase::Ended = self.phase {
             return Err(self.gone());
         }
         if let Some(pending) = self.changes.of(key) {
@@ -202,18 +209,18 @@ impl State {
         Ok(ground.or(self.base()).and_then(|base| base.payload.stored(key)))
     }
 
-    /// The next write on top of `ground`, or, without one, of what is known.
+    /// Prepares the next write on top of `ground`, or, without it, of the session as it is known.
     pub(crate) fn prepare(
         &self,
-        ground: Option<&Base>,
+        ground: Option<&Snapshot>,
         settings: &Settings,
         max: usize,
-        part: &Part<'_>,
-        extra: &Extra<'_>,
+        part: &WriteScope<'_>,
+        extra: &WriteOptions<'_>,
     ) -> Result<Prepared> {
         let base = ground.or(self.base());
         let keeps = extra.keeps(base);
-        let meta = self.next_meta(base, matches!(part, Part::All), extra.restart, keeps);
+        let meta = self.next_meta(base, matches!(part, WriteScope::All), extra.restart, keeps);
         let ttl = settings.ttl(&meta).ok_or_else(|| self.gone())?;
         let schema = base.map_or(0, |base| base.payload.schema_version()).max(settings.schema_version);
         let payload = self.encode(base, keeps, settings.codec, schema, meta, part);
@@ -225,10 +232,10 @@ impl State {
         }
         let write = Write::new(bytes, ttl).owner(extra.owner.clone());
         let owner = extra.owner.clone().apply(base.and_then(|base| base.owner.clone()));
-        Ok(Prepared { write, payload, owner, stamp: self.changes.stamp() })
+        Ok(Prepared { write, payload, owner, change_seq: self.changes.change_seq() })
     }
 
-    fn next_meta(&self, base: Option<&Base>, all: bool, restart: bool, keeps: Keeps<'_>) -> Meta {
+    fn next_meta(&self, base: Option<&Snapshot>, all: bool, restart: bool, keeps: Keeps<'_>) -> Meta {
         let now = meta::now();
         let old = base.map(|base| base.payload.meta());
         let kept = old.filter(|_| !restart);
@@ -238,7 +245,7 @@ impl State {
             created: kept.map_or(now, |kept| kept.created),
             saved: now,
             family: kept.map_or_else(rand::random, |kept| kept.family),
-            trace: base.map(Base::next_trace).unwrap_or_default(),
+            trace: base.map(Snapshot::next_trace).unwrap_or_default(),
             label: match self.changes.label() {
                 Some(label) if all => label.map(Into::into),
                 _ => old_label(),
@@ -247,21 +254,21 @@ impl State {
         }
     }
 
-    /// Merges what is stored and what was changed; both are in the order of their keys.
+    /// Merges the stored values and the changes. Both are sorted by key.
     fn encode(
         &self,
-        base: Option<&Base>,
+        base: Option<&Snapshot>,
         keeps: Keeps<'_>,
         codec: Codec,
         schema: u16,
         meta: Meta,
-        part: &Part<'_>,
+        part: &WriteScope<'_>,
     ) -> Payload {
         let old = base.into_iter().flat_map(|base| base.payload.values());
         let old = old.filter(|(key, _)| keeps.value(key));
         let values = match part {
-            Part::All => merge(old, self.changes.values()),
-            Part::Key(key, value) => merge(old, std::iter::once((*key, Some(*value)))),
+            WriteScope::All => merge(old, self.changes.values()),
+            WriteScope::Key(key, value) => merge(old, std::iter::once((*key, Some(*value)))),
         };
         Payload::encode(codec, schema, meta, &values)
     }

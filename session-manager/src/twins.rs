@@ -5,14 +5,14 @@ use session_core::{ErrorKind, Record, SessionId, SessionKey};
 
 use crate::{
     Result, Session,
-    state::{Link, State},
+    state::{Phase, State},
 };
 
-/// The ids that a client has presented beside the one that counts: two cookies of one name.
+/// The ids that a client presented beside the one in use, as with two cookies of one name.
 #[derive(Debug, Default)]
 pub(crate) struct Twins {
     ids: Vec<SessionId>,
-    /// The store was asked which of all of them is live.
+    /// Whether the store was asked which of all ids is live.
     seen: bool,
 }
 
@@ -27,7 +27,8 @@ impl Twins {
 }
 
 impl Session {
-    /// Asks the store for all ids that the client has presented, and goes on with the one that is live. The caller holds the turn.
+    /// Asks the store for all ids that the client presented, and continues with the live session
+    /// that began or logged in last. The caller holds `turn`.
     pub(crate) async fn ask_for_twins(&self) -> Result<MutexGuard<'_, State>> {
         let manager = &self.handle().manager;
         let keys = {
@@ -41,7 +42,7 @@ impl Session {
             match result {
                 Ok(Some(record)) => found.push((at, record)),
                 Ok(None) => {}
-                // What cannot be read is no reason to refuse what can be.
+                // An unreadable session must not make the readable ones fail.
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -52,14 +53,14 @@ impl Session {
         self.take_in(key, record, asked)
     }
 
-    /// Of those that are live, the one that began or logged in last.
+    /// Of the live sessions, the one that began or logged in last.
     fn latest(&self, found: Vec<(usize, Record)>, asked: Instant) -> Option<(usize, Record)> {
         let settings = self.handle().manager.settings();
         let live = found.into_iter().filter_map(|(at, record)| {
-            let base = crate::base::Base::of(record.clone(), asked).ok()?;
+            let base = crate::snapshot::Snapshot::of(record.clone(), asked).ok()?;
             (!settings.is_over(base.payload.meta())).then(|| (base.payload.created(), at, record))
         });
-        // Of equals the first one, as browsers send the more specific path first.
+        // Of equals, the first one: browsers send the cookie with the more specific path first.
         live.max_by_key(|(created, at, _)| (*created, Reverse(*at))).map(|(_, at, record)| (at, record))
     }
 
@@ -71,10 +72,10 @@ impl Session {
 }
 
 impl State {
-    /// Makes the id at this place, of all that were presented, the one that counts.
+    /// Makes the presented id at this position the one in use.
     fn choose(&mut self, at: usize) {
         self.twins.seen = true;
-        if let Link::Presented(id) = &mut self.link
+        if let Phase::Unloaded(id) = &mut self.phase
             && let Some(twin) = at.checked_sub(1).and_then(|at| self.twins.ids.get_mut(at))
         {
             mem::swap(id, twin);

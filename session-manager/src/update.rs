@@ -4,24 +4,26 @@ use serde::{Serialize, de::DeserializeOwned};
 use session_core::{SessionKey, Version};
 
 use crate::{
-    Result, SameKey, Saved, Session, SessionError,
-    base::Base,
-    codec,
-    commit::Sent,
+    Result, SameKey, Saved, Session, SessionError, codec,
+    commit::CommitOutcome,
     line::Place,
     payload::Stored,
-    state::{Extra, Link, Part, Prepared, State},
+    snapshot::Snapshot,
+    state::{Phase, Prepared, State, WriteOptions, WriteScope},
 };
 
 impl Session {
-    /// Replaces the value under `key` by what `f` makes of it, in the store and at once, and returns the new value.
+    /// Replaces the value under `key` by the result of `f`, in the store and at once, and returns
+    /// the new value.
     ///
-    /// `f` gets the current value, or `None`, and is called again whenever somebody else was faster, so of any number of concurrent
-    /// updates each counts exactly once. It should have no effects of its own. The value may be one that another task of this process is about to store:
-    /// what `f` makes of it is stored only if that one was.
+    /// `f` gets the current value, or `None`. It is called again after each conflict with another
+    /// writer, so each of any number of concurrent updates counts exactly once. It should have no
+    /// side effects. The current value may be one that another task of this process is about to
+    /// store: the result of `f` is stored only if that value was.
     ///
-    /// Only this key is stored; other changes of the handle wait for [`save`](Self::save). What the handle has set under this key before counts as
-    /// the current value. If nothing is stored yet, the session is created.
+    /// Only this key is stored; other changes of the handle wait for [`save`](Self::save). A value
+    /// that the handle has set under this key before counts as the current value. If nothing is
+    /// stored yet, the session is created.
     ///
     /// ```
     /// # use session_manager::{SessionManager, Result};
@@ -34,9 +36,11 @@ impl Session {
     /// ```
     ///
     /// # Errors
-    /// [`SessionError::Gone`], [`SessionError::TooLate`], [`SessionError::Decode`] if the current value is no `T`, [`SessionError::Encode`],
-    /// [`SessionError::TooLarge`], [`SessionError::Contended`], [`SessionError::Store`]. Nothing has changed then, unless the error says
-    /// that it [may have been applied](SessionError::may_have_applied): only if a reply was lost, and the store could not be asked again.
+    /// [`SessionError::Gone`], [`SessionError::TooLate`], [`SessionError::Decode`] if the current
+    /// value is not a `T`, [`SessionError::Encode`], [`SessionError::TooLarge`],
+    /// [`SessionError::Contended`], [`SessionError::Store`]. Nothing has changed then, unless the
+    /// error [may have been applied](SessionError::may_have_applied): only if a reply was lost, and
+    /// the store could not be asked again.
     pub async fn update<T, F>(&self, key: &str, mut f: F) -> Result<T>
     where
         T: Serialize + DeserializeOwned,
@@ -45,8 +49,11 @@ impl Session {
         self.try_update(key, |current| Ok::<T, SessionError>(f(current))).await
     }
 
-    /// As [`update`](Self::update), with an `f` that may refuse: its error is returned, and nothing is changed. It refuses because of a value that is
-    /// stored: if it did so because of one that is not stored yet, it is asked again.
+    /// As [`update`](Self::update), with an `f` that may refuse: its error is returned, and nothing
+    /// is changed.
+    ///
+    /// A refusal counts only if `f` was given a stored value. If the value was not stored yet, `f`
+    /// is called again.
     ///
     /// ```
     /// # use session_manager::{SessionError, SessionManager};
@@ -85,9 +92,10 @@ impl Session {
                 self.reload(SameKey::LastWriterWins).await?;
             }
             let ground = place.as_ref().and_then(Place::ground);
-            let Next { target, prepared, new, stamp } = match self.next(ground.as_deref(), key, &mut f) {
+            let Next { target, prepared, new, change_seq } = match self.next(ground.as_deref(), key, &mut f) {
                 Ok(next) => next,
-                // What it stands on may never come to be: what `f` thinks of it counts only if it is there.
+                // The write in flight that this one builds on may fail. An error of `f` counts only
+                // for a stored value.
                 Err(_) if ground.is_some() => {
                     place = None;
                     self.reload(SameKey::LastWriterWins).await?;
@@ -97,13 +105,13 @@ impl Session {
             };
             let Some((session_key, expected)) = target else {
                 let Saved::Created = self.store_new(prepared).await? else { continue };
-                handle.state.lock().changes.saved_key(key, stamp);
+                handle.state.lock().changes.saved_key(key, change_seq);
                 return Ok(new);
             };
             let sent_at = Instant::now();
             let done = manager.send_in_turn(&session_key, &prepared, expected, place.take()).await;
             place = done.place;
-            if handle.state.lock().settle_update(key, stamp, prepared, done.sent?, sent_at)? {
+            if handle.state.lock().settle_update(key, change_seq, prepared, done.sent?, sent_at)? {
                 return Ok(new);
             }
             manager.stand_in_line(&session_key, attempt, done.at_once, &mut place).await;
@@ -111,8 +119,9 @@ impl Session {
         Err(SessionError::Contended { attempts: settings.max_attempts }.into())
     }
 
-    /// What an update would write on top of `ground`, or, without one, of what was seen; for those who hold the turn and have loaded the session.
-    fn next<T, F, E>(&self, ground: Option<&Base>, key: &str, f: &mut F) -> Result<Next<T>, E>
+    /// Prepares an update on top of `ground`, or, without it, of the session as it was loaded. The
+    /// caller holds `turn` and has loaded the session.
+    fn next<T, F, E>(&self, ground: Option<&Snapshot>, key: &str, f: &mut F) -> Result<Next<T>, E>
     where
         T: Serialize + DeserializeOwned,
         F: FnMut(Option<T>) -> Result<T, E>,
@@ -120,66 +129,66 @@ impl Session {
     {
         let handle = self.handle();
         let settings = handle.manager.settings();
-        let (current, stamp) = {
+        let (current, change_seq) = {
             let state = handle.state.lock();
-            if let Link::Fresh = state.link {
+            if let Phase::New = state.phase {
                 state.may_give_new_id()?;
             }
             let stored = state.stored_on(ground, key)?;
             let current = stored.map(|stored| codec::decode_stored(key, stored)).transpose()?;
-            (current, state.changes.stamp())
+            (current, state.changes.change_seq())
         };
         let new = f(current)?;
         let bytes = settings.codec.encode_checked(key, &new)?;
         let value = Stored { codec: settings.codec.tag(), bytes: &bytes };
         let state = handle.state.lock();
-        let part = Part::Key(key, value);
+        let part = WriteScope::Key(key, value);
         let mut prepared =
-            state.prepare(ground, settings, handle.manager.max_len(), &part, &Extra::default())?;
-        // The other changes are not in it.
-        prepared.stamp = 0;
-        let target = match &state.link {
-            Link::Live(live) => Some((live.key, ground.unwrap_or(&live.base).version)),
-            Link::Gone => return Err(state.gone().into()),
+            state.prepare(ground, settings, handle.manager.max_len(), &part, &WriteOptions::default())?;
+        // The write does not contain the other changes.
+        prepared.change_seq = 0;
+        let target = match &state.phase {
+            Phase::Live(live) => Some((live.key, ground.unwrap_or(&live.base).version)),
+            Phase::Ended => return Err(state.gone().into()),
             _ => None,
         };
-        Ok(Next { target, prepared, new, stamp })
+        Ok(Next { target, prepared, new, change_seq })
     }
 }
 
-/// What an update is to send.
+/// The next write of an update.
 struct Next<T> {
     /// The session, and the version that it must have; `None` if nothing is stored yet.
     target: Option<(SessionKey, Version)>,
     prepared: Prepared,
     new: T,
-    /// Up to which change of this handle it is.
-    stamp: u64,
+    /// The number of the latest change of this handle that the update includes.
+    change_seq: u64,
 }
 
 impl State {
-    /// Takes note of what came of an update of `key`; `false` if it is to be tried again.
+    /// Records the outcome of an update of `key`. Returns `false` if it has to be tried again.
     fn settle_update(
         &mut self,
         key: &str,
-        stamp: u64,
+        change_seq: u64,
         prepared: Prepared,
-        sent: Sent,
+        sent: CommitOutcome,
         sent_at: Instant,
     ) -> Result<bool> {
         match sent {
-            Sent::Written => self.wrote(prepared, sent_at),
-            Sent::Superseded(now) => self.rebase(now),
-            Sent::Gone => {
-                self.link = Link::Gone;
+            CommitOutcome::Written => self.wrote(prepared, sent_at),
+            CommitOutcome::Superseded(now) => self.rebase(now),
+            CommitOutcome::Gone => {
+                self.phase = Phase::Ended;
                 return Err(self.gone());
             }
-            Sent::Conflict(now) => {
+            CommitOutcome::Conflict(now) => {
                 self.rebase(now);
                 return Ok(false);
             }
         }
-        self.changes.saved_key(key, stamp);
+        self.changes.saved_key(key, change_seq);
         Ok(true)
     }
 }

@@ -1,4 +1,6 @@
-//! Any bytes give a payload or an error: never a panic, never more memory than they are worth, and no value of another session.
+//! Decoding any bytes gives a payload or an error. It never panics, never reserves more memory than
+//! the bytes justify, and never returns a value of another session.
+//!
 //! `SESSION_SOAK` multiplies the cases; `fuzz/` holds the same checks for cargo-fuzz.
 
 use std::collections::BTreeMap;
@@ -16,7 +18,7 @@ fn config() -> Config {
     Config { cases: 512 * factor, failure_persistence: None, ..Config::default() }
 }
 
-/// A payload with these values, as a store holds it.
+/// A payload with these values, as it is stored.
 fn payload(codec: Codec, values: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
     runtime.block_on(async {
@@ -31,7 +33,7 @@ fn payload(codec: Codec, values: &BTreeMap<String, Vec<u8>>) -> Vec<u8> {
     })
 }
 
-/// Everything that can be asked of a payload.
+/// Calls every accessor of a payload.
 fn look(bytes: Vec<u8>) -> Result<Payload, PayloadError> {
     let payload = Payload::decode(bytes)?;
     let keys: Vec<String> = payload.keys().map(str::to_owned).collect();
@@ -47,7 +49,7 @@ fn look(bytes: Vec<u8>) -> Result<Payload, PayloadError> {
     Ok(payload)
 }
 
-/// The bytes with a header that fits them, so that what is behind the checksum is reached.
+/// The bytes with a matching header, so that the code after the checksum is reached.
 fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() >= 16 {
         let len = u32::try_from(bytes.len() - 16).expect("short");
@@ -110,7 +112,7 @@ proptest! {
         prop_assert!(look(bytes).is_err());
     }
 
-    /// Damage that a wrong writer has sealed with a good checksum.
+    /// Damaged bytes with a valid checksum, as from a faulty writer.
     #[test]
     fn damage_behind_a_good_checksum_does_no_harm(
         codec in codecs(), values in values(),

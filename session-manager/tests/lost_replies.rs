@@ -1,4 +1,5 @@
-//! Counters over a network that swallows replies: no update counts twice, and none that was told to have succeeded is missing.
+//! Counters over a network that drops replies: no update counts twice, and no update that succeeded
+//! is missing.
 
 use std::{
     any::Any,
@@ -24,7 +25,7 @@ use tokio::{runtime::Runtime, time::sleep};
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// A server, the proxy before it, and a store that knows only the proxy.
+/// A server, a proxy in front of it, and a store that knows only the proxy.
 struct Setting {
     _server: Box<dyn Any>,
     proxy: Proxy,
@@ -61,7 +62,7 @@ async fn mysql() -> Set {
     Ok(Setting { _server: Box::new(server), proxy, store: Arc::new(store) })
 }
 
-/// The member tells clients where it is to be found, which is the proxy.
+/// The member announces the proxy's address to clients.
 async fn mongo() -> Set {
     let member = MongoReplicaSet::member().start().await.map_err(text)?;
     let proxy = Proxy::start(member.addr()).await.map_err(text)?;

@@ -1,4 +1,4 @@
-//! What an application can know and do over a store that has no index of owners.
+//! What an application can check and do over a store without an index of owners.
 
 use session_manager::{
     Session, SessionError, SessionManager,
@@ -9,7 +9,7 @@ use session_manager::{
 };
 use session_memory::MemoryStore;
 
-/// A store with the four required methods and nothing else.
+/// A store with only the four required methods.
 #[derive(Debug)]
 struct WithoutIndex(MemoryStore);
 
@@ -86,6 +86,7 @@ async fn a_logout_works_and_a_second_one_is_gone() {
     let other = manager.load(&id).await.expect("an answer").expect("it is live");
     session.logout().await.expect("a logout");
     assert!(manager.load(&id).await.expect("an answer").is_none());
-    // Whether another request has rotated it cannot be known without an index, so it is not an `Ok`.
+    // Without an index it is unknown whether another request has rotated the session, so this is
+    // not `Ok`.
     assert!(other.logout().await.expect_err("nothing was ended").is_gone());
 }

@@ -1,4 +1,4 @@
-//! Nothing that is shown or logged holds a value of a session, or its owner.
+//! Nothing that is displayed or logged contains a value of a session, or its owner.
 
 use std::{collections::BTreeMap, error::Error, fmt::Debug};
 
@@ -9,7 +9,7 @@ use session_memory::MemoryStore;
 
 const CODECS: [Codec; 3] = [Codec::MessagePack, Codec::Json, Codec::Bincode];
 
-/// What no text may hold: a word, and a number in decimal and hexadecimal digits.
+/// The secrets, which no text may contain: a word, and numbers in decimal and hexadecimal digits.
 const SECRETS: [&str; 4] = ["hunter2", "68213", "0x10a75", "-77"];
 
 #[track_caller]
@@ -19,7 +19,7 @@ fn shows_no_secret(text: &str) {
     }
 }
 
-/// All that a log can show of an error.
+/// Everything that a log can contain of an error.
 fn texts(error: &(dyn Error + 'static)) -> String {
     let mut texts = format!("{error} {error:?} {error:#?}");
     let mut source = error.source();
@@ -37,7 +37,7 @@ fn says(error: &SessionError, type_name: &str) {
     shows_no_secret(&texts(error));
 }
 
-/// The error of `get::<T>` where `value` was inserted.
+/// The error of `get::<T>` after `value` was inserted.
 async fn decode<T: DeserializeOwned + Debug>(
     codec: Codec,
     value: &(impl SessionValue + ?Sized),
@@ -69,7 +69,7 @@ enum Untagged {
     Flag(bool),
 }
 
-/// A type that accepts nothing, and says what it was given.
+/// A type that accepts nothing, and quotes its input in the error.
 #[derive(Debug, Serialize)]
 struct Picky;
 
@@ -119,7 +119,7 @@ async fn a_failed_update_quotes_nothing() {
     }
 }
 
-/// What cannot be encoded, and says why.
+/// A type that cannot be encoded, and whose error contains a secret.
 #[derive(Debug)]
 struct Unspeakable;
 
@@ -135,7 +135,7 @@ impl<'de> Deserialize<'de> for Unspeakable {
     }
 }
 
-/// What can be encoded, and not read back.
+/// A type that can be encoded, but not decoded.
 #[derive(Debug, Serialize)]
 struct OneWay(String);
 
@@ -178,7 +178,7 @@ async fn the_reason_is_said() {
     assert!(text.contains("told what comes next"), "{text}");
 }
 
-/// Shows as a value's Debug and as an error's chain does: `{:?}` and `{:#?}`.
+/// Checks `{:?}` and `{:#?}`.
 #[track_caller]
 fn debug_shows_no_secret(value: &dyn Debug) {
     shows_no_secret(&format!("{value:?} {value:#?}"));

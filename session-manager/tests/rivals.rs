@@ -1,4 +1,5 @@
-//! Tasks of one process that write one session at the same time, step by step: a store holds every write until the test lets it go on.
+//! Tasks of one process that write one session at the same time, step by step: a store holds every
+//! conditional write until the test decides its outcome.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -15,10 +16,10 @@ use tokio::{
     time::timeout,
 };
 
-/// What should happen and has not by then does not happen.
+/// The time limit for an expected event.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What becomes of a write that was held.
+/// The outcome of a held write.
 #[derive(Debug)]
 enum Fate {
     CarriedOut,
@@ -31,13 +32,13 @@ struct Held(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     store: MemoryStore,
-    /// The writes with a condition on a version, which are held, by their numbers.
+    /// The held conditional writes, by their numbers.
     held: Mutex<BTreeMap<usize, oneshot::Sender<Fate>>>,
     begun: watch::Sender<usize>,
 }
 
 impl Held {
-    /// Waits until so many conditional writes have begun.
+    /// Waits until this number of conditional writes have begun.
     async fn begun(&self, writes: usize) {
         let mut begun = self.0.begun.subscribe();
         let begun = timeout(PATIENCE, begun.wait_for(|begun| *begun >= writes)).await;
@@ -49,7 +50,7 @@ impl Held {
         held.send(fate).expect("somebody waits for it");
     }
 
-    /// How many conditional writes there were.
+    /// The number of conditional writes so far.
     fn writes(&self) -> usize {
         *self.0.begun.borrow()
     }
@@ -103,7 +104,7 @@ struct Setting {
 }
 
 impl Setting {
-    /// A session with so many credits.
+    /// A session with this number of credits.
     async fn with(credits: u32) -> Self {
         let store = Held::default();
         let manager = SessionManager::new(store.clone());
@@ -122,7 +123,8 @@ impl Setting {
         self.load().await.get("credits").await.expect("a number")
     }
 
-    /// Begins to spend a credit. When this returns, the task has sent its write, which is the one of this number.
+    /// Starts to spend a credit. When this returns, the task has sent its write, which has this
+    /// number.
     async fn spend(&self, session: &Session, write: usize) -> JoinHandle<Result<u32, Refused>> {
         let session = session.clone();
         let spending = tokio::spawn(async move {
@@ -133,8 +135,9 @@ impl Setting {
         spending
     }
 
-    /// Begins to spend a credit with a handle that does not know the latest, so that it meets a conflict, and stands in line then. Its first write is
-    /// the second of all, and what it sends in line, the third.
+    /// Starts to spend a credit with an outdated handle, so that the task meets a conflict and then
+    /// queues. Its first write is number 2 of all writes, and the one that it sends from the queue
+    /// is number 3.
     async fn spend_in_line(&self) -> JoinHandle<Result<u32, Refused>> {
         let late = self.load().await;
         let other = self.load().await;
@@ -159,12 +162,12 @@ async fn they_build_on_what_is_on_its_way() {
     let setting = Setting::with(3).await;
     let next = setting.load().await;
     let first = setting.spend_in_line().await;
-    // The first one is not answered, and the next ones know what it says.
+    // The first write is in flight, and the next ones build on it.
     let second = setting.spend(&next, 4).await;
     let third = setting.spend(&setting.load().await, 5).await;
     for write in [3, 4, 5] {
         setting.store.decide(write, Fate::CarriedOut);
-        // In their order, as a store does that gathers writes.
+        // In order, as a store that batches writes carries them out.
         tokio::task::yield_now().await;
     }
     let left = [outcome(first).await, outcome(second).await, outcome(third).await];
@@ -190,7 +193,7 @@ async fn no_more_than_a_payload_remembers() {
         assert_eq!(setting.store.writes(), 18, "the last one waits for the answers");
         setting.store.decide(write, Fate::CarriedOut);
     }
-    // It has looked, and knows what there is.
+    // The last task has read the stored session.
     setting.store.begun(19).await;
     setting.store.decide(19, Fate::CarriedOut);
     assert_eq!(last.await.expect("no panic").expect("an update"), 3);
@@ -209,7 +212,7 @@ async fn who_built_on_what_fails_tries_again() {
     setting.store.decide(3, Fate::Failed);
     let failed = outcome(first).await;
     assert!(matches!(failed, Err(Refused::Session(SessionError::Store(_)))), "{failed:?}");
-    // Who comes now does not build on what cannot take effect any more.
+    // A later task does not build on a write that can no longer take effect.
     let third = setting.spend(&setting.load().await, 5).await;
     setting.store.decide(5, Fate::CarriedOut);
     assert_eq!(outcome(third).await.expect("no conflict"), 2);
@@ -225,7 +228,8 @@ async fn what_may_never_be_there_is_no_reason_to_refuse() {
     let setting = Setting::with(1).await;
     let next = setting.load().await;
     let first = setting.spend_in_line().await;
-    // The last credit is on its way, and does not get there. Until then it is there to be spent.
+    // The write that spends the last credit is in flight, and will fail. The credit is still in the
+    // store.
     let second = setting.spend(&next, 4).await;
     setting.store.decide(3, Fate::Failed);
     assert!(outcome(first).await.is_err());
@@ -252,7 +256,7 @@ async fn one_that_goes_away_takes_those_who_built_on_it_back() {
     let first = setting.spend_in_line().await;
     first.abort();
     assert!(first.await.expect_err("it went away").is_cancelled());
-    // What it would have left is not what others build on.
+    // Later tasks do not build on its result.
     let second = setting.spend(&next, 4).await;
     setting.store.decide(4, Fate::CarriedOut);
     setting.store.begun(5).await;

@@ -26,15 +26,16 @@ pub struct MemoryStoreBuilder {
     purge_interval: Option<Duration>,
 }
 
-/// What happens to a write for which there is no room, after everything that has expired was freed.
+/// What happens to a write for which there is no room after all expired sessions were freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// The write fails as [`ErrorKind::Full`](session_core::ErrorKind::Full), and nobody loses a session.
+    /// The write fails as [`ErrorKind::Full`](session_core::ErrorKind::Full). No session is lost.
     #[default]
     Refuse,
-    /// Live sessions are ended to make room: those that expire first among the sessions of one part of the store (1 in 256), which with an
-    /// idle timeout are those that were not used for longest. Somebody is logged out for each, but never the one whose session is being saved.
+    /// Live sessions are evicted to make room. The store evicts the session that expires first in
+    /// one shard (1 of 256); with an idle timeout, that is the session that was unused for longest.
+    /// Each eviction logs a user out. The session that is being saved is never evicted.
     EvictFirstToExpire,
 }
 
@@ -52,14 +53,14 @@ impl Default for MemoryStoreBuilder {
 }
 
 impl MemoryStoreBuilder {
-    /// The most sessions that are stored at a time. Default, and for zero: no limit.
+    /// The maximum number of sessions stored at a time. Default, and for zero: no limit.
     pub fn max_sessions(mut self, sessions: u64) -> Self {
         self.max_sessions = Some(sessions).filter(|most| *most > 0);
         self
     }
 
-    /// The most bytes of session data that are stored at a time, not counting keys, owners and overhead (200 to 500 bytes a
-    /// session; see the README). Default, and for zero: no limit.
+    /// The maximum number of bytes of session data stored at a time. Keys, owners and overhead (200
+    /// to 500 bytes a session; see the README) are not counted. Default, and for zero: no limit.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = Some(bytes).filter(|most| *most > 0);
         self
@@ -71,32 +72,33 @@ impl MemoryStoreBuilder {
         self
     }
 
-    /// What happens when a limit is reached. [`WhenFull::Refuse`] unless set.
+    /// What happens when a limit is reached. Default: [`WhenFull::Refuse`].
     pub fn when_full(mut self, policy: WhenFull) -> Self {
         self.when_full = policy;
         self
     }
 
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
+    /// How many events a listener may lag behind before it is told that it has missed some.
+    /// Default: 4,096; from one to 16 million.
     pub fn watch_capacity(mut self, events: usize) -> Self {
         self.watch_capacity = events.clamp(1, 1 << 24);
         self
     }
 
-    /// How long expired sessions may take up space, and their expiry go unreported, at most.
-    /// Default: one second; one
-    /// millisecond is the least. Expired sessions are invisible at once, whatever is set here.
+    /// How long an expired session may take up space, and its expiry go unreported, at most.
+    /// Default: one second; minimum: one millisecond. Expired sessions are invisible at once,
+    /// whatever is set here.
     ///
-    /// Zero turns the thread off that frees them. Then each write frees up to two that have expired
-    /// in its part of the store, so that they do not pile up, and reports them; the rest goes when
+    /// Zero turns off the thread that frees expired sessions. Each write then frees and reports up
+    /// to two expired sessions of its shard, so that they do not pile up. The others are freed when
     /// a limit is reached, by `count` and by `purge_expired`. A store that is no longer written
-    /// keeps what it has.
+    /// keeps its expired sessions.
     pub fn purge_interval(mut self, interval: Duration) -> Self {
         self.purge_interval = (!interval.is_zero()).then(|| interval.max(Duration::from_millis(1)));
         self
     }
 
-    /// Makes the store, and starts the thread that frees expired sessions, unless that is off.
+    /// Makes the store and starts its purging thread, unless `purge_interval` is zero.
     pub fn build(self) -> MemoryStore {
         let inner = Arc::new(Inner::new(&self));
         // The thread ends by itself when the store does.

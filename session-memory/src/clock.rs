@@ -24,7 +24,8 @@ impl Clock {
         Self(Instant::now())
     }
 
-    /// The present. Must be asked after any lock was waited for, so that no wait keeps an expired record alive.
+    /// The current time. Must be read after waiting for any lock, so that the wait does not keep an
+    /// expired record alive.
     pub(crate) fn now(&self) -> Moment {
         let passed = self.0.elapsed();
         Moment(passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros()))

@@ -8,7 +8,7 @@ use parking_lot::RwLock;
 use session_core::{Event, EventStream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-/// The events of one store. Costs a glance at a counter as long as nobody listens.
+/// The event hub of one store. Without listeners, an event costs one atomic load.
 #[derive(Debug)]
 pub(crate) struct Events {
     capacity: usize,
@@ -16,7 +16,7 @@ pub(crate) struct Events {
     listeners: Arc<AtomicUsize>,
 }
 
-/// Made for the first listener, because it allocates its capacity.
+/// Created for the first listener, because the channel allocates its whole capacity.
 #[derive(Debug)]
 enum Channel {
     Unused,
@@ -42,13 +42,13 @@ impl Events {
         Self { capacity, channel: RwLock::new(Channel::Unused), listeners: Arc::default() }
     }
 
-    /// Reports a change. To be called after the change has been made, and before its caller is told.
+    /// Reports a change. Must be called after the change was made, and before its caller is told.
     pub(crate) fn tell(&self, event: Event) {
         if self.listeners.load(Ordering::SeqCst) == 0 {
             return;
         }
         if let Channel::Open(sender) = &*self.channel.read() {
-            // The last listener may just have left, which is no failure.
+            // The last listener may just have gone; that is no failure.
             let _ = sender.send(event);
         }
     }
@@ -77,7 +77,7 @@ impl Events {
         Some(stream.fuse().boxed())
     }
 
-    /// Ends all streams, after what they have not read yet.
+    /// Ends all streams, once they have delivered the events that are queued.
     pub(crate) fn close(&self) {
         *self.channel.write() = Channel::Closed;
     }

@@ -2,11 +2,12 @@ use std::{cmp::Reverse, collections::BinaryHeap};
 
 use crate::clock::Moment;
 
-/// When to look at which record again: the earliest first.
+/// When each record must be checked for expiry: the earliest first.
 ///
-/// An entry is 16 bytes, the moment and the hash of the key, and it is a reminder, not the truth. Writes and touches that move
-/// an expiry later leave it alone; when it comes due, the record is looked at and, if it lives on, entered
-/// again. So a renewal costs nothing here, and a purge costs what came due, whatever else is stored.
+/// An entry is 16 bytes: the time and the hash of the key. It is a reminder and may be outdated.
+/// Writes and touches that postpone an expiry do not change it. When it is due, the record is
+/// checked and, if it is still live, queued again. So a renewal costs nothing here, and the cost of
+/// a purge depends only on how many reminders are due.
 #[derive(Default)]
 pub(crate) struct ExpiryQueue {
     reminders: BinaryHeap<Reverse<(Moment, u64)>>,
@@ -28,8 +29,9 @@ impl ExpiryQueue {
         self.reminders.pop().map(|Reverse(reminder)| reminder)
     }
 
-    /// Whether so many reminders are of records that were deleted or are reminded of sooner that it pays to sort them out: more
-    /// than half, so that each is looked at about twice, counted over all changes.
+    /// Whether so many reminders are stale that it pays to drop them. A reminder is stale if its
+    /// record was deleted or has an earlier reminder. The threshold is more than half, so that each
+    /// reminder is examined about twice, amortised over all changes.
     pub(crate) fn is_mostly_stale(&self, records: usize) -> bool {
         self.reminders.len() > 2 * records + 64
     }

@@ -15,13 +15,13 @@ use crate::{
     limits::Limits,
     purger::Purger,
     shard::{Garbage, Shard},
-    slot::Slot,
+    stored_record::StoredRecord,
 };
 
-/// One shard for each value of a byte of a key's [hash](Inner::index).
+/// One shard for each value of one byte of a key's [hash](Inner::index).
 const SHARDS: usize = 256;
 
-/// What all handles on one store share.
+/// The state that all handles on one store share.
 pub(crate) struct Inner {
     pub(crate) shards: Box<[CachePadded<Mutex<Shard>>]>,
     choice: RandomState,
@@ -55,11 +55,11 @@ impl Inner {
         self.shards.iter().map(|shard| &**shard)
     }
 
-    /// The number of a key's shard, by a hash that is keyed anew for each store.
+    /// The index of a key's shard, by a hash with a random key for each store.
     ///
-    /// A client chooses the id that it presents, and by trying ids, any byte of the key. By a part
-    /// of the key, a flood of unknown ids could therefore pick one lock, and hold up all sessions
-    /// behind it.
+    /// A client chooses the id that it presents and can, by trying ids, choose any byte of the key.
+    /// If a part of the key chose the shard, a flood of unknown ids could target one lock and block
+    /// all sessions behind it.
     pub(crate) fn index(&self, key: &SessionKey) -> usize {
         let [byte, ..] = self.choice.hash_one(key.hash64()).to_be_bytes();
         usize::from(byte)
@@ -124,7 +124,7 @@ impl Inner {
         }
     }
 
-    /// Gives the write back if there is no room for it.
+    /// Returns the write as the error if there is no room for it.
     fn try_write(
         &self,
         key: &SessionKey,
@@ -174,7 +174,7 @@ impl Inner {
         }
     }
 
-    /// Gives the write back if there is no room for it.
+    /// Returns the write as the error if there is no room for it.
     fn try_rename(
         &self,
         old: &SessionKey,
@@ -192,11 +192,11 @@ impl Inner {
                 return unchanged(RenameOutcome::Occupied);
             }
             Some(slot) if slot.version == expected => slot,
-            // This very rename, delivered again.
+            // This rename was already carried out; this is a retry.
             None if taken_by == Some(write.version) => return unchanged(RenameOutcome::Renamed),
             other => return unchanged(RenameOutcome::Conflict(other.map(|slot| slot.record(now)))),
         };
-        // The new record takes the old one's place, so that a login works in a full store, too.
+        // The new record replaces the old one, so that a login works in a full store, too.
         if !self.limits.admit(Some(current), &write) {
             return Err(write);
         }
@@ -211,7 +211,7 @@ impl Inner {
         Ok((RenameOutcome::Renamed, [expired.into(), renamed.into()]))
     }
 
-    /// Locks the shards of two keys, in the order of the shards, so that two renames cannot wait for each other.
+    /// Locks the shards of two keys in shard order, so that two renames cannot deadlock.
     fn lock_both(&self, old: &SessionKey, new: &SessionKey) -> Both<'_> {
         let (of_old, of_new) = (self.index(old), self.index(new));
         let (low, high) = (of_old.min(of_new), of_old.max(of_new));
@@ -227,15 +227,16 @@ impl Inner {
         Ok(())
     }
 
-    /// Removes a record, live or not, and its weight, from its shard. To be dropped when the lock is free.
-    pub(crate) fn take_out(&self, shard: &mut Shard, key: &SessionKey) -> Option<Slot> {
+    /// Removes a record, live or not, from its shard and from the limits' counters. The caller must
+    /// drop it after the lock is released.
+    pub(crate) fn take_out(&self, shard: &mut Shard, key: &SessionKey) -> Option<StoredRecord> {
         let slot = shard.remove(key)?;
         self.limits.release(&slot);
         Some(slot)
     }
 }
 
-// By hand, because what is stored is session data, which belongs into no log.
+// Written by hand, because session data must not be logged.
 impl fmt::Debug for Inner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stored: usize = self.shards().map(|shard| shard.lock().len()).sum();

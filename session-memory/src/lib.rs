@@ -3,6 +3,7 @@
 mod builder;
 mod clock;
 mod events;
+mod eviction;
 mod expiry_queue;
 mod inner;
 mod limits;
@@ -10,13 +11,12 @@ mod maintenance;
 mod owner_index;
 mod owner_keys;
 mod purger;
-mod room;
 mod shard;
-mod slot;
 mod store;
+mod stored_record;
 
 pub use builder::{MemoryStoreBuilder, WhenFull};
-pub use store::MemoryStore;
 #[cfg(feature = "cache")]
 #[doc(no_inline)]
 pub use session_layers::{CacheExt, CacheSettings, CacheStats, Cached, Evictions, Lag};
+pub use store::MemoryStore;

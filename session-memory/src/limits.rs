@@ -2,9 +2,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use session_core::Write;
 
-use crate::slot::Slot;
+use crate::stored_record::StoredRecord;
 
-/// How much may be stored, and how much is. Counts only where there is a limit, so that nobody else shares a counter.
+/// The limits and what is used of them. Only a limited quantity is counted, so that a store without
+/// limits shares no counter between threads.
 #[derive(Debug, Default)]
 pub(crate) struct Limits {
     sessions: Option<Limit>,
@@ -22,7 +23,7 @@ impl Limit {
         Self { used: AtomicU64::new(0), max }
     }
 
-    /// Replaces `before` by `after` in what is used, unless that grows it beyond the limit.
+    /// Replaces `before` by `after` in the counter, unless that raises it above the limit.
     fn exchange(&self, before: u64, after: u64) -> bool {
         let exchanged = self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             let next = used - before + after;
@@ -37,8 +38,8 @@ impl Limits {
         Self { sessions: max_sessions.map(Limit::new), bytes: max_bytes.map(Limit::new) }
     }
 
-    /// Counts a write that takes the place of `replaced`, or says that there is no room for it.
-    pub(crate) fn admit(&self, replaced: Option<&Slot>, write: &Write) -> bool {
+    /// Counts a write that replaces `replaced`. Returns `false` if there is no room for it.
+    pub(crate) fn admit(&self, replaced: Option<&StoredRecord>, write: &Write) -> bool {
         let (sessions_before, bytes_before) = replaced.map_or((0, 0), |slot| (1, slot.data.len() as u64));
         if let Some(sessions) = &self.sessions
             && !sessions.exchange(sessions_before, 1)
@@ -62,8 +63,8 @@ impl Limits {
             && self.bytes.as_ref().is_none_or(|bytes| write.data.len() as u64 <= bytes.max)
     }
 
-    /// Counts a record that is gone.
-    pub(crate) fn release(&self, slot: &Slot) {
+    /// Subtracts a removed record from the counters.
+    pub(crate) fn release(&self, slot: &StoredRecord) {
         if let Some(sessions) = &self.sessions {
             sessions.exchange(1, 0);
         }
@@ -72,7 +73,7 @@ impl Limits {
         }
     }
 
-    /// The limits, for a person.
+    /// The limits, for an error message.
     pub(crate) fn describe(&self) -> String {
         let part = |limit: &Option<Limit>, of| limit.as_ref().map(|limit| format!("{} {of}", limit.max));
         let parts: Vec<_> = [part(&self.sessions, "sessions"), part(&self.bytes, "bytes of data")]

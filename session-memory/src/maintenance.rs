@@ -4,8 +4,8 @@ use session_core::{
 
 use crate::MemoryStore;
 
-/// Records are listed shard by shard, in each in the order of their keys: a cursor is the last key
-/// of a page.
+/// Records are listed shard by shard, in key order within a shard. A cursor is the last key of a
+/// page.
 #[async_trait]
 impl Maintenance for MemoryStore {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
@@ -21,7 +21,7 @@ impl Maintenance for MemoryStore {
         let mut records = Vec::new();
         let start = after.map_or(0, |key| self.inner.index(&key));
         for (at, shard) in self.inner.shards().enumerate().skip(start) {
-            // Only the shard of the last page's last key was listed in part.
+            // Only the shard of the cursor's key was listed in part.
             let after = after.filter(|_| at == start);
             let shard = shard.lock();
             let now = self.inner.clock.now();

@@ -5,7 +5,7 @@ use std::{
 
 use session_core::{Owner, SessionKey};
 
-/// Which records of one shard belong to whom.
+/// The owner index of one shard: the keys of each owner's records.
 ///
 /// The hasher is the standard library's, because owners are often names that users choose.
 #[derive(Default)]
@@ -13,7 +13,7 @@ pub(crate) struct OwnerKeys {
     keys: HashMap<Owner, Keys>,
 }
 
-/// An owner has mostly one session in a shard, and that one needs no allocation.
+/// An owner mostly has one session in a shard; that case needs no allocation.
 enum Keys {
     One(SessionKey),
     #[allow(clippy::box_collection, reason = "it keeps the usual case small")]
@@ -39,7 +39,7 @@ impl OwnerKeys {
         }
     }
 
-    /// Gives the record under `key` to another owner, or to nobody. Returns whose it was.
+    /// Sets or clears the owner of the record under `key`. Returns the previous owner.
     pub(crate) fn change(
         &mut self,
         key: &SessionKey,

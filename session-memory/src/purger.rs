@@ -9,7 +9,7 @@ use std::{
 
 use crate::inner::Inner;
 
-/// Ends the purging thread, at the latest when the store is dropped.
+/// Ends the purging thread, when the store is dropped at the latest.
 #[derive(Debug, Default)]
 pub(crate) struct Purger {
     thread: OnceLock<Thread>,
@@ -36,10 +36,11 @@ impl Drop for Purger {
     }
 }
 
-/// Frees expired records now and then on a thread of its own, until the last handle is gone.
+/// Starts a thread that frees expired records at each `interval` until the last handle is gone.
 ///
-/// A thread and not a task, so that a store can be made and used without a runtime. If the operating system refuses
-/// it, and after the store was closed, writes free what has expired in their shard.
+/// It is a thread and not a task, so that a store can be created and used without a runtime. If the
+/// operating system refuses the thread, and after the store was closed, each write frees expired
+/// records of its shard.
 pub(crate) fn start(inner: &Arc<Inner>, interval: Duration) -> Option<JoinHandle<()>> {
     let weak = Arc::downgrade(inner);
     let spawned = thread::Builder::new().name("session-purge".to_owned()).spawn(move || run(&weak, interval));

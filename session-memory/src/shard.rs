@@ -3,38 +3,39 @@ use std::mem;
 use hashbrown::HashTable;
 use session_core::{Bytes, Owner, OwnerChange, SessionKey, When, Write, WriteOutcome};
 
-use crate::{clock::Moment, expiry_queue::ExpiryQueue, owner_keys::OwnerKeys, slot::Slot};
+use crate::{clock::Moment, expiry_queue::ExpiryQueue, owner_keys::OwnerKeys, stored_record::StoredRecord};
 
-/// What a change has replaced or removed, to be dropped when the lock is free: giving memory back takes longer than the change.
+/// What a change has replaced or removed. It is dropped after the lock is released, because freeing
+/// memory takes longer than the change.
 #[derive(Default)]
 #[allow(dead_code, reason = "it is only dropped")]
 pub(crate) struct Garbage {
     data: Option<Bytes>,
     owner: Option<Owner>,
-    slot: Option<Slot>,
+    slot: Option<StoredRecord>,
 }
 
-impl From<Option<Slot>> for Garbage {
-    fn from(slot: Option<Slot>) -> Self {
+impl From<Option<StoredRecord>> for Garbage {
+    fn from(slot: Option<StoredRecord>) -> Self {
         Self { slot, ..Self::default() }
     }
 }
 
-/// A part of the store under one lock: records, their expiry and their owners, which therefore always agree.
+/// A part of the store under one lock. Its records, expiry queue and owner index always agree.
 #[derive(Default)]
 pub(crate) struct Shard {
-    slots: HashTable<Slot>,
+    slots: HashTable<StoredRecord>,
     queue: ExpiryQueue,
     owners: OwnerKeys,
 }
 
 impl Shard {
     /// The record under a key, live or not.
-    pub(crate) fn get(&self, key: &SessionKey) -> Option<&Slot> {
+    pub(crate) fn get(&self, key: &SessionKey) -> Option<&StoredRecord> {
         self.slots.find(key.hash64(), |slot| slot.key == *key)
     }
 
-    pub(crate) fn live(&self, key: &SessionKey, now: Moment) -> Option<&Slot> {
+    pub(crate) fn live(&self, key: &SessionKey, now: Moment) -> Option<&StoredRecord> {
         self.get(key).filter(|slot| slot.is_live(now))
     }
 
@@ -43,7 +44,7 @@ impl Shard {
         self.slots.len()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Slot> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &StoredRecord> {
         self.slots.iter()
     }
 
@@ -51,15 +52,15 @@ impl Shard {
         self.owners.of(owner).filter(move |key| self.live(key, now).is_some())
     }
 
-    /// Makes the record under `key` what `write` says, if the condition holds and `admit` has room for it in the place of what is stored. Gives
-    /// the write back if there is no room.
+    /// Stores `write` under `key` if the condition holds and `admit` has room for it in place of
+    /// the stored record. Returns the write as the error if there is no room.
     pub(crate) fn write(
         &mut self,
         key: &SessionKey,
         write: Write,
         when: When,
         now: Moment,
-        admit: impl FnOnce(Option<&Slot>, &Write) -> bool,
+        admit: impl FnOnce(Option<&StoredRecord>, &Write) -> bool,
     ) -> Result<(WriteOutcome, Garbage), Write> {
         let Some(slot) = self.slots.find_mut(key.hash64(), |slot| slot.key == *key) else {
             if !when.holds(None) {
@@ -81,7 +82,8 @@ impl Shard {
         if !admit(Some(slot), &write) {
             return Err(write);
         }
-        // Who keeps the owner, which is nearly everybody, costs the index nothing. An expired record passes nobody on.
+        // Keeping the owner, the common case, costs the index nothing. An expired record does not
+        // pass its owner on.
         let owner = match (live, write.owner) {
             (Some(_), OwnerChange::Keep) => None,
             (_, change) => self.owners.change(key, &mut slot.owner, change.apply(None)),
@@ -100,7 +102,7 @@ impl Shard {
             self.owners.add(owner, *key);
         }
         self.queue.remind(expires_at, hash);
-        let slot = Slot {
+        let slot = StoredRecord {
             key: *key,
             data: write.data,
             version: write.version,
@@ -111,7 +113,7 @@ impl Shard {
         self.slots.insert_unique(hash, slot, |slot| slot.key.hash64());
     }
 
-    /// Moves the expiry of a live record.
+    /// Sets the expiry of a live record. Returns whether there is one.
     pub(crate) fn touch(&mut self, key: &SessionKey, until: Moment, now: Moment) -> bool {
         let slot = self.slots.find_mut(key.hash64(), |slot| slot.key == *key);
         match slot.filter(|slot| slot.is_live(now)) {
@@ -124,7 +126,7 @@ impl Shard {
         }
     }
 
-    fn expire_at(slot: &mut Slot, until: Moment, queue: &mut ExpiryQueue) {
+    fn expire_at(slot: &mut StoredRecord, until: Moment, queue: &mut ExpiryQueue) {
         slot.expires_at = until;
         if until < slot.reminder {
             slot.reminder = until;
@@ -132,8 +134,8 @@ impl Shard {
         }
     }
 
-    /// Removes the record under a key, live or not, to be dropped without the lock.
-    pub(crate) fn remove(&mut self, key: &SessionKey) -> Option<Slot> {
+    /// Removes the record under a key, live or not. The caller must drop it without the lock.
+    pub(crate) fn remove(&mut self, key: &SessionKey) -> Option<StoredRecord> {
         let entry = self.slots.find_entry(key.hash64(), |slot| slot.key == *key).ok()?;
         let (slot, _) = entry.remove();
         self.forget(&slot);
@@ -141,7 +143,7 @@ impl Shard {
         Some(slot)
     }
 
-    /// Drops the reminders that are of no use any more, once they are most of all.
+    /// Drops stale reminders once they are the majority.
     fn sort_out_reminders(&mut self) {
         if self.queue.is_mostly_stale(self.slots.len()) {
             let slots = &self.slots;
@@ -150,7 +152,7 @@ impl Shard {
     }
 
     /// Removes one record that has expired.
-    pub(crate) fn remove_expired(&mut self, now: Moment) -> Option<Slot> {
+    pub(crate) fn remove_expired(&mut self, now: Moment) -> Option<StoredRecord> {
         while let Some((at, hash)) = self.queue.pop_due(now) {
             if let Some(slot) = self.follow_up(at, hash, |slot| !slot.is_live(now)) {
                 return Some(slot);
@@ -159,8 +161,8 @@ impl Shard {
         None
     }
 
-    /// Removes the record that is closest to its end, but not the one under `spared`.
-    pub(crate) fn remove_first_to_expire(&mut self, spared: &SessionKey) -> Option<Slot> {
+    /// Removes the record that expires first, except the one under `spared`.
+    pub(crate) fn remove_first_to_expire(&mut self, spared: &SessionKey) -> Option<StoredRecord> {
         let mut spared_reminder = None;
         let mut first = None;
         while let Some((at, hash)) = self.queue.pop() {
@@ -179,8 +181,14 @@ impl Shard {
         first
     }
 
-    /// Looks at the record that a reminder was for: removes it if it is due, or has it looked at later.
-    fn follow_up(&mut self, at: Moment, hash: u64, is_due: impl Fn(&Slot) -> bool) -> Option<Slot> {
+    /// Checks the record of a reminder: removes the record if it is due, or else queues a new
+    /// reminder.
+    fn follow_up(
+        &mut self,
+        at: Moment,
+        hash: u64,
+        is_due: impl Fn(&StoredRecord) -> bool,
+    ) -> Option<StoredRecord> {
         let mut entry = self.slots.find_entry(hash, |slot| is_reminded(slot, at, hash)).ok()?;
         if is_due(entry.get()) {
             let (slot, _) = entry.remove();
@@ -193,14 +201,14 @@ impl Shard {
         None
     }
 
-    fn forget(&mut self, slot: &Slot) {
+    fn forget(&mut self, slot: &StoredRecord) {
         if let Some(owner) = &slot.owner {
             self.owners.remove(owner, &slot.key);
         }
     }
 }
 
-fn is_reminded(slot: &Slot, at: Moment, hash: u64) -> bool {
+fn is_reminded(slot: &StoredRecord, at: Moment, hash: u64) -> bool {
     slot.key.hash64() == hash && slot.reminder == at
 }
 

@@ -10,18 +10,18 @@ use crate::{MemoryStoreBuilder, inner::Inner};
 
 /// Sessions in the memory of this process.
 ///
-/// This is the truth, not a cache: a session stays until it is deleted or expires, and is gone when the process ends. Clones are
-/// handles on the same sessions. Keeps all promises of [`SessionStore`], the outage ones trivially, and has an owner
-/// index, maintenance and watch.
+/// The store is authoritative, not a cache: a session stays until it is deleted or expires, and is
+/// lost when the process ends. Clones are handles on the same sessions. The store keeps all
+/// promises of [`SessionStore`] (those about outages trivially) and has an owner index, maintenance
+/// and watch.
 ///
 /// # Cost
-/// No operation waits for anything but a lock, so all futures are ready at their first poll, on any
-/// runtime or none. There are 256 locks, and a hash that is keyed anew for each store chooses one
-/// for each key, so that a flood of ids of a client's choice does not meet at one. Reads, writes,
-/// touches, deletes and renames hold one for well under a microsecond (two for a rename; `rename`
-/// is atomic). Finding, counting and ending the sessions of an owner takes each lock once, one such
-/// call at a time; a
-/// page of a listing looks at a whole shard under its lock.
+/// Operations wait for nothing but locks, so all futures are ready at their first poll, on any
+/// runtime or none. There are 256 locks. A hash with a random key for each store assigns each
+/// session key to a lock, so that a client cannot choose ids that all contend for one lock. Reads,
+/// writes, touches, deletes and renames hold one lock for well under a microsecond; a rename holds
+/// two and is atomic. Listing, counting and ending the sessions of an owner takes each lock once,
+/// one such call at a time. A page of a listing scans a whole shard under its lock.
 ///
 /// ```
 /// use std::time::Duration;
@@ -54,7 +54,7 @@ impl MemoryStore {
     }
 }
 
-// By hand, because what is stored is session data, which belongs into no log.
+// Written by hand, because session data must not be logged.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt(f)
@@ -115,8 +115,8 @@ impl SessionStore for MemoryStore {
         Ok(())
     }
 
-    /// Ends the streams of events and the purging thread. Sessions can still be used; writes then
-    /// free what has expired.
+    /// Ends the event streams and the purging thread. Sessions can still be used; writes then free
+    /// expired sessions.
     async fn close(&self) -> Result<()> {
         self.inner.events.close();
         self.inner.purger.end();

@@ -1,4 +1,4 @@
-//! The suite, on the store itself, with handles that are clones of it, and behind `Arc<dyn SessionStore>`.
+//! The suite on the store itself, with clones as handles, and behind `Arc<dyn SessionStore>`.
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 

@@ -20,7 +20,7 @@ async fn put(store: &MemoryStore, key: &SessionKey, write: Write) -> Result<bool
     store.write(key, write, When::Any).await.map(|outcome| outcome.is_written())
 }
 
-/// A store that frees nothing by itself.
+/// A store whose purging thread does not run during a test.
 fn settings() -> MemoryStoreBuilder {
     MemoryStore::builder().purge_interval(Duration::from_hours(1))
 }
@@ -70,7 +70,7 @@ async fn what_ends_makes_room() {
     let _ = store.delete(&first, Expected::Any).await.expect("a delete");
     assert!(put(&store, &key(), write(60, 60)).await.expect("the delete made room"));
 
-    // An expired session makes room at once, although nothing has purged it.
+    // An expired session makes room at once, before it is purged.
     assert!(store.touch(&second, Ttl::MIN).await.expect("a touch"));
     tokio::time::sleep(Duration::from_millis(3)).await;
     assert!(put(&store, &key(), write(40, 60)).await.expect("the expiry made room"));

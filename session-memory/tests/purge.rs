@@ -1,4 +1,4 @@
-//! Expired sessions give their space back without anybody asking, and the thread that does it ends with the store.
+//! The purging thread frees expired sessions by itself and ends with the store.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ async fn without_the_thread_writes_free_what_has_expired() {
     let closed = MemoryStore::new();
     closed.close().await.expect("closed");
     for store in [MemoryStore::builder().purge_interval(Duration::ZERO).build(), closed] {
-        // 256 shards: so many writes meet each of them often.
+        // There are 256 shards; this many writes reach each of them often.
         for round in 0..4 {
             for _ in 0..20_000 {
                 let write = Write::new("x", Ttl::MIN);

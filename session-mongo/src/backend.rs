@@ -19,7 +19,8 @@ impl fmt::Debug for MongoBackend {
     }
 }
 
-// The rename is the provided one: two documents cannot be changed in one step without a transaction.
+// The rename is the provided one: without a transaction, two documents cannot be changed in one
+// step.
 #[async_trait]
 impl Backend for MongoBackend {
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
@@ -48,8 +49,8 @@ impl Backend for MongoBackend {
     async fn close(&self) -> Result<()> {
         self.0.closed.send_replace(true);
         let until = self.0.until();
-        // The lock is given back at once: it shows that nothing is in flight, and later callers need not wait
-        // to learn that the store is closed.
+        // The lock is released at once: it shows that nothing is in flight, and later callers need
+        // not wait to learn that the store is closed.
         let idle = timeout_at(until, self.0.under_way.write()).await.map(drop);
         self.0.end(until).await;
         idle.map_err(|_| {

@@ -4,8 +4,8 @@ use mongodb::{
     Client,
     options::{Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, WriteConcern},
 };
-use session_backend::{Credentials, CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
 use session_backend::{BatchSettings, Batched};
+use session_backend::{Credentials, CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
 use session_core::{ErrorKind, Operation, Result};
 use tokio::{
     sync::{Mutex, RwLock, Semaphore, watch},
@@ -13,25 +13,24 @@ use tokio::{
 };
 
 use crate::{
+    backend::MongoBackend,
+    connect::{self, Opened},
     connection::{Connection, Connections, Renewal, Use, client},
     core::Core,
-    backend::MongoBackend,
     errors::{config, late},
-    opening::{self, Opened},
     server::Kind,
     settings::{CONNECT_TIMEOUT, HEARTBEAT, MAX_MAX_DATA_LEN, NEVER, POOL, Settings},
     store::MongoStore,
     tls::Encryption,
     url::Url,
-    watching::Watching,
+    watch::Watching,
 };
 
 /// The settings of a [`MongoStore`], made by [`MongoStore::builder`].
 ///
-/// What is set here overrules what the URL says. Zero turns a bound or an interval off; how that is
-/// meant stands at each. With a client that is there already, the settings of connections are that
-/// client's, and those
-/// marked *(URL only)* are refused.
+/// These settings overrule the URL. Zero turns a limit or an interval off; each setting says what
+/// that means. With an existing client, the client's own connection settings apply, and the
+/// settings marked *(URL only)* are refused.
 #[derive(Clone, Debug, Default)]
 #[must_use = "settings do nothing until the store is opened"]
 pub struct MongoStoreBuilder {
@@ -39,13 +38,13 @@ pub struct MongoStoreBuilder {
 }
 
 impl MongoStoreBuilder {
-    /// The database. Unless set, the one in the path of the URL, or `session`.
+    /// The database. Default: the one in the path of the URL, or else `session`.
     pub fn database(mut self, name: impl Into<String>) -> Self {
         self.settings.database = Some(name.into());
         self
     }
 
-    /// The collection, which holds nothing but the sessions of this store. `sessions` unless set.
+    /// The collection, which holds only the sessions of this store. Default: `sessions`.
     pub fn collection(mut self, name: impl Into<String>) -> Self {
         self.settings.collection = name.into();
         self
@@ -57,21 +56,21 @@ impl MongoStoreBuilder {
         self
     }
 
-    /// Where the user and the password come from, if they change while the program runs. *(URL
-    /// only)*
+    /// A provider of the user and the password, for credentials that change while the program runs.
+    /// *(URL only)*
     ///
-    /// The provider is asked when the store is opened, and again when the server refuses the login,
-    /// or the user a permission. The driver keeps the login of a client for ever, so the store then
-    /// makes another client with the new credentials, and the operation goes on with that. Until
-    /// the provider has credentials that the server takes, operations fail as
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). What else the URL says of the login,
-    /// such as `authSource`, stays.
+    /// The store asks the provider when it is opened, and again when the server refuses the login,
+    /// or a permission to the user. The driver keeps the login of a client for ever, so the store
+    /// then creates another client with the new credentials, and the operation continues with that.
+    /// Until the provider has credentials that the server accepts, operations fail as
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). The other login options of the URL,
+    /// such as `authSource`, still apply.
     pub fn credentials_provider(mut self, provider: impl CredentialsProvider) -> Self {
         self.settings.provider = Some(SharedProvider::new(provider));
         self
     }
 
-    /// What the server's log and statistics call this client. *(URL only)*
+    /// The name of this client in the server's log and statistics. *(URL only)*
     pub fn app_name(mut self, name: impl Into<String>) -> Self {
         self.settings.app_name = Some(name.into());
         self
@@ -80,62 +79,68 @@ impl MongoStoreBuilder {
     /// How connections are encrypted: [`Disable`](TlsMode::Disable), [`Require`](TlsMode::Require)
     /// or [`VerifyFull`](TlsMode::VerifyFull); the driver has no other mode. *(URL only)*
     ///
-    /// Default: `VerifyFull` with `mongodb+srv://` and where a certificate is set, and plain text
-    /// with `mongodb://`, as the form of these URLs lays down for all drivers. A store whose
-    /// connections leave this machine without protection logs one warning.
+    /// Default: `VerifyFull` with `mongodb+srv://` and where a certificate is set, and otherwise
+    /// plain text, as the format of `mongodb://` URLs prescribes for all drivers. A store whose
+    /// connections leave this machine unprotected logs one warning.
     pub fn tls(mut self, mode: TlsMode) -> Self {
         self.settings.tls.mode = Some(mode);
         self
     }
 
-    /// The authorities to trust in place of the well-known ones. *(URL only)*
+    /// The certificates of the authorities to trust instead of the well-known ones. *(URL only)*
     pub fn tls_roots(mut self, roots: Pem) -> Self {
         self.settings.tls.roots = Some(roots);
         self
     }
 
-    /// The certificate to show to the server, with its chain, and its key. *(URL only)*
+    /// The client certificate with its chain, and its key. *(URL only)*
     ///
-    /// The driver takes both from one file. If they are not the same file, the store writes them
-    /// into one that this user alone can read, in the directory for temporary files, and removes it
-    /// with the last handle on the store.
+    /// The driver reads both from one file. If they are not in the same file, the store writes them
+    /// to a temporary file that this user alone can read. The store removes that file with its last
+    /// handle.
     pub fn tls_client(mut self, certificate: Pem, key: Pem) -> Self {
         self.settings.tls.certificate = Some(certificate);
         self.settings.tls.key = Some(key);
         self
     }
 
-    /// How many connections there are to each server at most. Default: 64; a store with batching
-    /// uses about ten; zero: no limit. *(URL only)*
+    /// The maximum number of connections to each server. Default: 64, of which a store with
+    /// batching uses about ten; zero: no limit. *(URL only)*
     pub fn pool(mut self, connections: u32) -> Self {
         self.settings.pool = Some(if connections == 0 { u32::MAX } else { connections });
         self
     }
 
-    /// When a change counts as done. Unless set here or in the URL, when a majority has it, so that no failover can take it back.
+    /// When a change counts as done. Default: as in the URL, or else when a majority has it, so
+    /// that no failover can undo it.
     ///
-    /// [`w: 1`](mongodb::options::Acknowledgment::Nodes) is faster, and [gives that up](crate#what-a-failover-or-a-crash-can-take-back).
+    /// [`w: 1`](mongodb::options::Acknowledgment::Nodes) is faster, and [loses
+    /// that](crate#what-a-failover-or-a-crash-can-take-back).
     pub fn write_concern(mut self, concern: WriteConcern) -> Self {
         self.settings.write_concern = Some(concern);
         self
     }
 
-    /// How durable what [`read`](session_core::SessionStore::read) returns must be. The server's default, `local`, unless set here or in the URL.
+    /// How durable the results of [`read`](session_core::SessionStore::read) must be. Default: as
+    /// in the URL, or else the server's default, `local`.
     pub fn read_concern(mut self, concern: ReadConcern) -> Self {
         self.settings.read_concern = Some(concern);
         self
     }
 
-    /// Which server [`read`](session_core::SessionStore::read) and `read_many` ask: the primary unless set here or in the URL. A secondary is behind by what
-    /// replication lags, so with any other, reads can be stale. Conditions are always judged by the primary.
+    /// Which server [`read`](session_core::SessionStore::read) and `read_many` ask. Default: as in
+    /// the URL, or else the primary.
+    ///
+    /// Other servers lag behind the primary, so reads from them can be stale. Conditions are always
+    /// judged by the primary.
     pub fn read_preference(mut self, preference: ReadPreference) -> Self {
         self.settings.read_preference = Some(SelectionCriteria::ReadPreference(preference));
         self
     }
 
-    /// How long an operation may take, waiting and retries included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: five seconds; 10
-    /// milliseconds is the least, and there is no operation without a deadline.
+    /// How long an operation may take, waits and retries included, before its caller gets
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: five seconds; minimum: 10
+    /// milliseconds. There is no operation without a deadline.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline.max(Duration::from_millis(10));
         self
@@ -148,49 +153,58 @@ impl MongoStoreBuilder {
         self
     }
 
-    /// How often each server is asked for a sign of life. One that is silent for this and the timeout of connecting together is taken for
-    /// dead, and its connections are closed. Default: two seconds; half a second is the least;
-    /// zero: never, so that a dead server is noticed by the operating system alone. *(URL only)*
+    /// The interval of the heartbeat to each server. Default: two seconds; minimum: half a second;
+    /// zero: never. *(URL only)*
+    ///
+    /// A server that is silent for this interval and the connect timeout together is taken for
+    /// dead, and its connections are closed. Without a heartbeat, only the operating system notices
+    /// a dead server.
     pub fn heartbeat(mut self, interval: Duration) -> Self {
         let least = Duration::from_millis(500);
         self.settings.heartbeat = Some(if interval.is_zero() { NEVER } else { interval.max(least) });
         self
     }
 
-    /// How often a command without an answer may be sent again within the deadline: questions, and those changes that are recognised if they were carried
-    /// out already. Default: ten times; zero: never. No other change is ever sent again.
-    pub fn resends(mut self, times: u32) -> Self {
-        self.settings.resends = times;
+    /// How often a command without an answer may be sent again within the deadline. Default: ten
+    /// times; zero: never.
+    ///
+    /// This applies to commands that change nothing, and to changes that are recognised if they
+    /// were already carried out. No other change is ever sent again.
+    pub fn max_retries(mut self, times: u32) -> Self {
+        self.settings.max_retries = times;
         self
     }
 
-    /// Whether missing indexes are created when the store is opened. They are unless this is set to `false`; then their absence is an error.
+    /// Whether missing indexes are created when the store is opened. Default: `true`; with `false`,
+    /// a missing index is an error.
     pub fn create_indexes(mut self, create: bool) -> Self {
         self.settings.create_indexes = create;
         self
     }
 
-    /// The longest data of one session, in bytes. Default: 1 MiB; a document of 16 MiB is the most
-    /// that MongoDB takes, and what zero stands for.
+    /// The longest data of one session, in bytes. Default: 1 MiB; maximum, and for zero: what fits
+    /// into a document of 16 MiB, the limit of MongoDB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.settings.max_data_len = if bytes == 0 { MAX_MAX_DATA_LEN } else { bytes.min(MAX_MAX_DATA_LEN) };
         self
     }
 
-    /// How concurrent operations are gathered. [`BatchSettings::default`] unless set; [`BatchSettings::off`] gathers none. The deadline is that of
-    /// the store, whatever is set there.
+    /// How concurrent operations are batched. Default: [`BatchSettings::default`];
+    /// [`BatchSettings::disabled`] turns batching off. The deadline in these settings is ignored:
+    /// that of the store applies.
     pub fn batching(mut self, settings: BatchSettings) -> Self {
         self.settings.batching = settings;
         self
     }
 
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
+    /// How many events a listener may lag behind before it is told that it has missed some.
+    /// Default: 4,096; from one to 16 million.
     pub fn watch_capacity(mut self, events: usize) -> Self {
         self.settings.watch_capacity = events.clamp(1, 1 << 24);
         self
     }
 
-    /// Connects to what `url` names.
+    /// Connects to the servers that `url` names.
     ///
     /// # Errors
     /// Those of [`MongoStore::connect`].
@@ -201,7 +215,7 @@ impl MongoStoreBuilder {
             let encryption = self.encryption(&url)?;
             let mut login = self.login().await?;
             let (mut options, mut own, mut opened) = self.open(&url, &encryption, login.as_ref()).await?;
-            // What a provider knows by heart can be older than the last change.
+            // Credentials that a provider has cached can be older than the last change.
             if let (Err(error), Some(_)) = (&opened, &self.settings.provider)
                 && error.kind() == ErrorKind::Config
             {
@@ -235,11 +249,11 @@ impl MongoStoreBuilder {
         timeout(deadline, Box::pin(opening)).await.unwrap_or_else(|_| Err(late(Operation::Connect, false)))
     }
 
-    /// Uses a client that is there already. [`close`](session_core::SessionStore::close) leaves it open.
+    /// Uses an existing client. [`close`](session_core::SessionStore::close) leaves it open.
     ///
-    /// The client must not have `directConnection` set for a member of a replica set of several:
-    /// the driver then reads from it also when it is no longer the primary, and does not tell a
-    /// store that did not make the client.
+    /// The client must not have `directConnection` set for a member of a replica set of several.
+    /// The driver would read from that member even when it is no longer the primary, without
+    /// telling the store.
     ///
     /// # Errors
     /// Those of [`MongoStore::connect`].
@@ -262,7 +276,7 @@ impl MongoStoreBuilder {
         let deadline = settings.deadline;
         let opening = async move {
             let database = client.default_database().map(|database| database.name().to_owned());
-            let opened = opening::open(&client, &settings, database, None).await?;
+            let opened = connect::open(&client, &settings, database, None).await?;
             let usage = Use {
                 database: opened.database.clone(),
                 collection: settings.collection.clone(),
@@ -277,7 +291,7 @@ impl MongoStoreBuilder {
         timeout(deadline, Box::pin(opening)).await.unwrap_or_else(|_| Err(late(Operation::Connect, false)))
     }
 
-    /// The user and the password that hold now, if they are not those of the URL.
+    /// The current user and password, if they are not those of the URL.
     async fn login(&self) -> Result<Option<Credentials>> {
         match &self.settings.provider {
             Some(provider) => provider.credentials().await.map(Some),
@@ -285,7 +299,7 @@ impl MongoStoreBuilder {
         }
     }
 
-    /// How connections are encrypted, by what is set here or else in the URL.
+    /// How connections are encrypted, by the settings or else by the URL.
     fn encryption(&self, url: &Url) -> Result<Encryption> {
         let set = &self.settings.tls;
         let tls = TlsSettings {
@@ -304,7 +318,7 @@ impl MongoStoreBuilder {
         Ok(encryption)
     }
 
-    /// A client with this login, and what its server says.
+    /// A client with this login, and what its server reports.
     async fn open(
         &self,
         url: &Url,
@@ -314,14 +328,14 @@ impl MongoStoreBuilder {
         let options = self.options(url, encryption, login).await?;
         let database = options.default_database.clone();
         let client = client(options.clone())?;
-        let opened = opening::open(&client, &self.settings, database, Some(&options)).await;
+        let opened = connect::open(&client, &self.settings, database, Some(&options)).await;
         if opened.is_err() {
             client.clone().shutdown().immediate(true).await;
         }
         Ok((options, client, opened))
     }
 
-    /// The options of the driver: those of the URL, those that are set, and our defaults.
+    /// The options of the driver, from the settings, the URL and the defaults.
     async fn options(
         &self,
         url: &Url,
@@ -343,8 +357,8 @@ impl MongoStoreBuilder {
             .or(Some(CONNECT_TIMEOUT))
             .map(|timeout| if timeout.is_zero() { settings.deadline } else { timeout });
         options.heartbeat_freq = settings.heartbeat.or(options.heartbeat_freq).or(Some(HEARTBEAT));
-        // The wait for a server ends before our deadline, so that the error can say why there was
-        // none.
+        // The wait for a server ends before the store's deadline, so that the error can say why
+        // there was none.
         let selection = options.server_selection_timeout.unwrap_or(settings.deadline);
         options.server_selection_timeout = Some(selection.min(settings.deadline.mul_f64(0.8)));
         Ok(options)
@@ -376,16 +390,17 @@ impl MongoStoreBuilder {
             connections,
             collection: settings.collection,
             write_concern,
-            // So that it is the store that says what came of an operation, and not the batcher.
+            // Shorter, so that the store and not the batcher reports the outcome of an operation.
             deadline: settings.deadline.mul_f64(0.95),
             max_data_len: settings.max_data_len,
-            resends: settings.resends,
+            max_retries: settings.max_retries,
             watching,
             permits: Arc::new(Semaphore::new(pool)),
             closed: watch::Sender::new(false),
             under_way: RwLock::new(()),
         };
-        let store = Batched::new(MongoBackend(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
+        let store =
+            Batched::new(MongoBackend(Arc::new(core)), settings.batching.deadline(settings.deadline))?;
         Ok(MongoStore { store })
     }
 }

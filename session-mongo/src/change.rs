@@ -8,11 +8,12 @@ use crate::{
     core::{Core, PAUSES, rest},
     errors::{Failure, failed, refusal_kind, unexpected},
     expressions::REFUSED,
-    numbered::Numbered,
+    retryable_writes::Numbered,
     update::Answer,
 };
 
-/// A change of one document, which is its own condition: the server refuses it where it must not be made.
+/// A change of one document, which contains its condition: the server refuses the change if the
+/// condition does not hold.
 #[derive(Clone, Debug)]
 pub(crate) struct Change {
     pub(crate) key: SessionKey,
@@ -21,17 +22,18 @@ pub(crate) struct Change {
     pub(crate) again: Again,
 }
 
-/// Whether a change may be sent again when it is not known whether it was carried out.
+/// Whether a change may be sent again if it is unknown whether it was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Again {
     Never,
-    /// If the server will recognise it by its number: it leaves nothing behind by which it would know itself.
+    /// Only if the server will recognise it by its number, because it leaves no version by which it
+    /// could recognise itself.
     ByNumber,
-    /// By the version, it finds out what came of it.
+    /// Always: its version shows whether it was carried out.
     Always,
 }
 
-/// What came of a change.
+/// The outcome of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Changed {
     Done,
@@ -40,34 +42,35 @@ pub(crate) enum Changed {
     RefusedInDoubt,
 }
 
-/// A change without an outcome.
+/// A change that has no outcome yet.
 #[derive(Clone, Copy, Debug)]
 struct Pending {
     place: usize,
-    /// Whether it was sent, and may have been carried out.
+    /// Whether it was sent before, and may have been carried out.
     doubt: bool,
-    /// Whether the server will recognise it by its number if it was.
+    /// Whether the server will recognise it by its number if it was carried out.
     known: bool,
 }
 
-/// `DuplicateKey`: somebody else has just inserted the document. Nothing was changed.
+/// `DuplicateKey`: a concurrent write has just inserted the document. Nothing was changed.
 const DUPLICATE_KEY: i32 = 11_000;
 
-/// `BSONObjectTooLarge`, of the change and of what comes of it.
+/// `BSONObjectTooLarge`, for the change itself and for the resulting document.
 const TOO_LARGE: [i32; 2] = [10_334, 17_419];
 
-/// How the sending of some changes stands.
+/// The state of some changes that are being sent.
 struct Sending<'a> {
     operation: Operation,
     changes: &'a [Change],
     outcomes: Vec<Option<Result<Changed>>>,
-    /// What is to be sent again, and the error if it cannot be.
+    /// The changes to send again, each with the error that applies if there is no time for that.
     left: Vec<(Pending, Error)>,
 }
 
 impl Core {
-    /// Makes changes of different documents by one command, and finds out what came of each. More commands are sent only for what was not clear,
-    /// or was in the way of somebody else.
+    /// Makes changes of different documents by one command, and finds out the outcome of each.
+    /// Further commands are sent only for changes with an unclear outcome, and for those that were
+    /// aborted by concurrent changes or refused for now.
     pub(crate) async fn change(
         &self,
         operation: Operation,
@@ -79,7 +82,7 @@ impl Core {
         let new = |place| Pending { place, doubt: false, known: true };
         let mut pending: Vec<Pending> = (0..changes.len()).map(new).collect();
         let (mut pause, mut failures) = (PAUSES.0, 0);
-        // Kept for as long as a command has no answer: by its number, the server recognises it.
+        // Kept while a command has no answer: the server recognises the command by its number.
         let mut numbered: Option<Numbered> = None;
         while !pending.is_empty() {
             let connection = self.connections.current();
@@ -96,7 +99,8 @@ impl Core {
             let again = numbered.is_some();
             match self.update(operation, &connection, &statements, numbered.take(), until).await {
                 Ok((Ok(answer), _)) if answer.recognised && !again => {
-                    // What was never carried out must not be called done, whatever has used the number before.
+                    // A change that was never carried out must not be reported as done because an
+                    // earlier command has used its number.
                     let error = Error::new(ErrorKind::Internal, operation)
                         .because("another command had its number; give the store a client of its own");
                     sending.failed(pending, Failure::Refused(ErrorKind::Internal), false, &error);
@@ -119,7 +123,7 @@ impl Core {
                 }
             }
             failures += 1;
-            pending = sending.next(failures <= self.resends, &mut pause, until).await;
+            pending = sending.next(failures <= self.max_retries, &mut pause, until).await;
         }
         let complete = |outcome: Option<_>| outcome.unwrap_or_else(|| Err(unexpected(operation, "complete")));
         sending.outcomes.into_iter().map(complete).collect()
@@ -127,7 +131,7 @@ impl Core {
 }
 
 impl Sending<'_> {
-    /// Sorts out what the server says of each statement.
+    /// Decides by the server's answer what happens to each statement.
     fn answered(&mut self, pending: Vec<Pending>, answer: Answer, numbered: bool) {
         let mut errors = answer.errors.into_iter().peekable();
         for (index, mut item) in pending.into_iter().enumerate() {
@@ -167,7 +171,8 @@ impl Sending<'_> {
         }
     }
 
-    /// Sorts out what a failure of the whole command means for each statement. It may have been `numbered`.
+    /// Decides what a failure of the whole command means for each statement. With `numbered`, the
+    /// command had a number.
     fn failed(&mut self, pending: Vec<Pending>, failure: Failure, numbered: bool, error: &Error) {
         for mut item in pending {
             match failure {
@@ -185,7 +190,8 @@ impl Sending<'_> {
         }
     }
 
-    /// Sends it again unless that could do harm: what overlaps a deletion must not come after it.
+    /// Sends a change again unless that could do harm: a change that overlaps a deletion must not
+    /// be carried out after it.
     fn again(&mut self, item: Pending, error: Error) {
         if self.is_harmless(item) {
             self.left.push((item, error));
@@ -203,7 +209,8 @@ impl Sending<'_> {
             }
     }
 
-    /// What may be sent again, of changes that the server does not recognise any more. The others have failed.
+    /// The changes that may be sent again although the server no longer recognises their number.
+    /// The others have failed.
     fn harmless(&mut self, pending: Vec<Pending>) -> Vec<Pending> {
         let (harmless, others) = pending.into_iter().partition(|item| self.is_harmless(*item));
         for item in others {
@@ -221,7 +228,7 @@ impl Sending<'_> {
         Error::unavailable(self.operation, may_have_applied).because(reason)
     }
 
-    /// What is to be sent again, after a pause. If there is no time for that, it has failed.
+    /// The changes to send again, after a pause. If there is no time for that, they have failed.
     async fn next(&mut self, again: bool, pause: &mut Duration, until: Instant) -> Vec<Pending> {
         let left = std::mem::take(&mut self.left);
         if left.is_empty() {
@@ -238,7 +245,7 @@ impl Sending<'_> {
     }
 }
 
-/// The error for a statement that was not carried out, or `None` if it can be tried again.
+/// The error for a statement that was not carried out, or `None` if it can be retried.
 fn statement_error(operation: Operation, code: i32, words: &str) -> Option<Error> {
     if code == DUPLICATE_KEY {
         return None;
@@ -247,7 +254,7 @@ fn statement_error(operation: Operation, code: i32, words: &str) -> Option<Error
     Some(Error::new(kind, operation).because(format!("the server refuses it: {words}")))
 }
 
-/// The error for what has failed now, and may have been carried out before.
+/// The error for a change that has failed now, but may have been carried out before.
 fn in_doubt(operation: Operation, doubt: bool, error: &Error) -> Error {
     if doubt && !error.may_have_applied() {
         return Error::unavailable(operation, true)

@@ -11,20 +11,20 @@ use session_backend::{Credentials, CredentialsProvider, SharedProvider};
 use session_core::Result;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::{errors::config, numbered::NumberedSessions, tls::Encryption};
+use crate::{errors::config, retryable_writes::NumberedSessions, tls::Encryption};
 
-/// A client of the driver, and what the store uses of it.
+/// A client of the driver, and the collections that the store uses.
 pub(crate) struct Connection {
     pub(crate) client: Client,
     pub(crate) database: Database,
-    /// For reads by callers, from the server that they prefer.
+    /// The collection for reads by callers, from the server that they prefer.
     pub(crate) reading: Collection<RawDocumentBuf>,
-    /// The same, from the primary.
+    /// The same collection, read from the primary.
     pub(crate) primary: Collection<RawDocumentBuf>,
-    /// Not there on a standalone server, which knows no numbered commands, and with a client that
-    /// others use, too.
+    /// `None` on a standalone server, which does not support numbered commands, and for a client
+    /// that the application uses, too.
     pub(crate) numbered: Option<Arc<NumberedSessions>>,
-    /// Whether reads wait for a majority, and therefore need a limit.
+    /// Whether reads wait for a majority, and therefore need a time limit.
     waits: bool,
     login: Option<Credentials>,
 }
@@ -50,9 +50,8 @@ impl Connection {
         let mut reading = CollectionOptions::default();
         reading.selection_criteria.clone_from(&usage.read_preference);
         reading.read_concern.clone_from(&usage.read_concern);
-        // To a server that it was told to use, and no other, the driver says that an answer of a
-        // secondary will do. The server itself refuses what is linearizable when it is not the
-        // primary.
+        // On a direct connection, the driver tells the server that an answer of a secondary is
+        // acceptable. The server itself refuses a linearizable read when it is not the primary.
         if usage.one_member {
             primary.read_concern = Some(ReadConcern::linearizable());
             if reads_the_primary(usage.read_preference.as_ref().or(client.selection_criteria())) {
@@ -70,43 +69,43 @@ impl Connection {
         }
     }
 
-    /// The collection that callers read.
+    /// The collection for reads by callers.
     pub(crate) fn reading(&self) -> &Collection<RawDocumentBuf> {
         &self.reading
     }
 
-    /// The collection by which conditions are judged.
+    /// The collection for checking conditions, read from the primary.
     pub(crate) fn primary(&self) -> &Collection<RawDocumentBuf> {
         &self.primary
     }
 
-    /// How long the server may take for a read.
+    /// The server's time limit for a read, if it needs one.
     pub(crate) fn limit(&self, until: Instant) -> Option<Duration> {
         let least = Duration::from_millis(1);
         self.waits.then(|| until.saturating_duration_since(Instant::now()).max(least))
     }
 }
 
-/// Whether reads are for the primary.
+/// Whether reads go to the primary.
 pub(crate) fn reads_the_primary(criteria: Option<&SelectionCriteria>) -> bool {
     matches!(criteria, None | Some(SelectionCriteria::ReadPreference(ReadPreference::Primary)))
 }
 
-/// The client that is in use. The driver keeps the login of a client for ever, so another login
-/// needs another client.
+/// The current client. The driver keeps the login of a client for ever, so another login needs
+/// another client.
 pub(crate) struct Connections {
     current: RwLock<Arc<Connection>>,
     renewal: Option<Renewal>,
-    /// For the certificates that clients read.
+    /// Keeps the certificate files that clients read.
     _encryption: Option<Encryption>,
 }
 
-/// How a client with another login is made.
+/// What is needed to create a client with another login.
 pub(crate) struct Renewal {
     pub(crate) provider: SharedProvider,
     pub(crate) options: ClientOptions,
     pub(crate) usage: Use,
-    /// One operation at a time asks the provider.
+    /// Lets one operation at a time ask the provider.
     pub(crate) turn: Mutex<()>,
 }
 
@@ -123,9 +122,9 @@ impl Connections {
         Arc::clone(&self.current.read())
     }
 
-    /// Whether the server may take the login at a later attempt, after it refused that of `used` as
-    /// `error` says: then the command was not carried out. Takes a client with other credentials
-    /// into use if the provider has others by now.
+    /// Whether the command that failed with `error` was not carried out and may be retried, because
+    /// the server had refused the login of `used`. If the provider now has other credentials, this
+    /// switches to a client with them.
     ///
     /// # Errors
     /// Those of the provider.
@@ -135,7 +134,7 @@ impl Connections {
             DriverKind::Authentication { .. } => true,
             DriverKind::Command(refusal) => match refusal.code {
                 18 | 391 => true,
-                // A user that was removed may nothing, and neither may one without the role.
+                // A removed user has no permissions, and neither has a user without the role.
                 13 | 8_000 => false,
                 _ => return Ok(false),
             },
@@ -147,13 +146,13 @@ impl Connections {
         }
         let login = renewal.provider.credentials().await?;
         if used.login.as_ref() == Some(&login) {
-            // The provider may hear of a change later than the server. A role that is missing stays
-            // missing.
+            // The provider may learn of a change later than the server. A missing role is not a
+            // matter of the login.
             return Ok(is_login);
         }
         let client = client(with_login(renewal.options.clone(), &login))?;
-        // Commands under way keep the client before it until they are answered. Then the driver
-        // ends it.
+        // Commands in flight keep the previous client until they are answered. Then the driver
+        // shuts it down.
         *self.current.write() = Arc::new(Connection::new(client, &renewal.usage, Some(login)));
         tracing::info!(
             "the server refused the login, and the store has logged in anew with other credentials"
@@ -164,7 +163,7 @@ impl Connections {
 
 /// A client with these options.
 pub(crate) fn client(options: ClientOptions) -> Result<Client> {
-    // In words of our own: the driver's can repeat a part of the URL, such as the name of a file.
+    // The driver's message is not repeated: it can contain a part of the URL, such as a file name.
     Client::with_options(options).map_err(|error| match &*error.kind {
         DriverKind::InvalidTlsConfig { .. } | DriverKind::Io(_) => {
             config("the settings cannot be used: the certificates or the key are not valid")
@@ -175,8 +174,7 @@ pub(crate) fn client(options: ClientOptions) -> Result<Client> {
     })
 }
 
-/// The options with this login in place of the one that they have. The user stays if the login
-/// names none.
+/// The options with this login in place of their own. Their user stays if the login names none.
 fn with_login(mut options: ClientOptions, login: &Credentials) -> ClientOptions {
     let credential = options.credential.get_or_insert_default();
     if login.user.is_some() {

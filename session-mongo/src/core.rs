@@ -11,39 +11,39 @@ use tokio::{
 use crate::{
     connection::{Connection, Connections},
     errors::{Failure, closed, failed, failure, late, unexpected},
-    watching::Watching,
+    watch::Watching,
 };
 
-/// The most items of one round trip.
+/// The maximum number of items in one round trip.
 pub(crate) const MAX_ITEMS: usize = 512;
 
-/// About the most bytes of one round trip. A single larger item travels alone.
+/// About the maximum number of bytes in one round trip. A single larger item is sent alone.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 
-/// What all handles on one store share.
+/// The state that all handles on one store share.
 pub(crate) struct Core {
     pub(crate) connections: Arc<Connections>,
-    /// Whether the client was made by the store, which then ends it.
+    /// Whether the store has created the client. If so, it also shuts the client down.
     pub(crate) own_client: bool,
     pub(crate) collection: String,
     pub(crate) write_concern: WriteConcern,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
-    pub(crate) resends: u32,
-    /// Not there on a standalone server, which has no change streams.
+    pub(crate) max_retries: u32,
+    /// `None` on a standalone server, which has no change streams.
     pub(crate) watching: Option<Watching>,
-    /// As many commands may be under way, those included whose callers have given up.
+    /// Limits the commands in flight, including those whose callers have given up.
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) closed: watch::Sender<bool>,
-    /// Held for reading by what is under way.
+    /// Read-locked by the operations in flight.
     pub(crate) under_way: RwLock<()>,
 }
 
-/// The pause before the second attempt, and the longest one.
+/// The pauses between attempts: the first and the longest.
 pub(crate) const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
 impl Core {
-    /// Holds the store open, or says that it is closed.
+    /// Keeps the store open during an operation, or fails if it is closed.
     pub(crate) async fn begin(&self, operation: Operation) -> Result<RwLockReadGuard<'_, ()>> {
         if *self.closed.borrow() {
             return Err(closed(operation));
@@ -63,7 +63,7 @@ impl Core {
         Instant::now() + self.deadline
     }
 
-    /// Whether the primary answers, and has the collection.
+    /// Whether the primary answers, and can read the collection.
     pub(crate) async fn ping(&self) -> Result<()> {
         let _open = self.begin(Operation::Ping).await?;
         let nobody = SessionKey::from_bytes([0; SessionKey::LEN]);
@@ -73,7 +73,7 @@ impl Core {
         }
     }
 
-    /// Gives back what the store holds of the driver, and waits for that no longer than `until`.
+    /// Releases what the store holds of the driver. Waits no longer than `until`.
     pub(crate) async fn end(&self, until: Instant) {
         let connection = self.connections.current();
         if let Some(sessions) = &connection.numbered {
@@ -81,15 +81,17 @@ impl Core {
         }
         if self.own_client {
             let client = connection.client.clone();
-            // On a task of its own, like everything else. Waited for, because the driver panics if the runtime ends half-way; what is left then
-            // goes on without anybody waiting: a server that does not answer must not keep the store from closing.
+            // On a task of its own, like all uses of the driver. The store waits for the task,
+            // because the driver panics if the runtime ends half-way. After `until`, the task runs
+            // on alone: a server that does not answer must not keep the store from closing.
             let shutdown = tokio::spawn(async move { client.shutdown().immediate(true).await });
             drop(timeout_at(until, shutdown).await);
         }
     }
 
-    /// Lets `work` use the driver, on a task of its own: the driver's futures must not be dropped half-way, and know no deadline. After it, the
-    /// work goes on without anybody waiting for it, until the driver finds out that the connection is dead.
+    /// Runs `work`, which uses the driver, on a task of its own, because the driver's futures must
+    /// not be dropped half-way and know no deadline. After the deadline, no caller waits for the
+    /// task; it runs until the driver finds the connection dead.
     pub(crate) async fn on_a_task<T: Send + 'static>(
         &self,
         operation: Operation,
@@ -114,7 +116,7 @@ impl Core {
         }
     }
 
-    /// Asks until there is an answer: questions can be asked again.
+    /// Asks until there is an answer. A question changes nothing, so it can be asked again.
     pub(crate) async fn ask<T, F>(
         &self,
         operation: Operation,
@@ -136,7 +138,9 @@ impl Core {
             sent += 1;
             let failure = self.judge(operation, &connection, &error, 1, until).await?;
             let error = failed(operation, failure, false, error);
-            if !error.is_transient() || sent > self.resends || failure == Failure::Refused(ErrorKind::Closed)
+            if !error.is_transient()
+                || sent > self.max_retries
+                || failure == Failure::Refused(ErrorKind::Closed)
             {
                 return Err(error);
             }
@@ -148,8 +152,8 @@ impl Core {
 }
 
 impl Core {
-    /// Judges a failed command of so many statements, and sees to another login if the server
-    /// refused the one of `connection`.
+    /// Judges a failed command of `statements` statements. If the server has refused the login of
+    /// `connection`, this arranges for another login.
     pub(crate) async fn judge(
         &self,
         operation: Operation,
@@ -167,7 +171,7 @@ impl Core {
     }
 }
 
-// By hand: the driver's types show all of its state.
+// Written by hand, because the driver's types show all of their state.
 impl fmt::Debug for Core {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MongoStore")
@@ -178,7 +182,7 @@ impl fmt::Debug for Core {
     }
 }
 
-/// Waits for a little while, the next time for longer. `false` if the deadline has come.
+/// Pauses, the next time for longer. Returns `false` if the deadline has passed.
 pub(crate) async fn rest(pause: &mut Duration, until: Instant) -> bool {
     let jittered = pause.mul_f64(rand::rng().random_range(0.5..1.5));
     sleep(jittered.min(until.saturating_duration_since(Instant::now()))).await;

@@ -52,7 +52,8 @@ impl Core {
             .map(|item| Change {
                 key: item.key,
                 stage: deleting(item.expected, &Version::random()),
-                // Without a version, a deletion that is carried out late could end a session that was created since.
+                // A deletion without a version that is carried out late could end a session that
+                // was created since.
                 again: match item.expected {
                     Expected::Any => Again::Never,
                     Expected::Version(_) => Again::Always,

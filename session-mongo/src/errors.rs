@@ -13,45 +13,45 @@ pub(crate) fn late(operation: Operation, may_have_applied: bool) -> Error {
     Error::unavailable(operation, may_have_applied).because("there was no answer within the deadline")
 }
 
-/// A reply that does not have the form it must have.
+/// The error for a malformed reply: it is not `what` it must be.
 pub(crate) fn unexpected(operation: Operation, what: &str) -> Error {
     Error::new(ErrorKind::Internal, operation).because(format!("the server's reply is not {what}"))
 }
 
-/// What a failure means for the command that failed.
+/// What a failure means for the failed command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// It was not carried out, and may be later.
+    /// It was not carried out, but may succeed later.
     NotSent,
     /// It may have been carried out, in part or as a whole.
     Unclear,
-    /// It was not carried out, and never will be.
+    /// It was not carried out, and retrying does not help.
     Refused(ErrorKind),
 }
 
-/// The codes that a server gives when it is not the primary (any more), or shuts down.
+/// The codes of a server that is not, or no longer, the primary, or that is shutting down.
 const AWAY: [i32; 9] = [91, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436, 262];
-/// The codes of what may be otherwise a moment later, as `error_codes.yml` of the server names them.
+/// Codes of temporary conditions, as named in `error_codes.yml` of the server.
 const NOT_NOW: [i32; 55] = [
     // The network behind a router (`HostUnreachable` and the like), locks, killed cursors and plans,
-    // times that ran out, conflicts.
+    // timeouts, conflicts.
     6, 7, 24, 43, 46, 50, 64, 89, 107, 112, 145, 175, 202, 237, 279, 290, 314, 407, 9_001, 11_601,
-    // A member that does not serve yet or just now: no primary, no majority, a new configuration,
-    // keys of the cluster that have not arrived, another storage, writes blocked for a migration.
+    // A member that cannot serve now: no primary, no majority, a new configuration, missing cluster
+    // keys, another storage engine, writes blocked by a migration.
     94, 109, 117, 133, 134, 149, 187, 203, 211, 216, 303, 355, 371, 384,
-    // A router or a shard whose view of the cluster is old, or that moves data.
+    // A router or a shard whose view of the cluster is stale, or that is migrating data.
     63, 70, 150, 215, 239, 246, 249, 250, 272, 319, 342, 343, 363, 13_388, //
     // Overload.
     264, 365, 402, 433, 449, 450, 462,
 ];
 
-/// `NotWritablePrimary`, which is said before anything is begun.
+/// `NotWritablePrimary` and the like, which the server reports before it begins anything.
 const NOT_PRIMARY: [i32; 2] = [10_107, 13_435];
 
-/// Judges a failed command of so many statements.
+/// Judges a failed command of `statements` statements.
 pub(crate) fn failure(error: &DriverError, statements: usize) -> Failure {
     match &*error.kind {
-        // `Custom` is our own, for what was not sent.
+        // The store itself makes `Custom` errors, for commands that were not sent.
         DriverKind::ServerSelection { .. } | DriverKind::DnsResolve { .. } | DriverKind::Custom(_) => {
             Failure::NotSent
         }
@@ -67,13 +67,13 @@ pub(crate) fn failure(error: &DriverError, statements: usize) -> Failure {
                 None => Failure::Unclear,
             },
         },
-        // What happened to the connection does not tell what happened to the command.
+        // A failed connection does not tell what happened to the command.
         DriverKind::Io(_) | DriverKind::ConnectionPoolCleared { .. } => Failure::Unclear,
         _ => Failure::Refused(ErrorKind::Internal),
     }
 }
 
-/// What the code of a refusal says for good, or `None` if it says nothing about later.
+/// The kind of a permanent refusal, or `None` if the code is temporary.
 pub(crate) fn refusal_kind(code: i32) -> Option<ErrorKind> {
     match code {
         // Unauthorized, AuthenticationFailed, and an unknown write concern.

@@ -1,20 +1,22 @@
-//! What the server is told to decide. Everything is judged by its clock, in the same step as the change.
+//! The expressions that the server evaluates. It judges conditions by its clock, in the same step
+//! as the change.
 
 use mongodb::bson::{Binary, DateTime, RawBson, RawDocumentBuf, cstr, rawdoc};
 use session_core::{Expected, OwnerChange, Ttl, Version, When, Write};
 
-use crate::document::binary;
+use crate::record::binary;
 
-/// What makes the server refuse one statement of many: a conversion that is impossible, and that it cannot know to be before it has the
-/// document. The refusal names the statement.
+/// An expression that makes the server refuse one statement of many: an impossible conversion. The
+/// server cannot know that it is impossible before it has the document. The error names the
+/// statement.
 fn refuse() -> RawDocumentBuf {
     rawdoc! { "$toInt": "$_id" }
 }
 
-/// The code of that refusal: `ConversionFailure`.
+/// The error code of that refusal: `ConversionFailure`.
 pub(crate) const REFUSED: i32 = 241;
 
-/// Whether there is a live record, whole and of a format that is known.
+/// Whether the document is a live record, complete and of a known format.
 fn live() -> RawDocumentBuf {
     rawdoc! { "$and": [
         { "$gt": ["$e", "$$NOW"] },
@@ -26,7 +28,7 @@ fn live() -> RawDocumentBuf {
     ] }
 }
 
-/// Whether there is a record of ours that has expired or was deleted.
+/// Whether the document is a record that has expired or was deleted.
 fn expired() -> RawDocumentBuf {
     rawdoc! { "$and": [
         { "$lte": ["$e", "$$NOW"] },
@@ -35,7 +37,7 @@ fn expired() -> RawDocumentBuf {
     ] }
 }
 
-/// Whether the document is one that this very statement is about to insert.
+/// Whether this statement is about to insert the document.
 fn missing() -> RawDocumentBuf {
     rawdoc! { "$eq": ["$$ROOT", { "_id": "$_id" }] }
 }
@@ -52,7 +54,8 @@ fn in_millis(ttl: Ttl) -> RawDocumentBuf {
     rawdoc! { "$add": ["$$NOW", i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX)] }
 }
 
-/// Replaces the document by the record if the condition holds. A record that is this write already stays as it is.
+/// Replaces the document by the record if the condition holds. A record that this write has already
+/// stored stays as it is.
 pub(crate) fn writing(write: &Write, when: When) -> RawDocumentBuf {
     let record = record(write, when);
     let mine = rawdoc! { "$and": [has(&write.version), live()] };
@@ -89,13 +92,14 @@ fn record(write: &Write, when: When) -> RawDocumentBuf {
     record
 }
 
-/// Moves the expiry of a live record.
+/// Sets the expiry of a live record.
 pub(crate) fn touching(ttl: Ttl) -> RawDocumentBuf {
     rawdoc! { "$set": { "e": { "$cond": [live(), in_millis(ttl), refuse()] } } }
 }
 
-/// Replaces the record by one that has expired, for the TTL index to remove: of real deletes, a batch reports the total alone. `token` is its
-/// version, by which a deletion that is sent again knows itself.
+/// Replaces the record by an expired one, which the TTL index removes. A real delete is not used,
+/// because of a batch of deletes, the server reports the total alone. `token` is the version of the
+/// expired record, by which a repeated deletion recognises itself.
 pub(crate) fn deleting(expected: Expected, token: &Version) -> RawDocumentBuf {
     let condition = match expected {
         Expected::Version(version) => rawdoc! { "$and": [has(&version), live()] },

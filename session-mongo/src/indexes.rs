@@ -8,7 +8,7 @@ use mongodb::{
 
 use std::time::Duration;
 
-/// What is there for an index that is needed.
+/// The state of a required index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
     Right,
@@ -16,7 +16,8 @@ pub(crate) enum State {
     Different,
 }
 
-/// What is there: the index by which the server removes expired documents, and the one of owners.
+/// The state of both indexes: the one by which the server removes expired documents, and the one of
+/// owners.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Indexes {
     pub(crate) ttl: State,
@@ -27,11 +28,11 @@ fn owned() -> Document {
     doc! { "o": { "$exists": true } }
 }
 
-/// Looks at what is there.
+/// Checks the indexes of the collection.
 pub(crate) async fn look(collection: &Collection<RawDocumentBuf>) -> Result<Indexes, DriverError> {
     let indexes: Vec<IndexModel> = match collection.list_indexes().await {
         Ok(cursor) => cursor.try_collect().await?,
-        // NamespaceNotFound: there is no collection yet.
+        // NamespaceNotFound: the collection does not exist yet.
         Err(error) if matches!(&*error.kind, mongodb::error::ErrorKind::Command(refusal) if refusal.code == 26) => {
             Vec::new()
         }
@@ -57,7 +58,7 @@ pub(crate) async fn look(collection: &Collection<RawDocumentBuf>) -> Result<Inde
     })
 }
 
-/// Creates what is missing.
+/// Creates the missing indexes.
 pub(crate) async fn create(
     collection: &Collection<RawDocumentBuf>,
     missing: Indexes,

@@ -7,15 +7,15 @@ use mongodb::{
 use session_core::{Cursor, Error, ErrorKind, Maintenance, Operation, Page, Result, SessionKey, async_trait};
 
 use crate::{
-    core::Core,
     backend::MongoBackend,
-    document::{self, binary, projection, record},
+    core::Core,
+    record::{self, binary, projection, record},
 };
 
-/// The most records of a page.
+/// The maximum number of records in a page.
 const MAX_PAGE: usize = 1_000;
 
-/// The most documents that one step of a purge removes.
+/// The maximum number of documents that one step of a purge removes.
 const PURGE_STEP: usize = 1_000;
 
 #[async_trait]
@@ -25,13 +25,14 @@ impl Maintenance for MongoBackend {
         self.0.page(cursor, limit.clamp(1, MAX_PAGE)).await
     }
 
-    /// Goes by the index of expiry times.
+    /// Uses the index of expiry times.
     async fn count(&self) -> Result<u64> {
         let _open = self.0.begin(Operation::Count).await?;
         self.0.count().await
     }
 
-    /// The server does the same by itself, once a minute. What deleted records have left is freed likewise, and counted.
+    /// The server does the same by itself, once a minute. The documents that deleted records have
+    /// left are also freed, and counted.
     async fn purge_expired(&self, limit: usize) -> Result<u64> {
         let _open = self.0.begin(Operation::Purge).await?;
         self.0.purge(limit).await
@@ -50,7 +51,7 @@ impl Core {
             .ask(operation, until, |connection| {
                 let (collection, time) = (connection.primary.clone(), connection.limit(until));
                 async move {
-                    // Binaries of another length come before these or after them, and everything else does.
+                    // Outside these bounds are binaries of another length and all other types.
                     let bound = |byte| binary(&[byte; SessionKey::LEN]);
                     let mut range = doc! { "$gte": bound(0), "$lte": bound(u8::MAX) };
                     if let Some(key) = after {
@@ -64,8 +65,8 @@ impl Core {
                     let (mut records, mut met, mut last) = (Vec::new(), 0, None);
                     while cursor.advance().await? {
                         met += 1;
-                        // What cannot be read is left out.
-                        if let Some(key) = document::key(cursor.current()) {
+                        // Unreadable records are left out.
+                        if let Some(key) = record::key(cursor.current()) {
                             last = Some(key);
                             if let Ok(Some(record)) = record(operation, cursor.current()) {
                                 records.push((key, record));
@@ -125,8 +126,9 @@ impl Core {
                         if keys.is_empty() {
                             return Ok(0);
                         }
-                        // Judged again, in the step that removes it. By the index of ids: that of expiry times, which the server might choose, leads to all that
-                        // has expired.
+                        // The expiry is checked again, in the step that removes the record. The
+                        // hint selects the index of ids. The server might otherwise choose that of
+                        // expiry times, which leads to all expired documents.
                         let mut still = expired;
                         still.insert("_id", doc! { "$in": keys });
                         let by_id = Hint::Keys(doc! { "_id": 1 });

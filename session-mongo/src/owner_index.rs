@@ -7,9 +7,9 @@ use session_core::{
 };
 use tokio::time::Instant;
 
-use crate::{core::Core, backend::MongoBackend, document};
+use crate::{backend::MongoBackend, core::Core, record};
 
-/// The engine keeps the index, in the same step as each write.
+/// The server maintains the index, in the same step as each write.
 #[async_trait]
 impl OwnerIndex for MongoBackend {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
@@ -43,7 +43,7 @@ impl Core {
                     let found = cursor.current();
                     let time = |field| found.get_datetime(field).ok();
                     let live = time("e").zip(time("n")).is_some_and(|(expires, now)| expires > now);
-                    keys.extend(document::key(found).filter(|_| live));
+                    keys.extend(record::key(found).filter(|_| live));
                 }
                 Ok(keys)
             }
@@ -51,11 +51,12 @@ impl Core {
         .await
     }
 
-    /// Ends the sessions of an owner until there is none that it has not ended itself.
+    /// Ends the sessions of an owner until a listing has none that another task has ended.
     ///
-    /// A session can be renamed meanwhile: the new document is there before the old one goes. The index has the documents of one owner in the order
-    /// of their insertion, so that a listing which has passed the old one comes to the new one. What was listed and is gone may
-    /// have been renamed after the listing, and another one follows.
+    /// A session can be renamed meanwhile: its new document exists before the old one is deleted.
+    /// The index orders the documents of an owner by insertion, so a listing that has passed the
+    /// old document reaches the new one. A session that was listed but is gone may have been
+    /// renamed after the listing, so another listing follows.
     async fn delete_owner(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         let operation = Operation::DeleteOwner;
         let until = self.until();

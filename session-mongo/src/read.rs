@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use crate::{
     connection::Connection,
     core::Core,
-    document::{binary, key, projection, record},
+    record::{binary, key, projection, record},
 };
 
-/// Which of a connection's collections is asked.
+/// Chooses the collection of a connection to query.
 type Side = fn(&Connection) -> &Collection<RawDocumentBuf>;
 
-/// The most keys of one question.
+/// The maximum number of keys in one query.
 const MAX_KEYS: usize = 1_000;
 
 impl Core {
@@ -36,7 +36,7 @@ impl Core {
         self.read_many_from(operation, Connection::reading, keys, self.until()).await
     }
 
-    /// What is live under these keys now, by the primary.
+    /// The records that are live under these keys now, according to the primary.
     pub(crate) async fn look(
         &self,
         operation: Operation,
@@ -88,7 +88,7 @@ impl Core {
             }
             match self.find(operation, side, keys, until).await {
                 Ok(found) => {
-                    // The server finds a key once, however often it was asked for.
+                    // The server returns a key once, however often it was asked for.
                     results.extend(keys.iter().map(|key| found.get(key).cloned().unwrap_or(Ok(None))));
                 }
                 Err(error) => {
@@ -112,7 +112,7 @@ impl Core {
             let limit = connection.limit(until);
             let keys: Vec<Bson> = keys.iter().map(|key| Bson::Binary(binary(key.as_bytes()))).collect();
             async move {
-                // All in one answer, unless they are too large for one.
+                // One reply for all records, unless they are too large for one.
                 let most = u32::try_from(keys.len() + 1).unwrap_or(u32::MAX);
                 let filter = doc! { "_id": { "$in": keys } };
                 let find = collection.find(filter).projection(projection()).batch_size(most);

@@ -5,7 +5,7 @@ use mongodb::{
 };
 use session_core::{Error, ErrorKind, Operation, Result};
 
-/// What kind of server answers.
+/// The kind of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Standalone,
@@ -13,19 +13,19 @@ pub(crate) enum Kind {
     Sharded,
 }
 
-/// The version of the protocol that MongoDB 6.0 speaks.
+/// The wire protocol version of MongoDB 6.0.
 const OLDEST: i32 = 17;
 
 pub(crate) async fn hello(database: Database) -> Result<Document, DriverError> {
     database.run_command(doc! { "hello": 1 }).await
 }
 
-/// Whether a server takes writes: the primary of a replica set, a standalone server, or a router.
+/// Whether the server takes writes: a primary of a replica set, a standalone server, or a router.
 pub(crate) fn is_primary(hello: &Document) -> bool {
     hello.get_bool("isWritablePrimary").unwrap_or_default()
 }
 
-/// The kind of a server that is new enough.
+/// The kind of a server, or an error if the server is too old.
 pub(crate) fn check(hello: &Document) -> Result<Kind> {
     let speaks = hello.get_i32("maxWireVersion").unwrap_or_default();
     if speaks < OLDEST {
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn an_old_server_is_named_as_such() {
-        // What `hello` of a MongoDB 5.0 says.
+        // The reply of MongoDB 5.0 to `hello`.
         let error = check(&doc! { "isWritablePrimary": true, "maxWireVersion": 13 }).expect_err("too old");
         assert_eq!(error.kind(), ErrorKind::Unsupported);
         assert!(error.to_string().contains("older than MongoDB 6.0"), "{error}");

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use mongodb::options::{ReadConcern, SelectionCriteria, WriteConcern};
-use session_backend::{Credentials, SharedProvider, TlsSettings};
 use session_backend::BatchSettings;
+use session_backend::{Credentials, SharedProvider, TlsSettings};
 use session_core::DEFAULT_MAX_DATA_LEN;
 
-/// Everything that can be set. What is `None` is as the URL or the client has it.
+/// All settings. `None` means that the URL or the client decides.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) database: Option<String>,
@@ -21,24 +21,25 @@ pub(crate) struct Settings {
     pub(crate) deadline: Duration,
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) heartbeat: Option<Duration>,
-    pub(crate) resends: u32,
+    pub(crate) max_retries: u32,
     pub(crate) create_indexes: bool,
     pub(crate) max_data_len: usize,
     pub(crate) batching: BatchSettings,
     pub(crate) watch_capacity: usize,
 }
 
-/// The longest document is 16 MiB (`maxBsonObjectSize`), and the change that writes it must be one, too.
+/// The longest document is 16 MiB (`maxBsonObjectSize`), and so must be the change that writes it.
 pub(crate) const MAX_MAX_DATA_LEN: usize = (16 << 20) - (8 << 10);
 
-/// How many connections there are to each server at most. The driver's 10 are too few for an application that waits for several batches.
+/// The maximum number of connections to each server. The driver's 10 are too few for an application
+/// that waits for several batches.
 pub(crate) const POOL: u32 = 64;
 
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(2);
 
-/// The interval of a heartbeat that is off: the driver knows no such thing, and looks at a server
-/// anyway when an operation finds none.
+/// The interval of a heartbeat that is turned off. The driver cannot turn it off, and checks a
+/// server anyway when an operation finds none.
 pub(crate) const NEVER: Duration = Duration::from_hours(24);
 
 impl Default for Settings {
@@ -57,7 +58,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(5),
             connect_timeout: None,
             heartbeat: None,
-            resends: 10,
+            max_retries: 10,
             create_indexes: true,
             max_data_len: DEFAULT_MAX_DATA_LEN,
             batching: BatchSettings::default(),

@@ -4,15 +4,17 @@ use mongodb::Client;
 use session_backend::Batched;
 use session_core::Result;
 
-use crate::{builder::MongoStoreBuilder, backend::MongoBackend};
+use crate::{backend::MongoBackend, builder::MongoStoreBuilder};
 
 /// Sessions in MongoDB: a standalone server, a replica set, or a sharded cluster.
 ///
-/// Clones are handles on the same store. Keeps all promises of [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and, except on a standalone
-/// server, a watch that hears all nodes. What a failover or a crash can take back is in the
-/// [crate's documentation](crate#what-a-failover-or-a-crash-can-take-back).
+/// Clones are handles on the same store. The store keeps all promises of
+/// [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and, except on
+/// a standalone server, a watch that covers all nodes. The [crate's
+/// documentation](crate#what-a-failover-or-a-crash-can-take-back) says what a failover or a crash
+/// can undo.
 ///
-/// Must be opened, used and dropped inside of a tokio runtime whose timer and input are enabled.
+/// Must be opened, used and dropped inside a tokio runtime with its timer and I/O enabled.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -36,22 +38,24 @@ pub struct MongoStore {
 }
 
 impl MongoStore {
-    /// Connects to what `url` names, a [connection
-    /// string](https://www.mongodb.com/docs/manual/reference/connection-string/) with the options
-    /// that it may have, and `tls`, `tls_roots`, `tls_cert` and `tls_key` as all stores have them,
-    /// and uses the defaults for everything that it does not say. The database is the one in its
-    /// path, or `session`.
+    /// Connects to the servers that `url` names, with defaults for all settings not in the URL.
+    ///
+    /// The URL is a [connection
+    /// string](https://www.mongodb.com/docs/manual/reference/connection-string/) with its usual
+    /// options, and with `tls`, `tls_roots`, `tls_cert` and `tls_key` as in all stores. The
+    /// database is the one in the path of the URL, or `session`.
     ///
     /// # Errors
-    /// * [`Config`](session_core::ErrorKind::Config) for a URL or a setting that cannot be used, wrong credentials, a replica set of another
-    ///   name, and an index that has other options than it must have;
+    /// * [`Config`](session_core::ErrorKind::Config) for a URL or a setting that cannot be used,
+    ///   wrong credentials, a replica set of another name, and an index with wrong options;
     /// * [`Unsupported`](session_core::ErrorKind::Unsupported) for a server older than MongoDB 6.0;
-    /// * [`Unavailable`](session_core::ErrorKind::Unavailable) if there is no answer within the deadline.
+    /// * [`Unavailable`](session_core::ErrorKind::Unavailable) if there is no answer within the
+    ///   deadline.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::builder().connect(url).await
     }
 
-    /// Uses a client that is there already, in this database and with the defaults for everything else.
+    /// Uses an existing client, with this database, and with defaults for all other settings.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect).

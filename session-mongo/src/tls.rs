@@ -11,11 +11,11 @@ use session_core::Result;
 
 use crate::errors::config;
 
-/// What the driver is told of TLS, and the files that it reads for that.
+/// The driver's TLS options, and the files that it reads for them.
 #[derive(Debug)]
 pub(crate) struct Encryption {
     pub(crate) options: Tls,
-    /// Kept as long as the client: the driver reads them for each server that it meets.
+    /// Kept as long as the client: the driver reads the files for each server that it finds.
     _files: Vec<TemporaryFile>,
 }
 
@@ -55,8 +55,8 @@ impl Encryption {
     }
 }
 
-/// The content of a file of certificates. The driver passes over what it cannot read, and then
-/// trusts nothing.
+/// The content of a file of certificates. Without this check, the driver would skip what it cannot
+/// read, and then trust nothing.
 fn certificates(pem: &Pem, what: &str) -> Result<Vec<u8>> {
     let content = pem.read(what)?;
     let begin: &[u8] = b"-----BEGIN CERTIFICATE-----";
@@ -66,7 +66,7 @@ fn certificates(pem: &Pem, what: &str) -> Result<Vec<u8>> {
     Err(config(format!("there is no certificate in PEM in {what}")))
 }
 
-/// The driver takes files alone, and the certificate and its key in one.
+/// A path for the driver, which takes only files, and the certificate and its key in one file.
 fn path(pem: &Pem, content: &[u8], files: &mut Vec<TemporaryFile>) -> Result<PathBuf> {
     if let Pem::File(path) = pem {
         return Ok(path.clone());
@@ -80,7 +80,7 @@ fn path(pem: &Pem, content: &[u8], files: &mut Vec<TemporaryFile>) -> Result<Pat
     Ok(path)
 }
 
-/// A file that this user alone can read. It goes with this.
+/// A file that this user alone can read. It is removed when this is dropped.
 #[derive(Debug)]
 struct TemporaryFile(PathBuf);
 

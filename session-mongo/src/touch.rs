@@ -47,7 +47,7 @@ impl Core {
             .filter(|(_, outcome)| refused(outcome))
             .map(|(item, _)| item.key)
             .collect();
-        // Whether there is nothing, or something that is not ours.
+        // Tells a missing session from a document that is not a record.
         let mut found = self.look(operation, &keys, until).await.into_iter();
         outcomes
             .into_iter()

@@ -8,23 +8,23 @@ use mongodb::{
 use session_core::{Operation, Result};
 use tokio::time::Instant;
 
-use crate::{change::Change, connection::Connection, core::Core, document::binary, numbered::Numbered};
+use crate::{change::Change, connection::Connection, core::Core, record::binary, retryable_writes::Numbered};
 
-/// What the server says of a command that it has carried out.
+/// The server's answer to a command that it has carried out.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
-    /// The statements that failed, in their order: the index, the code and the words.
+    /// The statements that failed, in order: index, code and message.
     pub(crate) errors: Vec<(usize, i32, String)>,
-    /// Why the changes are not as durable as they must be, if so.
+    /// Why the changes are not as durable as required, if they are not.
     pub(crate) not_replicated: Option<String>,
-    /// Whether the server has recognised statements as sent again, and has not carried them out.
+    /// Whether the server has recognised statements as retries, and has not carried them out.
     pub(crate) recognised: bool,
 }
 
 type Sent = (Result<Answer, DriverError>, Option<Numbered>);
 
 impl Core {
-    /// Sends one `update` command. With a session, it is sent again, with the number that it had.
+    /// Sends one `update` command. With `session`, it is a retry with the number that it had.
     pub(crate) async fn update(
         &self,
         operation: Operation,
@@ -66,7 +66,7 @@ impl Core {
         let mut updates = RawArrayBuf::new();
         for (_, change) in statements {
             updates.push(rawdoc! {
-                // Nothing but the key: every other condition here would cost a third more of the server's time.
+                // The key alone: any other condition here costs a third more of the server's time.
                 "q": { "_id": binary(change.key.as_bytes()) },
                 "u": [change.stage.clone()],
                 "upsert": true,
@@ -86,7 +86,7 @@ fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX).max(1)
 }
 
-/// The write concern as each command has it, with a timeout that is not longer than `left` milliseconds.
+/// The write concern of each command, with a timeout of at most `left` milliseconds.
 pub(crate) fn concern(concern: &WriteConcern, left: i64) -> RawDocumentBuf {
     let mut document = RawDocumentBuf::new();
     match &concern.w {

@@ -13,21 +13,22 @@ const EXAMPLE: &str = "mongodb://user:password@localhost:27017/database";
 
 const SRV: &str = "mongodb+srv";
 
-/// For the error about an option that is not known.
+/// For the error about an unknown option.
 const KNOWN: &str = "those of MongoDB's connection strings, and tls, tls_roots, tls_cert, tls_key";
 
-/// A URL, checked before the driver sees it: the driver's errors repeat parts of it.
+/// A parsed URL. It is checked before the driver sees it, because the driver's errors repeat parts
+/// of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Url {
     parts: ServerUrl,
-    /// What the driver is told, under its own names.
+    /// The options for the driver, under its own names.
     options: Vec<(String, String)>,
     pub(crate) tls: TlsSettings,
-    /// Whether any certificate of the server will do.
+    /// Whether the store accepts any certificate of the server.
     insecure: bool,
-    /// Whether the mode was given as `true`, which says nothing of the certificate.
+    /// Whether the mode was given as `true`, which leaves open whether certificates are verified.
     is_plain_true: bool,
-    /// Where the URL turns the timeout of connecting off.
+    /// Whether the URL turns off the timeout of connecting.
     pub(crate) connects_until_the_deadline: bool,
 }
 
@@ -66,13 +67,13 @@ impl Url {
         Ok(url)
     }
 
-    /// Takes an option about TLS over, in our form or in MongoDB's; `false` if it is none.
+    /// Applies a TLS option, in this project's form or MongoDB's. Returns `false` for any other.
     fn set_tls(&mut self, name: &str, option: &UrlOption) -> Result<bool> {
         let file = || Some(Pem::File(PathBuf::from(option.value())));
         match name {
             "tls" | "ssl" => {
                 let named = TlsMode::NAMES.into_iter();
-                // With `true`, the options beside it say whether the certificate is verified.
+                // With `true`, other options say whether the certificate is verified.
                 let all = named.chain([("true", TlsMode::VerifyFull), ("false", TlsMode::Disable)]);
                 let mode = option.one_of(&all.collect::<Vec<_>>())?;
                 self.tls.mode = Some(mode);
@@ -101,7 +102,7 @@ impl Url {
         }
         let number = |bound: Option<u64>, off: u64| bound.unwrap_or(off).to_string();
         let value = match name {
-            // Bounds and intervals, all of which can be turned off.
+            // Limits and intervals, all of which can be turned off.
             "maxpoolsize" | "maxconnecting" => number(option.limit()?, u32::MAX.into()),
             "minpoolsize" | "maxidletimems" | "localthresholdms" | "wtimeoutms" | "wtimeout" => {
                 number(option.limit()?, 0)
@@ -118,7 +119,7 @@ impl Url {
                 };
                 timeout.as_millis().to_string()
             }
-            // Off, it is the store's deadline that ends the wait.
+            // If this is off, the store's deadline ends the wait.
             "serverselectiontimeoutms" => match option.interval_millis()? {
                 Some(timeout) => timeout.as_millis().to_string(),
                 None => return Ok(()),
@@ -144,8 +145,8 @@ impl Url {
             | "srvmaxhosts"
             | "srvservicename"
             | "w" => option.value().to_owned(),
-            // Of other drivers: the store has a deadline for each operation, compresses nothing and
-            // stores no UUIDs.
+            // Options of other drivers: the store has a deadline for each operation, compresses
+            // nothing and stores no UUIDs.
             "sockettimeoutms"
             | "timeoutms"
             | "waitqueuetimeoutms"
@@ -172,8 +173,8 @@ impl Url {
         Ok(())
     }
 
-    /// What the URL says of TLS, for want of a setting. `mongodb://` without any option of TLS is
-    /// plain text in every driver.
+    /// The TLS mode of the URL, for a store without a setting of its own. `mongodb://` without any
+    /// TLS option is plain text in every driver.
     pub(crate) fn tls_mode(&self) -> TlsMode {
         let TlsSettings { roots, certificate, .. } = &self.tls;
         match self.tls.mode {
@@ -191,7 +192,7 @@ impl Url {
         self.parts.scheme != SRV && self.parts.hosts.iter().all(|host| is_this_machine(&host.name))
     }
 
-    /// The options of the driver, with this login in place of the URL's.
+    /// The driver's options, with this login in place of the URL's.
     pub(crate) async fn options(&self, login: Option<&Credentials>) -> Result<ClientOptions> {
         match ClientOptions::parse(self.text(login, None)).await {
             Ok(options) => Ok(options),
@@ -199,8 +200,8 @@ impl Url {
         }
     }
 
-    /// Says in words of our own what the driver does not take: its words can repeat any part of the
-    /// URL.
+    /// The error for a URL that the driver refuses. It does not repeat the driver's message, which
+    /// can contain any part of the URL.
     async fn refused(&self, login: Option<&Credentials>, error: &DriverError) -> Error {
         if self.parts.scheme == SRV {
             return match &*error.kind {
@@ -224,7 +225,7 @@ impl Url {
         ))
     }
 
-    /// The URL for the driver, without one of its options.
+    /// The URL for the driver, without the option at position `without`.
     fn text(&self, login: Option<&Credentials>, without: Option<usize>) -> String {
         let ServerUrl { scheme, user, password, hosts, path, .. } = &self.parts;
         let user = login.and_then(|login| login.user.as_ref()).or(user.as_ref());
@@ -257,9 +258,8 @@ fn encoded(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-/// The URL with each `@` of the option `appName` encoded: Azure's URLs end with
-/// `appName=@account@`, where any other `@` behind the servers is a sign of a password that is not
-/// encoded.
+/// The URL with each `@` in the option `appName` encoded. Azure's URLs end with
+/// `appName=@account@`; any other `@` after the servers indicates a password that is not encoded.
 fn with_app_name_encoded(url: &str) -> String {
     let Some((front, query)) = url.split_once('?') else { return url.to_owned() };
     let is_app_name =

@@ -17,7 +17,9 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<WriteOutcome>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in chunk_ranges(items.iter().map(|item| (item.key, item.write.data.len())), MAX_ITEMS, MAX_BYTES) {
+        for part in
+            chunk_ranges(items.iter().map(|item| (item.key, item.write.data.len())), MAX_ITEMS, MAX_BYTES)
+        {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));
@@ -44,7 +46,7 @@ impl Core {
             .map(|(item, _)| Change {
                 key: item.key,
                 stage: writing(&item.write, item.when),
-                // A blind write that is carried out late can undo a logout.
+                // A write without an expected version that is carried out late can undo a logout.
                 again: match item.when {
                     When::Absent | When::Any => Again::Never,
                     When::Version(_) => Again::Always,
@@ -56,7 +58,7 @@ impl Core {
             .into_iter()
             .map(|checked| checked.and_then(|()| made.next().unwrap_or(Ok(Changed::RefusedInDoubt))))
             .collect();
-        // What is in the way of those that were refused.
+        // The records that caused the refusals.
         let refused =
             |outcome: &Result<Changed>| matches!(outcome, Ok(Changed::Refused | Changed::RefusedInDoubt));
         let keys: Vec<SessionKey> = items
@@ -81,7 +83,7 @@ impl Core {
     }
 }
 
-/// The error for the rest of a batch, after a part that found no answer: it would only wait, too.
+/// The error for the rest of a batch after one part got no answer: the rest would only wait, too.
 pub(crate) fn rest_of_batch<T>(operation: Operation, some: &[Result<T>]) -> Option<Error> {
     let lost = some.iter().find_map(|result| result.as_ref().err().filter(|error| error.is_transient()))?;
     let rest = Error::unavailable(operation, false).because("an earlier part of the batch found no answer");

@@ -1,4 +1,5 @@
-//! What can be wrong with a URL, a setting or a server is said at once, in words that help, and no secret is repeated.
+//! An invalid URL, setting or server is reported at once, with a helpful message that repeats no
+//! secret.
 
 mod support;
 
@@ -83,7 +84,7 @@ async fn urls_and_settings_that_make_no_sense() {
     );
 }
 
-/// Wherever it stands, a part of the URL may belong to a password.
+/// Any part of the URL may belong to a password.
 async fn no_part_of_a_url_is_repeated() {
     for url in [
         "mongodb://:aB3/geheim-4711@h:6379",
@@ -114,7 +115,7 @@ async fn no_part_of_a_url_is_repeated() {
     ] {
         says(&refused(url).await, ErrorKind::Config, &[]);
     }
-    // What is shown of a builder is not the password either.
+    // The `Debug` output of a builder does not show the password either.
     let builder = MongoStore::builder().credentials("u", SECRET);
     let provided = MongoStore::builder().credentials_provider(|| async { Ok(Credentials::new("u", SECRET)) });
     assert!(!format!("{builder:?} {provided:?}").contains(SECRET));
@@ -138,7 +139,7 @@ async fn an_option_that_is_wrong_is_named() {
     }
 }
 
-/// What the documentation of clouds and other drivers writes.
+/// URLs as in the documentation of cloud providers and other drivers.
 async fn options_of_other_clients_are_accepted() {
     let server = MongoServer::start().await.expect("a server");
     let url = format!(
@@ -159,11 +160,11 @@ async fn options_of_other_clients_are_accepted() {
     assert_eq!(log.matches("has no meaning").count(), 9, "{log}");
 }
 
-/// Zero and `off` are no settings that break the store.
+/// Zero and `off` turn settings off, and the store still works.
 async fn zero_turns_bounds_off() {
     let server = MongoServer::start().await.expect("a server");
     let settings = MongoStore::builder().pool(0).connect_timeout(Duration::ZERO).heartbeat(Duration::ZERO);
-    let store = settings.resends(0).max_data_len(0).connect(&server.url()).await.expect("it connects");
+    let store = settings.max_retries(0).max_data_len(0).connect(&server.url()).await.expect("it connects");
     let key = SessionId::generate().key();
     let large = Write::new(vec![b'x'; 2 << 20], Ttl::MAX);
     assert!(store.write(&key, large, When::Absent).await.expect("written").is_written());
@@ -171,7 +172,7 @@ async fn zero_turns_bounds_off() {
 }
 
 async fn plain_text_that_leaves_this_machine_is_warned_of() {
-    // Addresses that are for documentation: there is no answer.
+    // Addresses reserved for documentation, which do not answer.
     for (url, warnings) in [
         ("mongodb://192.0.2.1", 1),
         ("mongodb://192.0.2.1/?tls=disable", 1),
@@ -227,7 +228,8 @@ async fn a_write_concern_that_nobody_can_keep() {
     let nobody = refused_by(concern(Acknowledgment::Nodes(0)), &server.url()).await;
     says(&nobody, ErrorKind::Config, &["w: 0"]);
 
-    // One member cannot have what three must have: the change is there, and must not be called done.
+    // One member cannot satisfy a write concern of three. The change exists, but must not be
+    // reported as done.
     let set = MongoReplicaSet::start(1, &[], Duration::from_secs(2)).await.expect("a replica set");
     let builder = concern(Acknowledgment::Nodes(3)).deadline(DEADLINE);
     let store = builder.connect(&set.url()).await.expect("it connects");
@@ -254,7 +256,7 @@ async fn credentials_and_permissions() {
     let error = refused_by(builder().database("other").credentials("web", SECRET), &url).await;
     says(&error, ErrorKind::Config, &["readWrite"]);
 
-    // With the right ones, the role suffices for everything.
+    // With the right credentials, the role suffices for everything.
     let store = builder()
         .database("tests")
         .credentials("web", SECRET)
@@ -277,7 +279,7 @@ async fn credentials_and_permissions() {
     assert_eq!(store.owners().expect("an index").delete_all(&owner, None).await.expect("permitted"), [new]);
 }
 
-/// A client that is there already: nothing of it is changed, and it is not closed.
+/// An existing client is left unchanged, and is not closed.
 async fn a_client_of_others() {
     let set = MongoReplicaSet::start(1, &[], Duration::from_secs(2)).await.expect("a replica set");
     let client = Client::with_uri_str(set.url()).await.expect("a client");
@@ -286,7 +288,8 @@ async fn a_client_of_others() {
     says(&error, ErrorKind::Config, &["`pool`"]);
     let store = MongoStore::with_client(client.clone(), "tests").await.expect("a store");
     let others = client.database("tests").collection("others");
-    // The client numbers its own commands in sessions of its own, before, between and after those of the store.
+    // The client numbers its own commands in its own sessions, before, between and after those of
+    // the store.
     for n in 0..50 {
         others.insert_one(doc! { "_id": n }).await.expect("inserted");
         let key = SessionId::generate().key();

@@ -9,7 +9,8 @@ use mongodb::{
     bson::{Binary, Document, doc, spec::BinarySubtype},
 };
 use session_conformance::{
-    Ability, Breakable, BreakableServer, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable,
+    Breakable, BreakableServer, Capability, Fault, FaultControl, Foreign, Namespace, Suite, Target,
+    Unavailable,
 };
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
@@ -23,16 +24,17 @@ use tokio::runtime::Runtime;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// What the README promises.
+/// The recovery time that the README promises.
 const RECOVERY: Duration = Duration::from_secs(4);
 
-/// After such a silence, another member would take over.
+/// After a silence of this length, another member would take over.
 const ELECTION: Duration = Duration::from_secs(2);
 
 type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
 
 fn settings(namespace: &Namespace, batched: bool) -> MongoStoreBuilder {
-    // On a busy machine, a change that a majority must log takes a while, and some cases have 64 tasks that wait for each other.
+    // On a busy machine, a change that a majority must log takes a while, and in some cases 64
+    // tasks wait for each other.
     let patience = Duration::from_mins(1);
     let settings =
         MongoStore::builder().database("conformance").collection(namespace.as_str()).deadline(patience);
@@ -44,7 +46,7 @@ async fn open(url: &str, settings: MongoStoreBuilder) -> Opened {
     opened.map(|store| -> Arc<dyn SessionStore> { Arc::new(store) }).map_err(Unavailable::because)
 }
 
-/// Damages a document as the kind says.
+/// Damages a document in the given way.
 async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Foreign) {
     let client = Client::with_uri_str(url).await.expect("a client");
     let collection: Collection<Document> = client.database("conformance").collection(namespace.as_str());
@@ -92,7 +94,7 @@ fn standalone(name: &str, server: &'static Once<MongoServer>) -> Target {
             };
             server.breakable(DEADLINE, RECOVERY, open).await
         })
-        .without(Ability::Watch, "a standalone server has no change streams")
+        .without(Capability::Watch, "a standalone server has no change streams")
         .required_as("mongo")
 }
 
@@ -112,27 +114,29 @@ fn replica_set(name: &str, batched: bool, set: &'static Once<MongoReplicaSet>) -
             let set = set.map_err(Unavailable::because)?;
             let settings = || settings(&namespace, batched).deadline(DEADLINE);
             let store = open(&set.url(), settings()).await?;
-            // The set names its member by the address of the proxy; a direct connection asks for no names.
+            // The set names its member by the address of the proxy; a direct connection does not
+            // use that name.
             let beside = Some(open(&set.members()[0].url(), settings()).await?);
             let control = Arc::new(BrokenSet { set, proxy });
             Ok(Breakable { store, beside, control, deadline: DEADLINE, recovery: RECOVERY })
         })
-        // In one case, 64 tasks change one session, and each of thousands of conflicts waits for two servers on one machine.
+        // In one case, 64 tasks change one session, and each of thousands of conflicts waits for
+        // two servers on one machine.
         .case_limit(Duration::from_mins(6))
         .required_as("mongo")
 }
 
-/// How stale reads through other nodes may be, at the worst.
+/// The maximum staleness of reads through other nodes.
 #[cfg(feature = "cache")]
 const STALENESS: Duration = Duration::from_millis(500);
 
-/// The same stores, each with a cache of its own.
+/// The same stores, each with its own cache.
 #[cfg(feature = "cache")]
 fn cached(name: &str, target: Target) -> Target {
     let layer = |store: Arc<dyn SessionStore>| async move {
         let settings = CacheSettings::default().max_staleness(STALENESS);
         let cached = store.cached(settings).map_err(Unavailable::because)?;
-        cached.until_whole().await;
+        cached.wait_until_ready().await;
         Ok(Arc::new(cached) as Arc<dyn SessionStore>)
     };
     target.layered(name, layer).staleness(STALENESS)
@@ -141,7 +145,8 @@ fn cached(name: &str, target: Target) -> Target {
 fn main() -> ExitCode {
     let runtime: &'static Runtime = Box::leak(Box::new(support::runtime()));
     let server: &'static Once<MongoServer> = Box::leak(Box::new(Once::new(runtime, MongoServer::start())));
-    // With two members, a majority is more than the primary. What a third one changes, an election, is tested in faults.rs and roles.rs.
+    // With two members, a majority is more than the primary. Elections, which need a third member,
+    // are tested in faults.rs and roles.rs.
     let set: &'static Once<MongoReplicaSet> =
         Box::leak(Box::new(Once::new(runtime, MongoReplicaSet::start(2, &[], ELECTION))));
     let suite = Suite::new()

@@ -26,7 +26,7 @@ const NEW: &str = "newer-0815";
 /// Long enough for everything on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What a provider gives, and how often it was asked.
+/// A provider's credentials, and how often it was asked.
 #[derive(Clone)]
 struct Vault {
     login: Arc<Mutex<(String, String)>>,
@@ -59,7 +59,7 @@ impl Vault {
     }
 }
 
-/// Lets the administrator do something.
+/// Runs a command as the administrator.
 async fn administer(server: &Server<Guarded>, command: mongodb::bson::Document) {
     let url = format!("mongodb://root:{SECRET}@{}/admin?replicaSet=session", server.addr());
     let client = Client::with_uri_str(url).await.expect("a client");
@@ -77,7 +77,7 @@ async fn write(store: &MongoStore) -> Result<(), Error> {
     Ok(())
 }
 
-/// Until then, it fails for now, and not for good.
+/// Waits until a write succeeds. Every error before must be transient.
 async fn until_it_works(store: &MongoStore) {
     let begun = Instant::now();
     while let Err(error) = write(store).await {
@@ -94,7 +94,7 @@ async fn a_new_password_is_fetched_when_the_old_one_is_refused() {
     write(&store).await.expect("it is permitted");
 
     administer(&server, doc! { "updateUser": "web", "pwd": NEW }).await;
-    // All connections end with it.
+    // The restart ends all connections.
     server.restart().await.expect("restarted");
     let error = write(&store).await.expect_err("the password is the old one");
     assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{error:?}");
@@ -102,7 +102,7 @@ async fn a_new_password_is_fetched_when_the_old_one_is_refused() {
 
     vault.set("web", NEW);
     until_it_works(&store).await;
-    // The watch, too, hears what is written from then on.
+    // The watch receives what is written from then on, too.
     let heard = async {
         let key = SessionId::generate().key();
         let mut met = Vec::new();
@@ -126,8 +126,8 @@ async fn a_new_password_is_fetched_when_the_old_one_is_refused() {
     store.close().await.expect("closed");
 }
 
-/// As a vault does it: each lease has a user of its own, and the old one is removed while its
-/// connections are open.
+/// Rotates credentials as a vault does: each lease has its own user, and the old user is removed
+/// while its connections are open.
 async fn another_user_takes_over_from_one_that_is_removed() {
     let server = guarded().await;
     let vault = Vault::new("web", SECRET);

@@ -1,4 +1,4 @@
-//! What is in the collection: expired, damaged and foreign documents, and the indexes.
+//! The contents of the collection: expired, damaged and foreign documents, and the indexes.
 
 mod support;
 
@@ -26,7 +26,7 @@ fn ttl(millis: u64) -> Ttl {
     Ttl::new(Duration::from_millis(millis)).expect("a ttl")
 }
 
-/// The server's sweeper never runs here.
+/// The server's sweeper never runs in this test.
 async fn expired_is_absent_before_the_sweeper_ran() {
     let never = ["--setParameter", "ttlMonitorEnabled=false"];
     let server = Mongo::new().args(never).start().await.expect("a server");
@@ -56,7 +56,7 @@ async fn expired_is_absent_before_the_sweeper_ran() {
     assert_eq!(maintenance.count().await.expect("it is there"), 0);
     assert!(maintenance.page(None, 10).await.expect("it is there").records.is_empty());
 
-    // Nothing of the expired record is in the one that takes its place.
+    // Nothing of the expired record is left in the record that replaces it.
     assert!(store.write(&key, next, When::Absent).await.expect("it is there").is_written());
     assert_eq!(store.read(&key).await.expect("it is there").expect("it is live").owner, None);
 
@@ -69,7 +69,7 @@ async fn expired_is_absent_before_the_sweeper_ran() {
     assert_eq!(raw.count_documents(doc! {}).await.expect("counted"), 1);
 }
 
-/// The sweeper frees what has expired and what was deleted, and a listener hears of it.
+/// The sweeper frees expired and deleted records, and reports that to listeners.
 async fn the_sweeper_frees_the_space() {
     let often = ["--setParameter", "ttlMonitorSleepSecs=1"];
     let set = MongoReplicaSet::start(1, &often, Duration::from_secs(2)).await.expect("a replica set");
@@ -110,7 +110,7 @@ fn key() -> SessionKey {
     SessionId::generate().key()
 }
 
-/// Documents with the key of a session, and without the form of one.
+/// Documents that have the key of a session, but are not records.
 fn damaged() -> Vec<(&'static str, Document)> {
     let binary = |bytes: &[u8], subtype| Bson::Binary(Binary { subtype, bytes: bytes.to_vec() });
     let generic = |bytes: &[u8]| binary(bytes, BinarySubtype::Generic);
@@ -163,7 +163,8 @@ async fn damaged_documents_are_corrupt_and_stay() {
         }
         if what == "an owner that cannot be" || what == "a short version" || what == "data of another subtype"
         {
-            // The server takes these for whole, so that it moves their expiry and removes them, but hands no data of ours over.
+            // The server takes these documents for complete records, so it changes their expiry and
+            // removes them. The store returns none of their data.
         } else if what != "nothing but the key" {
             corrupt(store.touch(&key, Ttl::MAX).await.err().map(|error| error.kind()), "touch");
         }
@@ -185,7 +186,7 @@ async fn damaged_documents_are_corrupt_and_stay() {
                 assert_eq!(left.remove(field), planted.remove(field), "{what}: {field}");
             }
         }
-        // Whoever wants to get rid of it can.
+        // Any of these documents can be deleted.
         let deleted = store.delete(&key, Expected::Any).await.expect("deleted");
         let nothing = what == "nothing but the key";
         assert_eq!(deleted, if nothing { DeleteOutcome::Absent } else { DeleteOutcome::Deleted }, "{what}");
@@ -195,7 +196,7 @@ async fn damaged_documents_are_corrupt_and_stay() {
     }
 }
 
-/// Documents with other keys than ours are in nobody's way.
+/// Documents with other keys are ignored.
 async fn documents_of_others_are_passed_over() {
     let server = MongoServer::start().await.expect("a server");
     let (store, raw) = (open(&server.url()).await, collection(&server.url()).await);

@@ -1,4 +1,5 @@
-//! Faults under load: what was acknowledged stays, what was deleted stays deleted, and service resumes by itself.
+//! Faults under load: acknowledged changes stay, deleted sessions stay deleted, and service resumes
+//! by itself.
 
 mod support;
 
@@ -7,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_conformance::{Churn, Memory};
+use session_conformance::{FaultWorkload, Memory};
 use session_core::{Error, SessionId, SessionKey, SessionStore, Ttl, When, Write, WriteOutcome};
 use session_mongo::{BatchSettings, MongoStore, MongoStoreBuilder};
 use session_servers::{
@@ -17,13 +18,13 @@ use session_servers::{
 use support::harness::{self, cases};
 use tokio::{task::JoinHandle, time::sleep};
 
-/// So many tasks change sessions.
+/// The number of tasks that change sessions.
 const TASKS: u32 = 16;
 
-/// After such a silence, another member takes over.
+/// After a silence of this length, another member takes over.
 const ELECTION: Duration = Duration::from_secs(1);
 
-/// How long after a server is back service may take to resume, as the README promises.
+/// How long service may take to resume after a server is back, as the README promises.
 const RECOVERY: Duration = Duration::from_secs(4);
 
 /// How long an election may take on a loaded machine.
@@ -41,12 +42,12 @@ async fn three() -> (MongoReplicaSet, MongoStore) {
 
 async fn step_down() {
     let (set, store) = three().await;
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     for _ in 0..2 {
         churn.until_more(300, PATIENCE).await;
         set.step_down().await.expect("it steps down");
         churn.until_more(100, PATIENCE).await;
-        set.until_whole().await.expect("a new primary");
+        set.wait_until_ready().await.expect("a new primary");
     }
     churn.until_more(300, PATIENCE).await;
     churn.check(Memory::Keeps).await;
@@ -54,29 +55,30 @@ async fn step_down() {
 
 async fn kill_the_primary() {
     let (set, store) = three().await;
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     for _ in 0..2 {
         churn.until_more(300, PATIENCE).await;
         let primary = set.primary().await.expect("a primary");
         primary.kill().await.expect("killed");
         churn.until_more(100, PATIENCE).await;
         primary.restart().await.expect("restarted");
-        set.until_whole().await.expect("whole again");
+        set.wait_until_ready().await.expect("whole again");
     }
     churn.until_more(300, PATIENCE).await;
     churn.check(Memory::Keeps).await;
 }
 
-/// Frozen for so long that another takes its place; when it thaws, it still thinks that it is the primary.
+/// The primary is frozen until another member replaces it. After the thaw, it still acts as the
+/// primary.
 async fn freeze_the_primary() {
     let (set, store) = three().await;
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     churn.until_more(300, PATIENCE).await;
     let primary = set.primary().await.expect("a primary");
     primary.freeze().await.expect("frozen");
     churn.until_more(100, PATIENCE).await;
     primary.thaw().expect("thawed");
-    set.until_whole().await.expect("whole again");
+    set.wait_until_ready().await.expect("whole again");
     churn.until_more(300, PATIENCE).await;
     assert!(churn.failed() > 0, "nobody felt it");
     churn.check(Memory::Keeps).await;
@@ -85,7 +87,7 @@ async fn freeze_the_primary() {
 async fn freeze_and_thaw_a_standalone() {
     let server = MongoServer::start().await.expect("a server");
     let store = settings().deadline(Duration::from_secs(1)).connect(&server.url()).await.expect("a store");
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     for frozen in [300, 1_500, 6_000] {
         churn.until_more(200, PATIENCE).await;
         server.freeze().await.expect("frozen");
@@ -100,7 +102,7 @@ async fn freeze_and_thaw_a_standalone() {
 async fn kill_and_restart_a_standalone() {
     let server = MongoServer::start().await.expect("a server");
     let store = settings().deadline(Duration::from_secs(1)).connect(&server.url()).await.expect("a store");
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     for _ in 0..2 {
         churn.until_more(200, PATIENCE).await;
         server.kill().await.expect("killed");
@@ -116,10 +118,10 @@ async fn kill_and_restart_a_standalone() {
 /// A server behind a proxy: standalone, or the only member of its replica set.
 struct Behind {
     proxy: Proxy,
-    /// Past the proxy.
+    /// Bypasses the proxy.
     direct: MongoStore,
     store: MongoStore,
-    /// Kept, because it ends when it is dropped.
+    /// Kept because the server ends when this is dropped.
     _server: Box<dyn Send + Sync>,
 }
 
@@ -152,7 +154,8 @@ async fn replies_vanish_of_a_replica_set() {
     replies_vanish(behind_a_proxy(true).await).await;
 }
 
-/// Increments whose replies vanish now and then count once, or say that they may have.
+/// Increments whose replies are sometimes lost either count once, or report that they may have been
+/// applied.
 async fn replies_vanish(behind: Behind) {
     let key = SessionId::generate().key();
     let write = |count: u64| Write::new(count.to_string(), Ttl::MAX);
@@ -200,7 +203,7 @@ fn number(data: &[u8]) -> u64 {
     std::str::from_utf8(data).expect("digits").parse().expect("a number")
 }
 
-/// A write whose reply is lost, and that somebody overwrites before it is sent again.
+/// A write whose reply is lost, and which another write replaces before it is sent again.
 async fn overwritten_before_it_is_sent_again(behind: &Behind) -> (SessionKey, Result<WriteOutcome, Error>) {
     let key = SessionId::generate().key();
     let created = Write::new("created", Ttl::MAX);
@@ -211,7 +214,7 @@ async fn overwritten_before_it_is_sent_again(behind: &Behind) -> (SessionKey, Re
     let store = behind.store.clone();
     let writing: JoinHandle<_> =
         tokio::spawn(async move { store.write(&key, first, When::Version(seen)).await });
-    // It is carried out, and nobody is told.
+    // The write is carried out, but its reply is lost.
     while behind.direct.read(&key).await.expect("it is there").expect("it is live").version != mine {
         sleep(Duration::from_millis(5)).await;
     }
@@ -222,7 +225,7 @@ async fn overwritten_before_it_is_sent_again(behind: &Behind) -> (SessionKey, Re
     (key, writing.await.expect("no panic"))
 }
 
-/// The server knows the number of the command.
+/// The server recognises the command by its number.
 async fn a_lost_reply_is_no_conflict() {
     let behind = behind_a_proxy(true).await;
     let (key, outcome) = overwritten_before_it_is_sent_again(&behind).await;
@@ -231,7 +234,7 @@ async fn a_lost_reply_is_no_conflict() {
     assert_eq!(last.data, "second", "and it was not carried out twice");
 }
 
-/// A standalone server does not, and nothing is left of the write.
+/// A standalone server does not know the number, and no trace of the write is left.
 async fn a_lost_reply_is_in_doubt_on_a_standalone() {
     let behind = behind_a_proxy(false).await;
     let (_, outcome) = overwritten_before_it_is_sent_again(&behind).await;
@@ -239,7 +242,8 @@ async fn a_lost_reply_is_in_doubt_on_a_standalone() {
     assert!(error.may_have_applied(), "{error:?}");
 }
 
-/// A black hole that keeps its connections is noticed, and new connections take over, without anything being closed.
+/// A black hole that keeps its connections is detected and replaced by new connections, although
+/// nothing is closed.
 async fn a_black_hole() {
     let server = MongoServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");

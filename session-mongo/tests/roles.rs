@@ -1,5 +1,5 @@
-//! Servers that cannot serve now: they are not asked as if they could, and what they say is no
-//! failure for good.
+//! Servers that cannot serve now: the store does not read from them as from a primary, and their
+//! errors are not permanent.
 
 mod support;
 
@@ -31,8 +31,8 @@ async fn fail_point(server: &MongoServer, name: &str, mode: &str, data: Document
     command(server.addr(), &set).await.expect("test commands are on");
 }
 
-/// A store that was told to use one server does not read from it as from the primary when it is one
-/// no more.
+/// A store with a direct connection does not read from its server as from the primary when it is no
+/// longer the primary.
 async fn a_direct_connection_to_what_was_the_primary() {
     let set = MongoReplicaSet::start(3, &TESTABLE, ELECTION).await.expect("a replica set");
     let everywhere = settings().connect(&set.url()).await.expect("a store");
@@ -44,7 +44,7 @@ async fn a_direct_connection_to_what_was_the_primary() {
     assert_eq!(direct.maintenance().expect("it has one").count().await.expect("it is the primary"), 1);
     let mut events = direct.watch().expect("a watch").subscribe().await.expect("it is the primary");
 
-    // From now on, nothing new reaches it.
+    // From here on, no changes reach it.
     fail_point(primary, "stopReplProducer", "alwaysOn", doc! {}).await;
     let old = set.step_down().await.expect("it steps down");
     let begun = Instant::now();
@@ -61,7 +61,7 @@ async fn a_direct_connection_to_what_was_the_primary() {
     }
     assert!(direct.maintenance().expect("it has one").count().await.expect_err("nor here").is_transient());
     assert!(direct.ping().await.expect_err("nor here").is_transient());
-    // A cache bypasses from here on.
+    // From here on, a cache bypasses.
     let interrupted = async { while events.next().await != Some(Event::Interrupted) {} };
     tokio::time::timeout(Duration::from_secs(20), interrupted).await.expect("it is noticed");
     let watched = direct.watch().expect("a watch").subscribe().await;
@@ -70,15 +70,15 @@ async fn a_direct_connection_to_what_was_the_primary() {
     assert!(matches!(opened.kind(), ErrorKind::Unavailable { .. }), "{opened:?}");
     assert!(opened.to_string().contains("directConnection"), "{opened}");
 
-    // A read of a secondary that was asked for is served.
+    // A read that may go to a secondary is served.
     let secondary = settings().read_preference(ReadPreference::Secondary { options: None });
     let secondary = secondary.connect(&old.url()).await.expect("it may be a secondary");
     assert!(secondary.read(&key).await.expect("it answers").is_some(), "it is behind");
     fail_point(old, "stopReplProducer", "off", doc! {}).await;
 }
 
-/// Everything that says: not this server, or not now. See `src/mongo/base/error_codes.yml` of the
-/// server.
+/// All error codes that mean "not this server" or "not now". See
+/// `src/mongo/base/error_codes.yml` of the server.
 const NOT_NOW: &[i32] = &[
     // The role: ShutdownInProgress, PrimarySteppedDown, NotWritablePrimary, InterruptedAtShutdown,
     // InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary,
@@ -86,9 +86,9 @@ const NOT_NOW: &[i32] = &[
     91, 189, 10_107, 11_600, 11_602, 13_435, 13_436, 262, //
     // The state of a member.
     94, 109, 117, 133, 134, 149, 187, 203, 211, 216, 303, 355, 371, //
-    // The network behind it, locks, plans, times.
+    // The network behind it, locks, plans, timeouts.
     6, 7, 24, 43, 46, 50, 64, 89, 107, 112, 175, 202, 237, 290, 9_001, 11_601, //
-    // A sharded cluster in motion: StaleEpoch, StaleConfig and the like need an extra in the reply.
+    // A sharded cluster in motion. StaleEpoch, StaleConfig and the like need an extra in the reply.
     70, 215, 239, 246, 250, 272, 319, 342, 363, //
     // Overload.
     264, 365, 402, 433, 449, 462, //

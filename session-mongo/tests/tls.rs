@@ -1,4 +1,4 @@
-//! Encrypted connections to a real server.
+//! TLS connections to a real server.
 
 mod support;
 
@@ -41,7 +41,7 @@ impl Authority {
     }
 }
 
-/// `mongod` that takes connections with TLS and, for the sake of the signs of life, without.
+/// `mongod` that accepts connections with TLS and, for the liveness checks of these tests, without.
 #[derive(Debug)]
 struct MongoWithTls {
     roots: String,
@@ -77,7 +77,7 @@ impl Engine for MongoWithTls {
     }
 }
 
-/// How many connections with TLS the server has taken.
+/// The number of TLS connections that the server has accepted.
 async fn encrypted(server: &Server<MongoWithTls>) -> i64 {
     let status = command(server.addr(), &doc! { "serverStatus": 1 }).await.expect("it answers");
     let versions = status.get_document("transportSecurity").expect("it counts them");
@@ -140,7 +140,7 @@ async fn the_modes_and_certificates() {
         let error = connect(builder(), &with(&options)).await.expect_err(&options);
         assert!(matches!(error.kind(), ErrorKind::Unavailable { .. }), "{options}: {error:?}");
     }
-    // Another name than the certificate's.
+    // The certificate does not name this host.
     let url = format!("mongodb://127.0.0.1:{}/?tls_roots={}", server.port(), roots.display());
     connect(builder(), &url).await.expect_err("the certificate is for localhost");
     fs::remove_dir_all(&directory).expect("removed");

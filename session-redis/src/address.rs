@@ -10,14 +10,14 @@ pub(crate) enum Address {
 }
 
 impl Address {
-    /// A host of a URL, which has the port `default` unless it names one.
+    /// The address of a host of a URL. The port is `default` if the URL names none.
     pub(crate) fn of(host: Host, default: u16) -> Self {
         Self::Tcp { host: host.name, port: host.port.unwrap_or(default) }
     }
 }
 
-/// Where to reach the servers that a cluster or a sentinel announces: there, unless a function says
-/// otherwise.
+/// Where to reach the servers that a cluster or a sentinel announces. Default: at the announced
+/// address.
 #[derive(Clone, Default)]
 pub(crate) struct AddressMap(Option<Arc<Reach>>);
 
@@ -28,7 +28,7 @@ impl AddressMap {
         Self(Some(Arc::new(reach)))
     }
 
-    /// Where the server is that was announced to be here.
+    /// Where to reach a server that was announced at this host and port.
     pub(crate) fn reachable(&self, host: String, port: u16) -> Address {
         let (host, port) = match &self.0 {
             Some(reach) => reach(&host, port),

@@ -3,8 +3,8 @@ use std::sync::Arc;
 use session_backend::Backend;
 use session_core::{
     DeleteItem, DeleteOutcome, Error, EventStream, Maintenance, Operation, OwnerChange, OwnerIndex, Record,
-    RenameOutcome, Result, SessionKey, TouchItem, Version, Watch, Write, WriteItem, WriteOutcome, async_trait,
-    rename_by_write_and_delete,
+    RenameOutcome, Result, SessionKey, TouchItem, Version, Watch, Write, WriteItem, WriteOutcome,
+    async_trait, rename_by_write_and_delete,
 };
 use tokio::time::timeout;
 

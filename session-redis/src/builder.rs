@@ -1,13 +1,13 @@
 use std::time::Duration;
 
-use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode};
 use session_backend::BatchSettings;
+use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode};
 use session_core::{Error, Operation, Result};
 use tokio::time::timeout;
 
 use crate::{
     address::AddressMap,
-    opening::open,
+    connect::open,
     settings::{Login, MAX_MAX_DATA_LEN, Settings},
     store::RedisStore,
     url,
@@ -21,14 +21,14 @@ pub struct RedisStoreBuilder {
 }
 
 impl RedisStoreBuilder {
-    /// What the keys of this store begin with, which keeps them apart from all others in the database: 1 to 64 letters, digits, or any of
-    /// `_-.:/`. `session` unless set.
+    /// The prefix of all keys of this store, which separates them from all others in the database:
+    /// 1 to 64 letters, digits, or any of `_-.:/`. Default: `session`.
     pub fn namespace(mut self, name: impl Into<String>) -> Self {
         self.settings.namespace = name.into();
         self
     }
 
-    /// The user of the server's access control list. `default` unless set.
+    /// The user of the server's access control list. Default: `default`.
     pub fn user(mut self, name: impl Into<String>) -> Self {
         self.settings.login.user = Some(name.into());
         self
@@ -41,44 +41,46 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Where the user and the password come from, when they change while the program runs.
-    /// Overrules those that are set here or in the URL, but for the user if the provider names
-    /// none.
+    /// A provider of the user and the password, for credentials that change while the program runs.
     ///
-    /// The provider is asked before each connection, and again at the next attempt when the server
-    /// refused the login; how long it takes counts against the deadline of what waits for the
-    /// connection, and not against [`connect_timeout`](Self::connect_timeout). A connection that
-    /// the server ends, or on which it asks for a login again, is made anew. The sentinels have a
-    /// login of their own.
+    /// It overrules the credentials set here or in the URL; only their user applies if the provider
+    /// names none. The store asks the provider before each connection, and again at the next
+    /// attempt after the server has refused the login. The time that the provider takes counts
+    /// against the deadline of the operation that waits for the connection, and not against
+    /// [`connect_timeout`](Self::connect_timeout). The store replaces a connection that the server
+    /// ends, or on which it asks for a login again. The sentinels have a login of their own.
     pub fn credentials(mut self, provider: impl CredentialsProvider) -> Self {
         self.settings.login.provider = Some(SharedProvider::new(provider));
         self
     }
 
-    /// The user and the password for the sentinels, if they ask for any. Those of the servers are not tried.
+    /// The user and the password for the sentinels, if they require a login. The store does not try
+    /// the login of the servers there.
     pub fn sentinel_login(mut self, user: Option<String>, password: impl Into<String>) -> Self {
         let password: String = password.into();
         self.settings.sentinel_login = Login { user, password: Some(password.into()), provider: None };
         self
     }
 
-    /// The number of the database. 0 unless set; a cluster has no other.
+    /// The number of the database. Default: 0; a cluster has no other.
     pub fn database(mut self, number: u32) -> Self {
         self.settings.database = number;
         self
     }
 
-    /// What the server calls the connections of this store, as in `CLIENT LIST`. None unless set.
+    /// The name of this store's connections on the server, as in `CLIENT LIST`. Default: none.
     pub fn client_name(mut self, name: impl Into<String>) -> Self {
         self.settings.client_name = Some(name.into());
         self
     }
 
-    /// How connections are encrypted, and what the servers must prove. Unless set, the scheme of
-    /// the URL decides: `rediss` is [`VerifyFull`](TlsMode::VerifyFull), and `redis` is
-    /// [`Disable`](TlsMode::Disable), about which the store warns once when a server is not on this
-    /// machine. [`Prefer`](TlsMode::Prefer) is refused, because a port of Redis speaks TLS or does
-    /// not.
+    /// How connections are encrypted, and what the servers must prove. Default: by the scheme of
+    /// the URL.
+    ///
+    /// `rediss` is [`VerifyFull`](TlsMode::VerifyFull), and `redis` is
+    /// [`Disable`](TlsMode::Disable). With `Disable`, the store warns once when a server is not on
+    /// this machine. [`Prefer`](TlsMode::Prefer) is refused, because a port of Redis either speaks
+    /// TLS or does not.
     pub fn tls(mut self, mode: TlsMode) -> Self {
         self.settings.tls.mode = Some(mode);
         self
@@ -86,26 +88,28 @@ impl RedisStoreBuilder {
 
     /// The certificates of the authorities to trust instead of the system's, in PEM. Only with TLS.
     ///
-    /// A certificate that a server made for itself can be given, too, such as `openssl req -x509`
-    /// makes: then the server is trusted that shows exactly this one, has its key, and is named in
-    /// it.
+    /// A self-signed server certificate, such as `openssl req -x509` makes, is accepted, too. The
+    /// store then trusts the server that presents exactly this certificate, has its key, and is
+    /// named in it.
     pub fn tls_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.roots = Some(Pem::Content(pem.into()));
         self
     }
 
-    /// The certificate to show to the server, with its chain, and its key, both in PEM. Only with
-    /// TLS.
+    /// The client certificate with its chain, and its key, both in PEM. Only with TLS.
     pub fn tls_client(mut self, certificate: impl Into<Vec<u8>>, key: impl Into<Vec<u8>>) -> Self {
         self.settings.tls.certificate = Some(Pem::Content(certificate.into()));
         self.settings.tls.key = Some(Pem::Content(key.into()));
         self
     }
 
-    /// Where to reach the servers that a cluster or the sentinels announce, when that is not where
-    /// they say: behind NAT, in Docker, or through a tunnel. The function is given each announced
-    /// host and port, and returns those to connect to; with TLS, the certificate must name that
-    /// host. The addresses in the URL are taken as they are. Unless set, all are.
+    /// Where to reach the servers that a cluster or the sentinels announce. Default: at the
+    /// announced addresses.
+    ///
+    /// Set this where the announced addresses cannot be reached: behind NAT, in Docker, or through
+    /// a tunnel. The function takes each announced host and port, and returns those to connect to.
+    /// With TLS, the certificate must name the returned host. The addresses in the URL are used
+    /// unchanged.
     ///
     /// ```
     /// # use session_redis::RedisStore;
@@ -117,69 +121,83 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// How many connections there are to each server, 1 to 64. One unless set: requests share connections, and one carries more than a server
-    /// can do. Several help where network threads of the server or large sessions make it the bottleneck.
+    /// The number of connections to each server, 1 to 64. Default: one.
+    ///
+    /// Requests share connections, and one connection carries more than a server can process.
+    /// Several connections help where the server's network threads or large sessions make the
+    /// connection the bottleneck.
     pub fn connections(mut self, number: usize) -> Self {
         self.settings.connections = number.clamp(1, 64);
         self
     }
 
-    /// How long an operation may take, waiting and retries included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Five seconds unless set; 10 milliseconds is the least.
+    /// How long an operation may take, waits and retries included, before its caller gets
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: five seconds; minimum: 10
+    /// milliseconds.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline.max(Duration::from_millis(10));
         self
     }
 
-    /// How long an attempt to connect may take. A second unless set; it also bounds how soon service resumes after an outage.
+    /// How long an attempt to connect may take. Default: one second. This also bounds how soon
+    /// service resumes after an outage.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.settings.connect_timeout = timeout.max(Duration::from_millis(10));
         self
     }
 
-    /// How often a server is asked whether it is still there and still a primary, and again how
-    /// long the answer may take. When none comes, or another one, its connections are made anew.
-    /// Default: 500 milliseconds.
-    pub fn silence(mut self, silence: Duration) -> Self {
-        self.settings.silence = Some(silence.max(Duration::from_millis(10)));
+    /// The interval of keep-alive requests, and the timeout of each. Default: 500 milliseconds.
+    ///
+    /// A keep-alive request asks a server whether it is still a primary. If the server does not
+    /// answer, or answers that it is not, the store replaces the connections to it.
+    pub fn keepalive(mut self, keepalive: Duration) -> Self {
+        self.settings.keepalive = Some(keepalive.max(Duration::from_millis(10)));
         self
     }
 
-    /// Never asks by itself: a server that is frozen is noticed by the system alone, after half a
-    /// minute, and a server that was made a replica at the next request, but by the watch not
-    /// before the connection breaks.
-    pub fn without_silence(mut self) -> Self {
-        self.settings.silence = None;
+    /// Turns keep-alive requests off.
+    ///
+    /// Then only the operating system notices a frozen server, after half a minute. A server that
+    /// was made a replica is noticed at the next request, but by the watch only when the connection
+    /// breaks.
+    pub fn without_keepalive(mut self) -> Self {
+        self.settings.keepalive = None;
         self
     }
 
-    /// How often a request whose reply was lost may be sent again within the deadline: questions, and those changes that find out by their
-    /// version whether they were carried out already. Three times unless set. No other change is ever sent again.
-    pub fn resends(mut self, times: u32) -> Self {
-        self.settings.resends = times;
+    /// How often a request whose reply was lost may be sent again within the deadline. Default:
+    /// three times.
+    ///
+    /// This applies to requests that change nothing, and to changes that detect by their version
+    /// whether they were already carried out. No other change is ever sent again.
+    pub fn max_retries(mut self, times: u32) -> Self {
+        self.settings.max_retries = times;
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; 500 MB is the most that Redis takes.
+    /// The longest data of one session, in bytes. Default: 1 MiB; maximum: 500 MB, the limit of
+    /// Redis.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.settings.max_data_len = bytes.min(MAX_MAX_DATA_LEN);
         self
     }
 
-    /// How concurrent operations are gathered. [`BatchSettings::default`] unless set; [`BatchSettings::off`] gathers none. The deadline is that of
-    /// the store, whatever is set there.
+    /// How concurrent operations are batched. Default: [`BatchSettings::default`];
+    /// [`BatchSettings::disabled`] turns batching off. The deadline in these settings is ignored:
+    /// that of the store applies.
     pub fn batching(mut self, settings: BatchSettings) -> Self {
         self.settings.batching = settings;
         self
     }
 
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
+    /// How many events a listener may lag behind before it is told that it has missed some.
+    /// Default: 4,096; from one to 16 million.
     pub fn watch_capacity(mut self, events: usize) -> Self {
         self.settings.watch_capacity = events.clamp(1, 1 << 24);
         self
     }
 
-    /// Connects to what `url` names. The options of the URL overrule what was set before.
+    /// Connects to the servers that `url` names. The options of the URL overrule earlier settings.
     ///
     /// # Errors
     /// Those of [`RedisStore::connect`].

@@ -13,16 +13,16 @@ use webpki::{EndEntityCert, KeyUsage};
 
 /// What the server's certificate must prove.
 ///
-/// rustls refuses a certificate that may sign others (`CA:TRUE`) as a server's own, which is what
+/// rustls refuses a server certificate that may sign others (`CA:TRUE`), which is what
 /// `openssl req -x509` makes. If exactly this certificate was given as one to trust, there is no
-/// chain that could be forged: the server proves in each handshake that it has the certificate's
-/// key, and the name and the validity are checked as always. A certificate that such a one has
-/// *signed* is verified as one of any other authority.
+/// chain that could be forged. The server proves in each handshake that it has the certificate's
+/// key, and the name and the validity are checked as always. A certificate that was *signed* by
+/// such a certificate is verified like one of any other authority.
 #[derive(Debug)]
 pub(crate) struct Verifier {
     pub(crate) mode: TlsMode,
     pub(crate) roots: RootCertStore,
-    /// The certificates that are trusted by themselves.
+    /// The certificates that are also accepted as a server's own.
     pub(crate) exact: Vec<CertificateDer<'static>>,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
 }
@@ -54,8 +54,8 @@ impl Verifier {
         if self.mode == TlsMode::VerifyCa { Ok(()) } else { verify_server_name(&parsed, name) }
     }
 
-    /// Whether this is one of the certificates that were given, is valid now, and is refused for
-    /// nothing but that it may sign others.
+    /// Whether this is one of the certificates that were given, is valid now, and is refused only
+    /// because it may sign others.
     fn is_trusted_by_itself(&self, shown: &CertificateDer<'_>, now: UnixTime) -> bool {
         if !self.exact.iter().any(|known| known.as_ref() == shown.as_ref()) {
             return false;
@@ -64,7 +64,7 @@ impl Verifier {
         let usage = KeyUsage::server_auth();
         let verified =
             certificate.verify_for_usage(self.algorithms.all, &self.roots.roots, &[], now, usage, None, None);
-        // The validity is looked at before.
+        // The validity is checked before this error is returned.
         matches!(verified, Err(webpki::Error::CaUsedAsEndEntity))
     }
 }
@@ -105,7 +105,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// The error of another self-signed certificate says so.
+/// Rewords the error for an untrusted self-signed certificate.
 fn explained(error: Error) -> Error {
     if let Error::InvalidCertificate(CertificateError::Other(OtherError(cause))) = &error
         && cause.to_string().contains("CaUsedAsEndEntity")

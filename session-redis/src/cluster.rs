@@ -22,7 +22,7 @@ use crate::{
     slots::slot,
 };
 
-/// The nodes of a Redis Cluster and what is known of them, kept up to date.
+/// The nodes of a Redis Cluster and the map of its shards, kept up to date.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     connector: Arc<Connector>,
@@ -35,26 +35,26 @@ pub(crate) struct Cluster {
     keeper: Mutex<Option<AbortHandle>>,
 }
 
-/// Which node has which shard. Made anew for each change.
+/// Which node has which shard. It is replaced as a whole at each change.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Map {
     shards: Vec<Option<Arc<Node>>>,
     nodes: HashMap<Address, Arc<Node>>,
 }
 
-/// How often the map is looked at without cause.
+/// The interval of refreshes that nothing has requested.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// The least pause between two looks.
+/// The minimum pause between two refreshes.
 const PAUSE: Duration = Duration::from_millis(50);
 
 const SHARDS: usize = 256;
 
-/// The primary of each shard, as one node sees it.
+/// The primary of each shard, as one node reports it.
 type View = Vec<Option<Address>>;
 
 impl Cluster {
-    /// A cluster that some of these nodes belong to.
+    /// A cluster to which at least one of these seed nodes belongs.
     pub(crate) fn new(seeds: Vec<Address>, connector: Arc<Connector>, keeping: Keeping) -> Self {
         Self {
             connector,
@@ -71,22 +71,22 @@ impl Cluster {
         Arc::clone(&self.map.read())
     }
 
-    /// Tells of changes of the map from now on.
+    /// A receiver of later changes of the map.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Asks for a new look at the cluster, soon.
+    /// Requests a refresh of the map.
     pub(crate) fn look_again(&self) {
         self.outdated.notify_one();
     }
 
-    /// Takes a look whenever it is asked for, and now and then.
+    /// Starts the task that refreshes the map at an interval and on request.
     pub(crate) fn start(self: &Arc<Self>) {
         let weak = Arc::downgrade(self);
         let task = tokio::spawn(async move {
             while let Some(cluster) = weak.upgrade() {
-                // What is wrong with each node is told by its links.
+                // The links report what is wrong with each node.
                 let _ = cluster.look().await;
                 sleep(PAUSE).await;
                 let outdated = async { cluster.outdated.notified().await };
@@ -96,7 +96,7 @@ impl Cluster {
         *self.keeper.lock() = Some(task.abort_handle());
     }
 
-    /// Asks the nodes, one after another until one answers, who has which slot.
+    /// Refreshes the map: asks the nodes for it, one after another until one answers.
     pub(crate) async fn look(&self) -> Result<(), String> {
         let mut nodes = self.map().primaries();
         nodes.shuffle(&mut rand::rng());
@@ -127,7 +127,7 @@ impl Cluster {
         Err(trouble)
     }
 
-    /// Which node has which shard, as this node sees it.
+    /// The primary of each shard, as this node reports it.
     async fn ask(&self, link: &Link) -> Result<View, String> {
         let place = &link.address;
         let mut question = pipe();
@@ -168,14 +168,14 @@ impl Cluster {
         view.iter().any(Option::is_some).then_some(view)
     }
 
-    /// Where the node is that another one has pointed to, in the words of a redirection.
+    /// The address in a redirection by the node at `asked`.
     pub(crate) fn redirected(&self, asked: &Address, target: &str) -> Option<Address> {
         let (host, port) = target.rsplit_once(':')?;
         Some(self.announced(asked, host, port.parse().ok()?))
     }
 
-    /// Where the node is that was announced by the one that was asked. A node that does not know
-    /// its own name is where we asked.
+    /// The address of a node that the node at `asked` has announced. A node that does not know its
+    /// own host is reached where it was asked.
     fn announced(&self, asked: &Address, host: &str, port: u16) -> Address {
         match asked {
             Address::Tcp { host: here, .. } if host.is_empty() || host == "?" => {
@@ -206,7 +206,7 @@ impl Cluster {
         }
     }
 
-    /// Notes that a slot has moved, before the next look tells of others that may have.
+    /// Records that a slot has moved, before the next refresh finds others that may have moved.
     pub(crate) fn moved(&self, shard: u8, address: &Address) {
         let mut map = self.map.write();
         let mut changed = Map::clone(&map);
@@ -218,7 +218,7 @@ impl Cluster {
         self.look_again();
     }
 
-    /// The node at an address that another one has pointed to.
+    /// The node at an address to which another node has redirected.
     pub(crate) fn at(&self, address: &Address) -> Arc<Node> {
         if let Some(node) = self.map.read().nodes.get(address) {
             return Arc::clone(node);
@@ -255,14 +255,14 @@ impl Map {
         self.shards[usize::from(shard)].clone()
     }
 
-    /// Where the nodes are that have shards.
+    /// The addresses of the nodes that have shards.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         let primaries = self.primaries();
         let serves = |node: &Arc<Node>| primaries.iter().any(|primary| Arc::ptr_eq(primary, node));
         self.nodes.iter().filter(|(_, node)| serves(node)).map(|(address, _)| address.clone()).collect()
     }
 
-    /// The nodes that have shards, each once, in the order of their names.
+    /// The nodes that have shards, each once, sorted by name.
     pub(crate) fn primaries(&self) -> Vec<Arc<Node>> {
         let mut primaries: Vec<Arc<Node>> = Vec::new();
         for node in self.shards.iter().flatten() {

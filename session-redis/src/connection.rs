@@ -27,13 +27,12 @@ impl Drop for Driver {
     }
 }
 
-/// What is told when the server says something unasked, or when the driver finds the connection
-/// broken.
-pub(crate) type Unasked = Arc<dyn Fn(PushInfo) + Send + Sync>;
+/// Called when the server pushes a message, or when the driver finds the connection broken.
+pub(crate) type PushHandler = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
 impl Connection {
-    /// Hands a stream that is logged in over to the driver, which chooses the database.
-    pub(crate) async fn over<S>(stream: S, database: u32, unasked: Unasked) -> Result<Self, NoConnection>
+    /// Hands a logged-in stream over to the driver, which selects the database.
+    pub(crate) async fn over<S>(stream: S, database: u32, unasked: PushHandler) -> Result<Self, NoConnection>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
@@ -45,14 +44,14 @@ impl Connection {
         });
         let opened = MultiplexedConnection::new_with_config(&info, stream, config).await;
         let (connection, driver) = opened.map_err(|error| match error.detail() {
-            // The server's words about the database.
+            // The server's message about the database.
             Some(said) => NoConnection::Refused { code: "ERR".to_owned(), said: said.to_owned() },
             None => NoConnection::Driver(error),
         })?;
         Ok(Self { connection, _driver: Arc::new(Driver(tokio::spawn(driver))) })
     }
 
-    /// Sends all commands at once. An error says that there was no answer.
+    /// Sends all commands at once. An error means that there was no answer.
     pub(crate) async fn send(&self, commands: &Pipeline) -> RedisResult<Vec<Value>> {
         self.connection.clone().send_packed_commands(commands, 0, commands.len()).await
     }

@@ -17,14 +17,14 @@ use tokio::{
 
 use crate::{
     address::{Address, AddressMap},
-    connection::{Connection, Unasked},
+    connection::{Connection, PushHandler},
     handshake::hello,
     no_connection::NoConnection,
     settings::Login,
     tls::Tls,
 };
 
-/// Makes connections that are logged in, speak RESP3, and use the right database.
+/// Opens connections that are logged in, speak RESP3, and use the right database.
 #[derive(Debug)]
 pub(crate) struct Connector {
     pub(crate) login: Login,
@@ -33,12 +33,12 @@ pub(crate) struct Connector {
     pub(crate) tls: Option<Tls>,
     pub(crate) mode: TlsMode,
     pub(crate) map: AddressMap,
-    /// How long each of the steps to a connection may take together.
+    /// The timeout for all steps to a connection together.
     pub(crate) timeout: Duration,
     pub(crate) warnings: Arc<Warnings>,
 }
 
-/// What a store has warned of already.
+/// The warnings that a store has logged already.
 #[derive(Debug, Default)]
 pub(crate) struct Warnings {
     tls: AtomicBool,
@@ -46,7 +46,7 @@ pub(crate) struct Warnings {
 }
 
 impl Warnings {
-    /// Warns once that a server does not tell whether it is a primary.
+    /// Warns once that a server does not report whether it is a primary.
     pub(crate) fn role_is_unknown(&self, address: &Address, said: &str) {
         if !self.role.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -63,10 +63,10 @@ impl Connector {
     pub(crate) async fn connect(
         &self,
         address: &Address,
-        unasked: Unasked,
+        unasked: PushHandler,
     ) -> Result<Connection, NoConnection> {
         self.warn(address);
-        // Outside of the timeout: a token may come from far away.
+        // Not part of the timeout: the provider may have to fetch the credentials from far away.
         let credentials = self.login.credentials().await.map_err(NoConnection::Credentials)?;
         let opened = async {
             match address {
@@ -89,8 +89,8 @@ impl Connector {
         timeout(self.timeout, opened).await.unwrap_or(Err(NoConnection::TimedOut))
     }
 
-    /// Agrees on encryption, in half of the time, so that a server that does not know of any is
-    /// told from one that is silent.
+    /// Performs the TLS handshake, in half of the timeout, so that a server without TLS can be told
+    /// from one that does not answer.
     async fn secured(
         &self,
         tls: &Tls,
@@ -106,7 +106,7 @@ impl Connector {
         &self,
         mut stream: S,
         credentials: Option<Credentials>,
-        unasked: Unasked,
+        unasked: PushHandler,
     ) -> Result<Connection, NoConnection>
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
@@ -115,8 +115,8 @@ impl Connector {
         Connection::over(stream, self.database, unasked).await
     }
 
-    /// Warns once if what goes to this server leaves this machine unprotected, wherever its address
-    /// came from.
+    /// Warns once if the traffic to this server leaves this machine unprotected, wherever its
+    /// address came from.
     fn warn(&self, address: &Address) {
         let leaves = match address {
             Address::Unix(_) => false,
@@ -128,7 +128,7 @@ impl Connector {
     }
 }
 
-/// Small requests leave at once, and a peer that is gone is noticed.
+/// Sends small requests at once, and detects a dead peer by TCP keep-alive.
 fn without_delay(stream: TcpStream) -> io::Result<TcpStream> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new()

@@ -14,39 +14,39 @@ use crate::{
     namespace::Namespace,
     node::{Node, jittered},
     owners_seen::OwnersSeen,
-    pending::{Fate, Pending, all, pipeline},
-    request::{Again, Answer, Moving, Request, To},
+    pending::{Disposition, Pending, all, pipeline},
+    request::{Answer, Idempotency, Request, Route, SlotMigration},
     role::guard_refuses,
     topology::Topology,
-    watching::Watching,
+    watch::Watching,
 };
 
-/// The most items of one round trip.
+/// The maximum number of items in one round trip.
 pub(crate) const MAX_ITEMS: usize = 512;
 
-/// About the most bytes of one round trip. A single larger item travels alone.
+/// About the maximum number of bytes in one round trip. A single larger item is sent alone.
 pub(crate) const MAX_BYTES: usize = 8 << 20;
 
-/// What all handles on one store share, and how requests come to their servers.
+/// The state that all handles on one store share. It sends requests to their servers.
 #[derive(Debug)]
 pub(crate) struct Core {
     pub(crate) topology: Topology,
     pub(crate) namespace: Namespace,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
-    pub(crate) resends: u32,
+    pub(crate) max_retries: u32,
     pub(crate) watching: Watching,
     pub(crate) owners_seen: OwnersSeen,
     pub(crate) closed: watch::Sender<bool>,
-    /// Held for reading by what is under way.
+    /// Read-locked by the operations in flight.
     pub(crate) under_way: RwLock<()>,
 }
 
-/// The pause before the second attempt, and the longest one.
+/// The pauses between attempts: the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
 impl Core {
-    /// Holds the store open, or says that it is closed.
+    /// Keeps the store open during an operation, or fails if it is closed.
     pub(crate) async fn begin(&self, operation: Operation) -> Result<RwLockReadGuard<'_, ()>> {
         if *self.closed.borrow() {
             return Err(closed(operation));
@@ -69,13 +69,13 @@ impl Core {
     /// Carries out one request. With `clock`, the node is asked for its time first.
     pub(crate) async fn one(&self, operation: Operation, request: Request, clock: bool) -> Result<Answer> {
         let _open = self.begin(operation).await?;
-        let mut patience = Patience::until(self.until());
+        let mut patience = RetryBudget::until(self.until());
         let mut pending = Pending::new((0, request));
         loop {
             let (left, trouble) = match self.attempt_one(operation, pending, clock, patience.until).await {
-                Fate::Done(answer) => return answer,
-                Fate::Again(again) => (again, None),
-                Fate::Later(later, error) => (later, Some(error)),
+                Disposition::Done(answer) => return answer,
+                Disposition::Retry(again) => (again, None),
+                Disposition::RetryLater(later, error) => (later, Some(error)),
             };
             if !patience.rest(trouble.is_some()).await {
                 let error = trouble.unwrap_or_else(|| late(operation, false));
@@ -85,8 +85,14 @@ impl Core {
         }
     }
 
-    /// As [`attempt`](Self::attempt), for one request, which needs no sorting.
-    async fn attempt_one(&self, operation: Operation, pending: Pending, clock: bool, until: Instant) -> Fate {
+    /// Like [`attempt`](Self::attempt), for one request, which needs no grouping.
+    async fn attempt_one(
+        &self,
+        operation: Operation,
+        pending: Pending,
+        clock: bool,
+        until: Instant,
+    ) -> Disposition {
         let changes = self.map_news();
         let Some(node) = self.node_of(&pending) else { return self.without_node(operation, pending) };
         let (commands, skipped) = pipeline(slice::from_ref(&pending), clock);
@@ -94,14 +100,14 @@ impl Core {
         match self.exchange(operation, &node, again, &commands, until, changes).await {
             Ok((link, replies)) => {
                 let (heard, mut replies) = Heard::from(&node, &link.address, replies, skipped, clock);
-                self.fate(operation, &heard, pending, &mut replies)
+                self.disposition(operation, &heard, pending, &mut replies)
             }
-            Err(unanswered) => self.fate_without_answer(operation, pending, &unanswered),
+            Err(unanswered) => self.disposition_without_answer(operation, pending, &unanswered),
         }
     }
 
-    /// Carries out requests of which none depends on another, in one round trip to each node unless something is in the way. With `clock`,
-    /// each node is asked for its time first.
+    /// Carries out independent requests, in one round trip to each node unless some must be
+    /// retried. With `clock`, each node is asked for its time first.
     pub(crate) async fn many(
         &self,
         operation: Operation,
@@ -117,14 +123,14 @@ impl Core {
         let mut pending: Vec<Pending> = requests.into_iter().enumerate().map(Pending::new).collect();
         let mut answers: Vec<Option<Result<Answer>>> = Vec::new();
         answers.resize_with(count, || None);
-        let mut patience = Patience::until(until);
+        let mut patience = RetryBudget::until(until);
         while !pending.is_empty() {
             let (mut next, mut trouble) = (Vec::new(), None);
-            for (place, fate) in self.attempt(operation, pending, clock, until).await {
-                match fate {
-                    Fate::Done(answer) => answers[place] = Some(answer),
-                    Fate::Again(again) => next.push(again),
-                    Fate::Later(later, error) => {
+            for (place, disposition) in self.attempt(operation, pending, clock, until).await {
+                match disposition {
+                    Disposition::Done(answer) => answers[place] = Some(answer),
+                    Disposition::Retry(again) => next.push(again),
+                    Disposition::RetryLater(later, error) => {
                         next.push(later);
                         trouble = Some(error);
                     }
@@ -144,16 +150,16 @@ impl Core {
             .collect()
     }
 
-    /// Sends what is pending to its nodes, at the same time.
+    /// Sends the pending requests to their nodes concurrently.
     async fn attempt(
         &self,
         operation: Operation,
         pending: Vec<Pending>,
         clock: bool,
         until: Instant,
-    ) -> Vec<(usize, Fate)> {
+    ) -> Vec<(usize, Disposition)> {
         let changes = self.map_news();
-        let mut groups: Vec<(Arc<Node>, Again, Vec<Pending>)> = Vec::with_capacity(1);
+        let mut groups: Vec<(Arc<Node>, Idempotency, Vec<Pending>)> = Vec::with_capacity(1);
         let mut fates = Vec::with_capacity(pending.len());
         for pending in pending {
             let Some(node) = self.node_of(&pending) else {
@@ -161,7 +167,7 @@ impl Core {
                 continue;
             };
             let again = pending.request.again;
-            // There are only as many as nodes.
+            // There are few groups: at most one for each node and kind of request.
             match groups.iter_mut().find(|(other, kind, _)| Arc::ptr_eq(other, &node) && *kind == again) {
                 Some((_, _, group)) => group.push(pending),
                 None => groups.push((node, again, vec![pending])),
@@ -187,32 +193,32 @@ impl Core {
         &self,
         operation: Operation,
         node: &Arc<Node>,
-        again: Again,
+        again: Idempotency,
         group: Vec<Pending>,
         clock: bool,
         until: Instant,
         changes: Option<watch::Receiver<u64>>,
-    ) -> Vec<(usize, Fate)> {
+    ) -> Vec<(usize, Disposition)> {
         let (commands, skipped) = pipeline(&group, clock);
         match self.exchange(operation, node, again, &commands, until, changes).await {
             Ok((link, replies)) => {
                 let (heard, mut replies) = Heard::from(node, &link.address, replies, skipped, clock);
-                all(group, |pending| self.fate(operation, &heard, pending, &mut replies))
+                all(group, |pending| self.disposition(operation, &heard, pending, &mut replies))
             }
             Err(unanswered) => {
-                all(group, |pending| self.fate_without_answer(operation, pending, &unanswered))
+                all(group, |pending| self.disposition_without_answer(operation, pending, &unanswered))
             }
         }
     }
 
-    /// What becomes of a request, by the next of the replies.
-    fn fate(
+    /// Decides by the next reply what happens to a request.
+    fn disposition(
         &self,
         operation: Operation,
         heard: &Heard<'_>,
         mut pending: Pending,
         replies: &mut impl Iterator<Item = Value>,
-    ) -> Fate {
+    ) -> Disposition {
         if pending.ask.is_some() {
             replies.next();
         }
@@ -220,49 +226,51 @@ impl Core {
         if heard.from_replica {
             return self.told_by_replica(operation, heard.node, pending, reply.as_ref());
         }
-        let fate = match reply {
-            None => Fate::Done(Err(unexpected(operation, "complete"))),
+        let disposition = match reply {
+            None => Disposition::Done(Err(unexpected(operation, "complete"))),
             Some(Value::ServerError(error)) => match refusal(&error) {
                 Refusal::NoScript if pending.request.script.is_some() => {
                     pending.load = true;
-                    Fate::Again(pending)
+                    Disposition::Retry(pending)
                 }
                 Refusal::Moved(target) => self.moved(pending, operation, heard.address, &target),
                 Refusal::Ask(target) => self.asked(pending, heard.address, &target),
-                Refusal::Name(owner) if pending.moving != Moving::Owner(owner.clone()) => {
+                Refusal::Name(owner) if pending.moving != SlotMigration::Owner(owner.clone()) => {
                     if let Some(key) = &pending.request.about {
                         self.owners_seen.note_named(key, &owner);
                     }
-                    pending.moving = Moving::Owner(owner);
+                    pending.moving = SlotMigration::Owner(owner);
                     pending.rebuild();
-                    Fate::Again(pending)
+                    Disposition::Retry(pending)
                 }
-                Refusal::Final => Fate::Done(Err(pending.failed(operation, &refused(operation, &error)))),
+                Refusal::Final => {
+                    Disposition::Done(Err(pending.failed(operation, &refused(operation, &error))))
+                }
                 refusal => {
                     if refusal == Refusal::Elsewhere {
                         heard.node.distrust();
                     }
                     self.look_again();
                     pending.settle();
-                    Fate::Later(pending, refused(operation, &error))
+                    Disposition::RetryLater(pending, refused(operation, &error))
                 }
             },
-            Some(value) => Fate::Done(match heard.now {
+            Some(value) => Disposition::Done(match heard.now {
                 Some(now) => Ok(Answer { value, now, doubt: pending.doubt }),
                 None => Err(unexpected(operation, "the time")),
             }),
         };
-        fate.patiently(operation)
+        disposition.patiently(operation)
     }
 
-    /// What becomes of a request that a replica has answered: the answer may be old.
+    /// Decides what happens to a request that a replica has answered. The answer may be stale.
     fn told_by_replica(
         &self,
         operation: Operation,
         node: &Node,
         mut pending: Pending,
         reply: Option<&Value>,
-    ) -> Fate {
+    ) -> Disposition {
         node.distrust();
         self.look_again();
         pending.settle();
@@ -272,18 +280,19 @@ impl Core {
                 node.name
             ))
         };
-        // A replica that is configured to be writable has carried it out, and forgets it at its
+        // A replica that is configured as writable has carried out the change, and loses it at its
         // next synchronization.
-        if pending.request.again != Again::Question && !matches!(reply, Some(Value::ServerError(_))) {
+        if pending.request.again != Idempotency::Query && !matches!(reply, Some(Value::ServerError(_))) {
             pending.doubt = true;
-            if pending.request.again == Again::Never {
-                return Fate::Done(Err(error(true)));
+            if pending.request.again == Idempotency::Once {
+                return Disposition::Done(Err(error(true)));
             }
         }
-        Fate::Later(pending, error(false))
+        Disposition::RetryLater(pending, error(false))
     }
 
-    /// News of the map of the cluster, from before it is looked at, so that no change of it goes unnoticed.
+    /// A receiver of changes of the cluster map. It is created before the map is read, so that no
+    /// change goes unnoticed.
     fn map_news(&self) -> Option<watch::Receiver<u64>> {
         match &self.topology {
             Topology::Cluster(cluster) => Some(cluster.changes()),
@@ -295,36 +304,48 @@ impl Core {
         pending.ask.clone().or_else(|| self.topology.node(&pending.request.to))
     }
 
-    fn without_node(&self, operation: Operation, pending: Pending) -> Fate {
+    fn without_node(&self, operation: Operation, pending: Pending) -> Disposition {
         self.look_again();
         let error = Error::unavailable(operation, false).because("no node has the slot of this session");
-        Fate::Later(pending, error)
+        Disposition::RetryLater(pending, error)
     }
 
-    fn moved(&self, mut pending: Pending, operation: Operation, asked: &Address, target: &str) -> Fate {
+    fn moved(
+        &self,
+        mut pending: Pending,
+        operation: Operation,
+        asked: &Address,
+        target: &str,
+    ) -> Disposition {
         let Topology::Cluster(cluster) = &self.topology else {
             let reason = "the server is a node of a cluster; connect by redis+cluster://";
-            return Fate::Done(Err(Error::new(session_core::ErrorKind::Config, operation).because(reason)));
+            return Disposition::Done(Err(
+                Error::new(session_core::ErrorKind::Config, operation).because(reason)
+            ));
         };
         pending.settle();
-        if let (To::Shard(shard), Some(address)) = (&pending.request.to, cluster.redirected(asked, target)) {
+        if let (Route::Shard(shard), Some(address)) = (&pending.request.to, cluster.redirected(asked, target))
+        {
             cluster.moved(*shard, &address);
-            Fate::Again(pending)
+            Disposition::Retry(pending)
         } else {
             cluster.look_again();
-            Fate::Later(pending, Error::unavailable(operation, false).because("the slot has moved"))
+            Disposition::RetryLater(
+                pending,
+                Error::unavailable(operation, false).because("the slot has moved"),
+            )
         }
     }
 
-    fn asked(&self, mut pending: Pending, asked: &Address, target: &str) -> Fate {
+    fn asked(&self, mut pending: Pending, asked: &Address, target: &str) -> Disposition {
         if let Topology::Cluster(cluster) = &self.topology
             && let Some(address) = cluster.redirected(asked, target)
         {
             pending.ask = Some(cluster.at(&address));
-            pending.moving = Moving::Key;
+            pending.moving = SlotMigration::Key;
             pending.rebuild();
         }
-        Fate::Again(pending)
+        Disposition::Retry(pending)
     }
 }
 
@@ -333,12 +354,12 @@ struct Heard<'a> {
     node: &'a Node,
     address: &'a Address,
     from_replica: bool,
-    /// The server's time, if it has told it.
+    /// The server's time, or zero if it was not asked for; `None` if the reply is malformed.
     now: Option<u64>,
 }
 
 impl<'a> Heard<'a> {
-    /// Takes the replies apart that a [`pipeline`] gets: what they have in common, and those of the
+    /// Splits the replies to a [`pipeline`] into what they have in common and the replies to the
     /// requests.
     fn from(
         node: &'a Node,
@@ -355,18 +376,19 @@ impl<'a> Heard<'a> {
     }
 }
 
-/// How long a request is tried.
-struct Patience {
+/// How long a request is retried: until when, and the next pause.
+struct RetryBudget {
     until: Instant,
     pause: Duration,
 }
 
-impl Patience {
+impl RetryBudget {
     fn until(until: Instant) -> Self {
         Self { until, pause: PAUSES.0 }
     }
 
-    /// Rests before the next attempt, if there was trouble. `false` if it is too late for another one.
+    /// Pauses before the next attempt if there was trouble. Returns `false` if there is no time for
+    /// another attempt.
     async fn rest(&mut self, trouble: bool) -> bool {
         let left = self.until.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -376,12 +398,12 @@ impl Patience {
             sleep(jittered(self.pause).min(left)).await;
             self.pause = (2 * self.pause).min(PAUSES.1);
         }
-        // What is sent when it is too late may be carried out, and nothing hears of it.
+        // A request sent after the deadline could be carried out without its caller knowing.
         Instant::now() < self.until
     }
 }
 
-/// The server's time in microseconds, which stands before all other replies if it was asked for.
+/// The server's time in microseconds, from the first reply if it was asked for, and otherwise zero.
 fn now(replies: &mut impl Iterator<Item = Value>, clock: bool) -> Option<u64> {
     if clock { replies.next().as_ref().and_then(time) } else { Some(0) }
 }

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::{
     core::{Core, MAX_BYTES, MAX_ITEMS},
     namespace::Namespace,
-    request::{Again, Moving, Request, To, evalsha},
+    request::{Idempotency, Request, Route, SlotMigration, evalsha},
     scripts::DELETE,
     touch::codes,
     write::{rest_of_batch, told},
@@ -34,14 +34,14 @@ impl Core {
         let requests = if self.topology.is_cluster() {
             items.iter().map(|item| self.deleting_in_cluster(*item)).collect()
         } else {
-            let again = if items.iter().all(|item| again(item) == Again::Change) {
-                Again::Change
+            let again = if items.iter().all(|item| again(item) == Idempotency::Repeatable) {
+                Idempotency::Repeatable
             } else {
-                Again::Never
+                Idempotency::Once
             };
             let seen: Vec<_> = items.iter().map(|item| (*item, self.owners_seen.of(&item.key))).collect();
-            let command = deleting(&self.namespace, &seen, None, &Moving::No);
-            vec![Request::call(To::Shard(0), &DELETE, again, command)]
+            let command = deleting(&self.namespace, &seen, None, &SlotMigration::No);
+            vec![Request::call(Route::Shard(0), &DELETE, again, command)]
         };
         let answers = self.many(Operation::Delete, requests, false, until).await;
         let codes =
@@ -61,20 +61,20 @@ impl Core {
     fn deleting_in_cluster(&self, item: DeleteItem) -> Request {
         let namespace = self.namespace.clone();
         let (shard, seen) = (item.key.shard(), self.owners_seen.of(&item.key));
-        Request::movable(To::Shard(shard), &DELETE, again(&item), move |moving| {
-            // The index may be elsewhere while the slot moves, and then the member stays for a
-            // while.
-            let seen = if *moving == Moving::No { seen.clone() } else { None };
+        Request::movable(Route::Shard(shard), &DELETE, again(&item), move |moving| {
+            // While the slot is being migrated, the index may be on another node. The member then
+            // stays in it for a while.
+            let seen = if *moving == SlotMigration::No { seen.clone() } else { None };
             deleting(&namespace, &[(item, seen)], Some(shard), moving)
         })
     }
 }
 
-/// Without a version, a delete that is carried out late could end a session that was created since.
-fn again(item: &DeleteItem) -> Again {
+/// A delete without a version that is carried out late could end a session that was created since.
+fn again(item: &DeleteItem) -> Idempotency {
     match item.expected {
-        Expected::Any => Again::Never,
-        Expected::Version(_) => Again::Change,
+        Expected::Any => Idempotency::Once,
+        Expected::Version(_) => Idempotency::Repeatable,
     }
 }
 
@@ -82,7 +82,7 @@ fn deleting(
     namespace: &Namespace,
     items: &[(DeleteItem, Option<Owner>)],
     shard: Option<u8>,
-    moving: &Moving,
+    moving: &SlotMigration,
 ) -> Cmd {
     let named: Vec<_> =
         items.iter().filter_map(|(_, seen)| Some(namespace.owner(shard, seen.as_ref()?))).collect();

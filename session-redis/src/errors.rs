@@ -9,13 +9,13 @@ pub(crate) fn closed(operation: Operation) -> Error {
     Error::new(ErrorKind::Closed, operation)
 }
 
-/// A reply that does not have the form it must have.
+/// The error for a malformed reply: it is not `what` it must be.
 pub(crate) fn unexpected(operation: Operation, what: &str) -> Error {
     Error::new(ErrorKind::Internal, operation).because(format!("the server's reply is not {what}"))
 }
 
-/// The server's own words, without the arguments that some servers repeat: they hold passwords and
-/// sessions.
+/// The server's error message, without the arguments that some servers repeat, because those can
+/// hold passwords and session data.
 pub(crate) fn sentence(error: &ServerError) -> String {
     let details = error.details().unwrap_or_default();
     let said = ["with args beginning with", "command arguments"]
@@ -24,28 +24,29 @@ pub(crate) fn sentence(error: &ServerError) -> String {
     format!("{} {}", error.code(), said.trim_end_matches([' ', ',']))
 }
 
-/// What the server's error means for the request that it answers. None of these was carried out.
+/// What a server's error means for its request. None of these requests was carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// The script is not loaded.
+    /// The server has not loaded the script.
     NoScript,
-    /// The slot belongs to this node now.
+    /// The slot now belongs to this node.
     Moved(String),
-    /// The key is at this node already, while its slot moves.
+    /// The slot is being migrated, and the key has already moved to this node.
     Ask(String),
-    /// Half of the keys are elsewhere, or the node starts, or the cluster elects: soon.
+    /// Temporary: some of the keys are on another node, the node is starting, or the cluster is
+    /// electing a primary.
     Later,
-    /// This connection is of no more use: the node is no longer a primary, or has no place for it,
-    /// or wants a login.
+    /// The connection is of no more use: the node is no longer a primary, accepts no more clients,
+    /// or asks for a login.
     Elsewhere,
-    /// The indexes of this owner, or of nobody, must be named, because the slot moves.
+    /// The request must name the index of this owner, or of no owner if it is empty.
     Name(Vec<u8>),
-    /// Waiting does not help.
+    /// Retrying does not help.
     Final,
 }
 
-/// What a node says that serves none now, and will serve again, or another one in its place.
-/// Servers before 7.0 put the code of what stopped a script behind words of their own.
+/// Error codes of a node that cannot serve now, and that will serve again or be replaced. Servers
+/// before 7.0 put text of their own before the code of the error that stopped a script.
 const LATER: [&str; 11] = [
     "TRYAGAIN",
     "CLUSTERDOWN",
@@ -60,7 +61,7 @@ const LATER: [&str; 11] = [
     "UNBLOCKED",
 ];
 
-/// The same, of a node that is to be left.
+/// Error codes after which all links to the node are given up.
 const ELSEWHERE: [&str; 6] = ["READONLY", "MASTERDOWN", "NOMASTERLINK", "REDIRECT", "NOAUTH", "DENIED"];
 
 pub(crate) fn refusal(error: &ServerError) -> Refusal {
@@ -76,15 +77,15 @@ pub(crate) fn refusal(error: &ServerError) -> Refusal {
         "ERR" | "EXECABORT" if names(details, &ELSEWHERE) => Refusal::Elsewhere,
         "ERR" | "EXECABORT" if names(details, &LATER) => Refusal::Later,
         "ERR" if details.contains("max number of clients") => Refusal::Elsewhere,
-        // Proxies, about the server behind them: Envoy and twemproxy.
+        // The proxies Envoy and twemproxy say this about the server behind them.
         _ if is_of_proxy(error) => Refusal::Later,
-        // What a script is told in a slot that moves, when it asks for a key that is not here.
+        // A script gets this in a migrating slot when it accesses a key that is not on this node.
         _ if details.contains("non local key") => Refusal::Later,
         _ => Refusal::Final,
     }
 }
 
-/// Whether one of these codes is among the words.
+/// Whether one of these codes is among the words of `details`.
 fn names(details: &str, codes: &[&str]) -> bool {
     let word = |text: &str| text.trim_matches(|letter: char| !letter.is_ascii_alphanumeric()).to_owned();
     details.split_whitespace().any(|text| codes.contains(&word(text).as_str()))
@@ -103,7 +104,7 @@ fn is_of_proxy(error: &ServerError) -> bool {
     .any(|words| said.contains(words))
 }
 
-/// The error for a request that the server refused and that was not carried out.
+/// The error for a request that the server refused and did not carry out.
 pub(crate) fn refused(operation: Operation, error: &ServerError) -> Error {
     let said = sentence(error);
     let details = error.details().unwrap_or_default();
@@ -114,7 +115,7 @@ pub(crate) fn refused(operation: Operation, error: &ServerError) -> Error {
             "the user lacks a permission, which an ACL such as `~<namespace>:* &* +@all` gives: {said}"
         )),
         "WRONGTYPE" => Error::new(ErrorKind::Corrupt, operation).because("there is a value of another type"),
-        // Until a person makes room on the disk, so that waiting for it would only hold up others.
+        // It lasts until an operator frees disk space, so waiting would only delay other requests.
         "MISCONF" => Error::unavailable(operation, false).because(format!("the server refuses: {said}")),
         "ERR" | "EXECABORT" if names(details, &["MISCONF"]) => {
             Error::unavailable(operation, false).because(format!("the server refuses: {said}"))
@@ -148,7 +149,7 @@ mod tests {
         }
     }
 
-    /// A node that cannot serve now is an outage, in which nothing was changed.
+    /// A node that cannot serve now counts as an outage in which nothing was changed.
     #[test]
     fn a_node_that_cannot_serve_now_is_unavailable() {
         for (sentence, means) in [

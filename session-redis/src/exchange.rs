@@ -11,18 +11,18 @@ use crate::{
     core::{Core, late},
     link::Link,
     node::Node,
-    pending::{Fate, Pending},
-    request::Again,
+    pending::{Disposition, Pending},
+    request::Idempotency,
     topology::Topology,
 };
 
 /// Why a pipeline has no answer.
 pub(crate) enum Unanswered {
-    /// It was not sent, because the map of the cluster has changed.
+    /// It was not sent, because the cluster map has changed.
     Unsent,
     /// The connection was lost.
     Lost(Error),
-    /// The deadline has passed, or there was no connection up to then.
+    /// There was no connection, or no answer, before the deadline.
     Final(Error),
 }
 
@@ -32,7 +32,7 @@ impl Core {
         &self,
         operation: Operation,
         node: &Node,
-        again: Again,
+        again: Idempotency,
         commands: &Pipeline,
         until: Instant,
         changes: Option<watch::Receiver<u64>>,
@@ -41,11 +41,11 @@ impl Core {
             Some(link) => link,
             None => self.await_link(operation, node, until, changes).await?,
         };
-        let change = again != Again::Question;
-        // What must not be sent again waits for its answer, also from a server that seems to be frozen.
+        let change = again != Idempotency::Query;
+        // A request that must not be retried waits for its answer even if the server seems frozen.
         let given_up = async {
             link.given_up().await;
-            if again == Again::Never {
+            if again == Idempotency::Once {
                 std::future::pending::<()>().await;
             }
         };
@@ -86,7 +86,7 @@ impl Core {
         })
     }
 
-    /// Waits for news of who has which shard.
+    /// Waits for a change of the cluster map.
     async fn map_changes(&self, changes: Option<watch::Receiver<u64>>) {
         if let Some(mut changes) = changes {
             self.look_again();
@@ -97,32 +97,32 @@ impl Core {
         std::future::pending::<()>().await;
     }
 
-    /// Has the map of the cluster looked at again.
+    /// Requests a refresh of the cluster map.
     pub(crate) fn look_again(&self) {
         if let Topology::Cluster(cluster) = &self.topology {
             cluster.look_again();
         }
     }
 
-    /// What becomes of a request of a pipeline that has no answer.
-    pub(crate) fn fate_without_answer(
+    /// Decides what happens to a request whose pipeline got no answer.
+    pub(crate) fn disposition_without_answer(
         &self,
         operation: Operation,
         mut pending: Pending,
         unanswered: &Unanswered,
-    ) -> Fate {
+    ) -> Disposition {
         match unanswered {
-            Unanswered::Unsent => Fate::Again(pending),
-            Unanswered::Final(error) => Fate::Done(Err(pending.failed(operation, error))),
+            Unanswered::Unsent => Disposition::Retry(pending),
+            Unanswered::Final(error) => Disposition::Done(Err(pending.failed(operation, error))),
             Unanswered::Lost(error) => {
                 let again = pending.request.again;
-                pending.doubt |= again != Again::Question;
+                pending.doubt |= again != Idempotency::Query;
                 pending.lost += 1;
                 pending.ask = None;
-                if again == Again::Never || pending.lost > self.resends {
-                    Fate::Done(Err(error.clone()))
+                if again == Idempotency::Once || pending.lost > self.max_retries {
+                    Disposition::Done(Err(error.clone()))
                 } else {
-                    Fate::Later(pending, error.clone())
+                    Disposition::RetryLater(pending, error.clone())
                 }
             }
         }

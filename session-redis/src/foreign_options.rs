@@ -5,18 +5,18 @@ use session_core::Result;
 
 use crate::{builder::RedisStoreBuilder, errors::config};
 
-/// Options that other clients of Redis write into their URLs, and that clouds show to their
-/// customers: redis-py and Celery, go-redis, Lettuce, redis-rs. They are taken by their meaning, or
-/// ignored with a warning if they have none here; none is ignored that protects anything.
+/// Options of other clients' URLs, which cloud providers show to their customers: redis-py and
+/// Celery, go-redis, Lettuce, redis-rs. An option with a meaning here is applied; any other is
+/// ignored with a warning. No option that protects anything is ignored.
 #[derive(Debug)]
 pub(crate) struct ForeignOptions {
     scheme: TlsMode,
-    /// What the server must prove, if they say.
+    /// What the server must prove, if an option says so.
     mode: Option<TlsMode>,
     checks_name: bool,
 }
 
-/// What has no meaning for this store.
+/// Options without a meaning for this store.
 const MEANINGLESS: [&str; 34] = [
     "client_setinfo",
     "conn_max_idle_time",
@@ -55,12 +55,12 @@ const MEANINGLESS: [&str; 34] = [
 ];
 
 impl ForeignOptions {
-    /// For a URL whose scheme says this of TLS.
+    /// For a URL whose scheme has this TLS mode.
     pub(crate) fn new(scheme: TlsMode) -> Self {
         Self { scheme, mode: None, checks_name: true }
     }
 
-    /// Takes an option over; `false` if it is none of these.
+    /// Applies an option. Returns `false` if it is none of these.
     pub(crate) fn set(&mut self, option: &UrlOption, builder: &mut RedisStoreBuilder) -> Result<bool> {
         let file = || Some(Pem::File(PathBuf::from(option.value())));
         match option.name() {
@@ -79,7 +79,7 @@ impl ForeignOptions {
                     *builder = builder.clone().connect_timeout(timeout);
                 }
             }
-            "max_retries" => builder.settings.resends = option.number::<i32>()?.try_into().unwrap_or(0),
+            "max_retries" => builder.settings.max_retries = option.number::<i32>()?.try_into().unwrap_or(0),
             "clientname" | "clientName" => builder.settings.client_name = Some(option.value().to_owned()),
             "ssl" => match (option.switch()?, self.scheme) {
                 (true, _) => self.mode = self.mode.or(Some(TlsMode::VerifyFull)),
@@ -119,7 +119,7 @@ impl ForeignOptions {
         Ok(true)
     }
 
-    /// After the last option: an option `tls` overrules what these say.
+    /// Called after the last option. An option `tls` overrules these options.
     pub(crate) fn finish(self, builder: &mut RedisStoreBuilder) -> Result<()> {
         let mode = match self.mode {
             Some(TlsMode::VerifyFull) | None if !self.checks_name => Some(TlsMode::VerifyCa),
@@ -140,8 +140,8 @@ impl ForeignOptions {
     }
 }
 
-/// A span of time: a number of seconds, or with a unit, such as `500ms` or `5s`. `None` for zero
-/// and less, which is the default of those clients or never ends, and which is ignored.
+/// A duration: a number of seconds, or a number with a unit, such as `500ms` or `5s`. `None` for
+/// zero and less, which mean the default or no end in those clients; such an option is ignored.
 fn span(option: &UrlOption) -> Result<Option<Duration>> {
     let text = option.value().trim();
     let digits = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
@@ -192,7 +192,7 @@ mod tests {
         let settings = read("connect_timeout=10&max_retries=7&protocol=3&client_name=web", "redis");
         let settings = settings.expect("all have a meaning").settings;
         assert_eq!(settings.connect_timeout, Duration::from_secs(10));
-        assert_eq!((settings.resends, settings.client_name.as_deref()), (7, Some("web")));
+        assert_eq!((settings.max_retries, settings.client_name.as_deref()), (7, Some("web")));
         for wrong in ["timeout=soon", "timeout=5days", "protocol=4"] {
             read(wrong, "redis").expect_err(wrong);
         }
@@ -228,10 +228,11 @@ mod tests {
     #[test]
     fn zero_and_off_turn_off() {
         for off in ["0", "off"] {
-            let options =
-                format!("silence_ms={off}&resends={off}&in_flight={off}&max_data_len={off}&batching={off}");
+            let options = format!(
+                "keepalive_ms={off}&max_retries={off}&max_in_flight={off}&max_data_len={off}&batching={off}"
+            );
             let settings = read(&options, "redis").expect("all can be off").settings;
-            assert_eq!((settings.silence, settings.resends), (None, 0), "{off}");
+            assert_eq!((settings.keepalive, settings.max_retries), (None, 0), "{off}");
             assert_eq!(settings.max_data_len, crate::settings::MAX_MAX_DATA_LEN);
         }
         for wrong in ["deadline_ms=0", "connect_timeout_ms=0", "deadline_ms=off", "connections=0"] {

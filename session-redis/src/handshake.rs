@@ -6,13 +6,13 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::no_connection::NoConnection;
 
-/// More than any answer to `HELLO`.
+/// Longer than any reply to `HELLO`.
 const LONGEST: usize = 64 * 1024;
 
-/// Logs in and switches to RESP3, before the driver takes the stream over.
+/// Logs in and switches to RESP3, before the driver takes over the stream.
 ///
-/// The driver could do both, but it forgets what a server says that answers once and closes: that
-/// there are too many clients, or that the protected mode is on.
+/// The driver could do both, but it loses the error of a server that answers once and closes the
+/// connection, because there are too many clients or the protected mode is on.
 pub(crate) async fn hello<S>(
     stream: &mut S,
     credentials: Option<&Credentials>,
@@ -29,7 +29,7 @@ where
     if let Some(name) = client_name {
         hello.arg("SETNAME").arg(name);
     }
-    // A server that has closed already may have said why.
+    // A server that has already closed the connection may have sent the reason.
     if stream.write_all(&hello.get_packed_command()).await.is_ok() {
         let _ = stream.flush().await;
     }
@@ -40,8 +40,7 @@ where
                 return Err(if answer.is_empty() { NoConnection::Closed } else { NoConnection::NotRedis });
             }
             Ok(_) => {}
-            // The server did not like the certificate that it was shown, and says so after the
-            // handshake.
+            // The server rejected the client's certificate, and reports it after the handshake.
             Err(error) if error.kind() == io::ErrorKind::InvalidData => return Err(NoConnection::Tls(error)),
             Err(_) => return Err(NoConnection::Closed),
         }
@@ -64,7 +63,7 @@ mod tests {
 
     use super::hello;
 
-    /// What comes of a login when the other side says this and closes.
+    /// The outcome of a login when the server replies with this and closes the connection.
     async fn told(said: &[u8]) -> String {
         let (mut client, mut server) = tokio::io::duplex(4_096);
         let answer = async {
@@ -99,7 +98,7 @@ mod tests {
         }
     }
 
-    /// An old server repeats the arguments of a command that it does not know.
+    /// An old server repeats the arguments of an unknown command.
     #[tokio::test]
     async fn a_password_that_the_server_repeats_is_not() {
         for said in [

@@ -21,12 +21,12 @@ use crate::{
     role::{Role, ask_role, role},
 };
 
-/// One connection, shared by all requests that are under way on it.
+/// One connection, shared by all requests in flight on it.
 ///
-/// The driver notices neither a frozen server nor a network that swallows everything, and no server
-/// ends the connections of its clients when it is made a replica, so
-/// [`watch_over`](Self::watch_over) asks. A link that is given up takes no more requests; those
-/// under way on it can still be answered.
+/// The driver detects neither a frozen server nor a network that drops everything, and no server
+/// ends its clients' connections when it is made a replica. Therefore
+/// [`watch_over`](Self::watch_over) sends keep-alive requests. A link that is given up takes no
+/// more requests; those in flight on it can still be answered.
 pub(crate) struct Link {
     connection: Connection,
     pub(crate) address: Address,
@@ -47,7 +47,7 @@ impl Link {
         Ok(Self { connection, address: address.clone(), usable, answered: AtomicU64::new(0) })
     }
 
-    /// The same to a server that says that it is a primary.
+    /// The same, but fails if the server reports another role than primary.
     pub(crate) async fn to_primary(connector: &Connector, address: &Address) -> Result<Self, NoConnection> {
         let link = Self::connect(connector, address).await?;
         link.must_be_primary(connector).await?;
@@ -67,7 +67,8 @@ impl Link {
         }
     }
 
-    /// Sends all commands at once. An error says that there was no answer: whether the server has carried them out is unknown.
+    /// Sends all commands at once. An error means that there was no answer, and that it is unknown
+    /// whether the server has carried them out.
     pub(crate) async fn send(&self, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {
         let outcome = self.connection.send(commands).await;
         match &outcome {
@@ -87,25 +88,25 @@ impl Link {
 
     /// Waits until this link was given up.
     pub(crate) async fn given_up(&self) {
-        // We hold the sender, so that there is always an end to wait for.
+        // This link owns the sender, so the wait ends only when the link is given up.
         let _ = self.usable.subscribe().wait_for(|usable| !usable).await;
     }
 
-    /// Returns when the link is broken, when nothing was heard for about `silence` twice, or when
-    /// the server says that it is not a primary.
-    pub(crate) async fn watch_over(&self, silence: Option<Duration>) {
-        let Some(silence) = silence else { return self.given_up().await };
+    /// Returns when the link is broken, when nothing was received for about twice `keepalive`, or
+    /// when the server reports that it is not a primary.
+    pub(crate) async fn watch_over(&self, keepalive: Option<Duration>) {
+        let Some(keepalive) = keepalive else { return self.given_up().await };
         let heard = || self.answered.load(Ordering::Relaxed);
         let question = ask_role();
         loop {
             tokio::select! {
                 () = self.given_up() => return,
-                () = sleep(silence) => {}
+                () = sleep(keepalive) => {}
             }
             let before = heard();
-            match timeout(silence, self.send(&question)).await {
+            match timeout(keepalive, self.send(&question)).await {
                 Ok(Ok(replies)) if role(replies.first()) == Role::Other => return self.give_up(),
-                // Another request was answered meanwhile.
+                // No other request was answered in the meantime either.
                 Err(_) if heard() == before => return self.give_up(),
                 _ => {}
             }

@@ -9,24 +9,24 @@ use session_core::{Cursor, Error, ErrorKind, Maintenance, Operation, Page, Resul
 use tokio::time::Instant;
 
 use crate::{
-    core::Core,
     backend::RedisBackend,
+    core::Core,
     errors::unexpected,
     node::Node,
     read::record,
-    request::{Request, To},
+    request::{Request, Route},
 };
 
-/// The most keys that one step of a listing looks at.
+/// The maximum number of keys that one step of a listing examines.
 const MAX_PAGE: usize = 1_000;
 
-/// How many keys one step of a count looks at.
+/// The number of keys that one step of a count examines.
 const COUNT_STEP: usize = 1_000;
 
 /// Listings go through the servers one after another, by `SCAN`.
 ///
-/// `SCAN` meets every key that is there all the time. A place in a listing is one in the table of a certain server: when the sessions are spread
-/// differently over the servers, the listing begins again.
+/// `SCAN` returns every key that exists throughout the scan. A cursor is a position in the table of
+/// one server. If the set of servers changes, the listing begins again.
 #[async_trait]
 impl Maintenance for RedisBackend {
     async fn page(&self, cursor: Option<Cursor>, limit: usize) -> Result<Page> {
@@ -37,15 +37,17 @@ impl Maintenance for RedisBackend {
         self.0.count().await
     }
 
-    /// The servers free expired records by themselves, some at a time, and a few may wait for minutes in a large database. This makes them look at
-    /// every key until the deadline, which frees what has expired. They do not say how much that was: the answer is zero.
+    /// The servers free expired records by themselves, some at a time; in a large database, a few
+    /// records may wait for minutes. This call scans all keys until the deadline, which makes the
+    /// servers free expired records. They do not report how many, so the answer is zero.
     async fn purge_expired(&self, _limit: usize) -> Result<u64> {
         self.0.look_at_all().await?;
         Ok(0)
     }
 }
 
-/// Where a listing is: how the servers were when it began, at which it is, and where there.
+/// The position of a listing: a hash of the servers when it began, the current server, and the
+/// `SCAN` cursor there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct At {
     spread: u64,
@@ -88,7 +90,7 @@ impl Core {
             .topology
             .primaries(operation)?
             .into_iter()
-            .map(|node| Request::question(To::Node(node), cmd("PING")));
+            .map(|node| Request::question(Route::Node(node), cmd("PING")));
         for answer in self.many(operation, requests.collect(), false, until).await {
             answer?;
         }
@@ -106,14 +108,14 @@ impl Core {
         let until = self.until();
         let (scan, keys) = self.scan(operation, server, at.scan, limit, until).await?;
         let requests =
-            keys.iter().map(|key| Request { to: To::Node(Arc::clone(server)), ..self.reading(key) });
+            keys.iter().map(|key| Request { to: Route::Node(Arc::clone(server)), ..self.reading(key) });
         let answers = self.many(operation, requests.collect(), true, until).await;
         let mut records = Vec::with_capacity(keys.len());
         for (key, answer) in keys.into_iter().zip(answers) {
             match answer.and_then(|answer| record(operation, answer.value, answer.now)) {
                 Ok(Some(record)) => records.push((key, record)),
                 Err(error) if error.is_transient() => return Err(error),
-                // What cannot be read is left out.
+                // Unreadable records are left out.
                 Ok(None) | Err(_) => {}
             }
         }
@@ -129,7 +131,8 @@ impl Core {
     async fn count(&self) -> Result<u64> {
         let operation = Operation::Count;
         let servers = self.topology.primaries(operation)?;
-        // A listing can meet a key twice. Hashes of eight bytes take two of ten million keys for one once in some 300,000 counts (n² / 2⁶⁵).
+        // `SCAN` can return a key twice. Hashes of eight bytes collide for two of ten million keys
+        // once in some 300,000 counts (n² / 2⁶⁵).
         let (mut met, hashes) = (HashSet::new(), RandomState::new());
         for server in &servers {
             let mut scan = 0;
@@ -145,7 +148,7 @@ impl Core {
         Ok(met.len() as u64)
     }
 
-    /// Goes through all keys, because a server frees what it finds expired on the way.
+    /// Scans all keys, because a server frees the expired ones that it finds.
     async fn look_at_all(&self) -> Result<()> {
         let until = self.until();
         for server in &self.topology.primaries(Operation::Purge)? {
@@ -164,7 +167,8 @@ impl Core {
         Ok(())
     }
 
-    /// One step of a listing: where the next begins, or zero, and the sessions met. None has expired.
+    /// One step of a listing: the next `SCAN` cursor, zero at the end, and the sessions found. None
+    /// has expired.
     async fn scan(
         &self,
         operation: Operation,
@@ -175,7 +179,7 @@ impl Core {
     ) -> Result<(u64, Vec<SessionKey>)> {
         let mut command = cmd("SCAN");
         command.arg(from).arg("MATCH").arg(format!("{}*", self.namespace.sessions)).arg("COUNT").arg(limit);
-        let request = Request::question(To::Node(Arc::clone(server)), command);
+        let request = Request::question(Route::Node(Arc::clone(server)), command);
         let answers = self.many(operation, vec![request], false, until).await;
         let answer = answers.into_iter().next().ok_or_else(|| unexpected(operation, "there"))??;
         let Value::Array(parts) = answer.value else { return Err(unexpected(operation, "a list")) };
@@ -191,7 +195,7 @@ impl Core {
     }
 }
 
-/// Which servers there are, in short.
+/// A hash of the set of servers.
 fn spread(servers: &[Arc<Node>]) -> u64 {
     let mut hasher = DefaultHasher::new();
     for server in servers {

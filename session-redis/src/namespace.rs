@@ -5,19 +5,19 @@ use session_core::{Owner, Result, SessionKey};
 
 use crate::errors::config;
 
-/// What all keys of a store begin with, and how they go on.
+/// The prefix of a store's keys, and the layout of the keys.
 ///
 /// A session is `<namespace>:s:{<shard>}<digest>`, in hexadecimal digits. The braces make Redis
-/// Cluster put all of a shard into one slot. An index is `<namespace>:@<owner>`, or in Cluster one
-/// for each shard, `<namespace>:@{<shard>}<owner>`.
+/// Cluster put all keys of a shard into one slot. An owner index is `<namespace>:@<owner>`. In
+/// Cluster, there is one for each shard, `<namespace>:@{<shard>}<owner>`.
 ///
-/// No two namespaces have a key in common, also if one begins with the other: no namespace has a
-/// `{` or `@`, so that the first of these in a key ends what belongs to the namespace, and tells a
-/// session from an index.
+/// No two namespaces share a key, even if one is a prefix of the other. No namespace contains `{`
+/// or `@`, so the first of these characters in a key ends the part that the namespace determines,
+/// and tells a session from an index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Namespace {
     name: String,
-    /// What the keys of sessions begin with.
+    /// The prefix of the keys of sessions.
     pub(crate) sessions: String,
     owners: String,
 }
@@ -44,17 +44,17 @@ impl Namespace {
         text
     }
 
-    /// How many bytes of a key come after the prefix of sessions.
+    /// The length of a session's key without the prefix.
     pub(crate) const MEMBER_LEN: usize = 2 * SessionKey::LEN + 2;
 
-    /// What stands for a session in an index: the key without the prefix.
+    /// The member of a session in an index: its key without the prefix.
     pub(crate) fn member(key: &SessionKey) -> Vec<u8> {
         let mut text = Vec::with_capacity(Self::MEMBER_LEN);
         push_member(&mut text, key);
         text
     }
 
-    /// What the keys of the indexes begin with: in Cluster, of those of a shard.
+    /// The prefix of the keys of owner indexes; in Cluster, of those in one shard.
     pub(crate) fn owners(&self, shard: Option<u8>) -> String {
         match shard {
             None => self.owners.clone(),
@@ -62,17 +62,17 @@ impl Namespace {
         }
     }
 
-    /// The index of an owner, in Cluster in a shard.
+    /// The key of an owner's index; in Cluster, of its index in one shard.
     pub(crate) fn owner(&self, shard: Option<u8>, owner: &Owner) -> String {
         self.owners(shard) + owner.as_str()
     }
 
-    /// The key that stands beside an index while all sessions there are being ended.
+    /// The key of an index's fence, which exists while all sessions of the index are being ended.
     pub(crate) fn fence(index: &[u8]) -> Vec<u8> {
         [index, b"\0"].concat()
     }
 
-    /// The session whose key this is, if it is one of ours.
+    /// The session of this key, if it is the key of a session in this namespace.
     pub(crate) fn parse_session(&self, key: &[u8]) -> Option<SessionKey> {
         parse_member(key.strip_prefix(self.sessions.as_bytes())?)
     }
@@ -94,7 +94,7 @@ fn push_member(text: &mut Vec<u8>, key: &SessionKey) {
     text.extend_from_slice(digest);
 }
 
-/// The session that a member stands for.
+/// The session of an index member.
 pub(crate) fn parse_member(member: &[u8]) -> Option<SessionKey> {
     let (&[b'{', high, low, b'}'], digest) = member.split_first_chunk()? else { return None };
     let mut digits = [0; 2 * SessionKey::LEN];
@@ -125,7 +125,7 @@ mod tests {
         }
     }
 
-    /// Whatever the owner is called.
+    /// For any name of an owner.
     #[test]
     fn namespaces_have_no_key_in_common() {
         let digits = Namespace::member(&SessionId::generate().key());

@@ -8,17 +8,17 @@ use crate::errors::{config, sentence};
 /// Why there is no connection to a server. Its `Display` follows the server's name and a colon.
 #[derive(Debug)]
 pub(crate) enum NoConnection {
-    /// The network has none.
+    /// The server could not be reached.
     Unreachable(io::Error),
-    /// The network has one, and encryption could not be agreed on.
+    /// The server was reached, but the TLS handshake failed.
     Tls(io::Error),
     /// There was no answer in time.
     TimedOut,
-    /// The server closes the connection without an answer.
+    /// The server closed the connection without an answer.
     Closed,
-    /// What came is no reply of Redis.
+    /// The reply is not one of Redis.
     NotRedis,
-    /// The server's own words: their first one, and all of them.
+    /// The server's error: its code and its whole message.
     Refused { code: String, said: String },
     /// The server is a replica, or something else that must not be read from.
     NotPrimary,
@@ -29,7 +29,7 @@ pub(crate) enum NoConnection {
 }
 
 impl NoConnection {
-    /// A refusal, with this secret taken out.
+    /// A refusal, with `secret` removed from the message.
     pub(crate) fn refused(error: &ServerError, secret: Option<&str>) -> Self {
         let said = sentence(error);
         let said = match secret {
@@ -39,7 +39,7 @@ impl NoConnection {
         Self::Refused { code: error.code().to_owned(), said }
     }
 
-    /// The error for a store that is being opened and needs this server.
+    /// The error for a store that needs this server to open.
     pub(crate) fn opening(self, place: &str, tls: bool) -> Error {
         let (hint, reason) = (self.hint(tls), format!("{place}: {self}"));
         let error = match &self {
@@ -54,7 +54,7 @@ impl NoConnection {
         error.with_source(self)
     }
 
-    /// Whether it will not pass until a person changes something.
+    /// Whether the cause lasts until an operator changes something.
     pub(crate) fn is_lasting(&self) -> bool {
         match self {
             Self::NotRedis => true,
@@ -64,7 +64,7 @@ impl NoConnection {
         }
     }
 
-    /// What to do about it, where it may be about TLS.
+    /// Advice for the error message, where the cause may be TLS.
     fn hint(&self, tls: bool) -> &'static str {
         match self {
             Self::Closed | Self::NotRedis if !tls => "; if it expects TLS, use rediss://",
@@ -79,7 +79,7 @@ impl NoConnection {
     }
 }
 
-/// Whether it failed for a reason that may pass.
+/// Whether the cause may be temporary.
 fn is_network(error: &io::Error) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, TimedOut, UnexpectedEof};
     matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | TimedOut | UnexpectedEof)

@@ -11,17 +11,17 @@ use tokio::{sync::watch, task::AbortHandle, time::sleep};
 
 use crate::{address::Address, connector::Connector, link::Link, sentinels::Sentinels};
 
-/// A server that takes requests, by a number of links, each of which is made anew when it breaks.
+/// A server that takes requests, over a number of links. A link that breaks is replaced.
 #[derive(Debug)]
 pub(crate) struct Node {
-    /// What to call it in messages; the address of a node that has one.
+    /// Its name in messages: its address, if that is fixed.
     pub(crate) name: String,
     places: Vec<watch::Sender<Place>>,
     turn: AtomicUsize,
     keepers: Vec<AbortHandle>,
 }
 
-/// Where a link is, or why there is none.
+/// The current link, or why there is none.
 #[derive(Clone, Debug, Default)]
 struct Place {
     link: Option<Arc<Link>>,
@@ -32,18 +32,18 @@ struct Place {
 #[derive(Clone, Debug)]
 pub(crate) enum Whereabouts {
     Fixed(Address),
-    /// Wherever the sentinels say that the primary is.
+    /// The primary that the sentinels report.
     Primary(Arc<Sentinels>),
 }
 
-/// How links are kept.
+/// How a node maintains its links.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeping {
     pub(crate) connections: usize,
-    pub(crate) silence: Option<Duration>,
+    pub(crate) keepalive: Option<Duration>,
 }
 
-/// The pause after the first failed attempt to connect, and the longest one.
+/// The pauses after failed attempts to connect: the first and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(400));
 
 impl Node {
@@ -57,13 +57,13 @@ impl Node {
             .iter()
             .map(|place| {
                 let (place, whereabouts, connector) = (place.clone(), whereabouts.clone(), connector.clone());
-                tokio::spawn(keep(place, whereabouts, connector, keeping.silence)).abort_handle()
+                tokio::spawn(keep(place, whereabouts, connector, keeping.keepalive)).abort_handle()
             })
             .collect();
         Self { name, places, turn: AtomicUsize::new(0), keepers }
     }
 
-    /// A link that can be used, as soon as there is one.
+    /// Waits for a usable link.
     pub(crate) async fn link(&self) -> Arc<Link> {
         if let Some(link) = self.link_now() {
             return link;
@@ -71,7 +71,7 @@ impl Node {
         let turn = self.turn.load(Ordering::Relaxed);
         let mut place = self.places[turn % self.places.len()].subscribe();
         loop {
-            // We hold the sender, so that waiting ends by a link alone.
+            // This node owns the sender, so the wait ends only when there is a link.
             let found = place.wait_for(|place| place.usable().is_some()).await;
             if let Some(link) = found.ok().and_then(|place| place.usable()) {
                 return link;
@@ -79,7 +79,7 @@ impl Node {
         }
     }
 
-    /// A link that can be used now. They take turns.
+    /// A usable link, if there is one now. The links take turns.
     pub(crate) fn link_now(&self) -> Option<Arc<Link>> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let at = |offset: usize| &self.places[turn.wrapping_add(offset) % self.places.len()];
@@ -91,7 +91,7 @@ impl Node {
         self.places.iter().find_map(|place| place.borrow().trouble.clone())
     }
 
-    /// Gives up all links, to look for the server anew.
+    /// Gives up all links, so that the server is looked up and connected to again.
     pub(crate) fn distrust(&self) {
         for place in &self.places {
             if let Some(link) = &place.borrow().link {
@@ -123,12 +123,12 @@ impl Place {
     }
 }
 
-/// Keeps a link in its place for as long as the node is there.
+/// Keeps a link connected until the node is dropped or closed.
 async fn keep(
     place: watch::Sender<Place>,
     whereabouts: Whereabouts,
     connector: Arc<Connector>,
-    silence: Option<Duration>,
+    keepalive: Option<Duration>,
 ) {
     let mut pause = PAUSES.0;
     loop {
@@ -138,9 +138,9 @@ async fn keep(
                 let link = Arc::new(link);
                 place.send_replace(Place { link: Some(Arc::clone(&link)), trouble: None });
                 match &whereabouts {
-                    Whereabouts::Fixed(_) => link.watch_over(silence).await,
+                    Whereabouts::Fixed(_) => link.watch_over(keepalive).await,
                     Whereabouts::Primary(sentinels) => tokio::select! {
-                        () = link.watch_over(silence) => {}
+                        () = link.watch_over(keepalive) => {}
                         () = sentinels.points_elsewhere(&link.address) => link.give_up(),
                     },
                 }
@@ -155,7 +155,8 @@ async fn keep(
     }
 }
 
-/// A pause of half of this to all of it, so that those who wait do not all go on at once.
+/// A random duration from half of `pause` to all of it, so that waiting tasks do not all retry at
+/// once.
 pub(crate) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(rand::rng().random_range(0.5..1.0))
 }
@@ -166,7 +167,7 @@ impl Whereabouts {
             Self::Fixed(address) => address.clone(),
             Self::Primary(sentinels) => sentinels.primary().await.map_err(|(trouble, _)| trouble)?,
         };
-        // What points to it may do so before it is one, and long after it was one.
+        // An address may be announced before its server is a primary, and long after it was one.
         Link::to_primary(connector, &address).await.map_err(|error| format!("{address}: {error}"))
     }
 }

@@ -6,27 +6,30 @@ use std::{
 use parking_lot::Mutex;
 use session_core::{SessionKey, Version};
 
-/// What this store has written and not heard of yet.
+/// The writes of this store for which no event has arrived yet.
 ///
-/// The server says that a session has changed, and not to what. So that a node need not take its own changes for those of others, it looks at the version
-/// of what it has written itself. Costs a glance at a flag as long as nobody listens.
+/// The server reports that a session has changed, but not to what. By the versions of its own
+/// writes, a store can tell its own changes from those of others. Without listeners, this costs one
+/// atomic load.
 #[derive(Debug, Default)]
 pub(crate) struct OwnWrites {
     wanted: AtomicBool,
     versions: Mutex<HashMap<SessionKey, Version>>,
 }
 
-/// Far more than are under way at any moment. To forget some costs that they are taken for changes by others.
+/// Far more writes than are in flight at any moment. A forgotten write is taken for a change by
+/// another node.
 const MOST: usize = 1 << 16;
 
 impl OwnWrites {
-    /// Begins or ends to note writes. What was noted before is forgotten, because events may have been missed.
+    /// Starts or stops recording writes. Forgets all recorded writes, because events may have been
+    /// missed.
     pub(crate) fn want(&self, wanted: bool) {
         self.wanted.store(wanted, Ordering::SeqCst);
         self.versions.lock().clear();
     }
 
-    /// Notes writes that are about to be sent.
+    /// Records writes that are about to be sent.
     pub(crate) fn begin(&self, writes: impl IntoIterator<Item = (SessionKey, Version)>) {
         if self.wanted.load(Ordering::SeqCst) {
             let mut versions = self.versions.lock();
@@ -37,12 +40,12 @@ impl OwnWrites {
         }
     }
 
-    /// The version that this store has written there, or is about to.
+    /// The version that this store has written under this key, or is about to write.
     pub(crate) fn of(&self, key: &SessionKey) -> Option<Version> {
         if self.wanted.load(Ordering::SeqCst) { self.versions.lock().get(key).copied() } else { None }
     }
 
-    /// Forgets a write that was heard of, or that was not carried out.
+    /// Forgets a write whose event has arrived, or that was not carried out.
     pub(crate) fn end(&self, key: &SessionKey, version: Version) {
         if self.wanted.load(Ordering::SeqCst) {
             let mut versions = self.versions.lock();

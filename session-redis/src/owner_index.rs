@@ -5,27 +5,27 @@ use redis::{Value, cmd};
 use session_core::{Error, Operation, Owner, OwnerIndex, Result, SessionKey, Version, async_trait};
 
 use crate::{
-    core::{Core, late},
     backend::RedisBackend,
+    core::{Core, late},
     errors::unexpected,
     namespace::{Namespace, parse_member},
-    request::{Again, Request, To, evalsha},
+    request::{Idempotency, Request, Route, evalsha},
     scripts::{DELETE_OWNER, LIFT_FENCE, LIST_OWNER, SWEEP},
     write::told,
 };
 
-/// How many sessions one call of a script ends, so that none keeps the server from others for long.
+/// How many sessions one script call ends at most, so that no call blocks the server for long.
 const MOST: usize = 1_000;
 
-/// Sessions that expired stay in an index until it is looked at. After one in so many logins, some
-/// members are looked at, so that the dead stay few.
+/// Expired sessions stay in an index until it is read or swept. One in so many logins starts a
+/// sweep of some members, so that stale members stay few.
 const SWEEP_EVERY: u32 = 4;
 
-/// How many members a sweep looks at.
+/// The number of members that a sweep checks.
 const SWEPT: usize = 8;
 
-/// Without Cluster, an owner has one index. In Cluster it has one for each shard, so that a session and its index are changed in one step, and
-/// all shards are asked.
+/// Without Cluster, an owner has one index. In Cluster, an owner has one index for each shard, so
+/// that a session and its index change in one step. All shards are then asked.
 #[async_trait]
 impl OwnerIndex for RedisBackend {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
@@ -42,13 +42,13 @@ impl OwnerIndex for RedisBackend {
 }
 
 impl Core {
-    /// The shards whose indexes an owner has: in Cluster all of them.
+    /// The shards of an owner's indexes: all of them in Cluster, and otherwise `None` alone.
     fn index_shards(&self) -> Vec<Option<u8>> {
         if self.topology.is_cluster() { (0..=u8::MAX).map(Some).collect() } else { vec![None] }
     }
 
-    /// Two round trips, one if there are none: the first asks for the members, which the second
-    /// must name.
+    /// Takes two round trips, or one if there are no sessions. The first returns the members, which
+    /// the second must name.
     async fn list_owner(&self, operation: Operation, owner: &Owner) -> Result<Vec<SessionKey>> {
         let until = self.until();
         let mut shards: Vec<(Option<u8>, Vec<SessionKey>)> =
@@ -58,7 +58,7 @@ impl Core {
             let requests = shards.iter().map(|(shard, members)| {
                 let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
                 let members: Vec<_> = members.iter().map(|key| namespace.session(key)).collect();
-                Request::movable(to(shard), &LIST_OWNER, Again::Question, move |moving| {
+                Request::movable(to(shard), &LIST_OWNER, Idempotency::Query, move |moving| {
                     let mut command = evalsha(&LIST_OWNER, 1 + members.len());
                     command.arg(namespace.owner(shard, &owner)).arg(&members);
                     command.arg(&namespace.sessions).arg(told(moving)).arg(owner.as_str());
@@ -72,7 +72,7 @@ impl Core {
                     return Err(unexpected(operation, "a list"));
                 };
                 match &members[..] {
-                    // Members have come that were not named.
+                    // The index has members that were not named.
                     [Value::Nil, members @ ..] => {
                         left.push((shard, members.iter().filter_map(key).collect()));
                     }
@@ -87,10 +87,11 @@ impl Core {
         Ok(keys)
     }
 
-    /// Ends the sessions of an owner, some at a time in each shard, until none is left there.
+    /// Ends the sessions of an owner, some at a time in each shard, until none is left.
     ///
-    /// In Cluster, a session could be renamed meanwhile from a shard still to come into one that was done. A fence in each shard, put up
-    /// together with the first deletion there, keeps it from that: see [`AcrossShards`](crate::across_shards::AcrossShards).
+    /// In Cluster, a rename could meanwhile move a session from a shard that is still to come into
+    /// one that is done. A fence in each shard, set together with the first deletion there,
+    /// prevents that: see [`AcrossShards`](crate::across_shards::AcrossShards).
     async fn delete_owner(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         let operation = Operation::DeleteOwner;
         let until = self.until();
@@ -104,9 +105,9 @@ impl Core {
             let requests = shards.iter().map(|(shard, members)| {
                 let (namespace, owner, shard) = (self.namespace.clone(), owner.clone(), *shard);
                 let (spared, members) = (spared.clone(), members.clone());
-                // Carried out late, it could end what was created since. Without members to end, it
-                // changes nothing but the fence.
-                let again = if members.is_empty() { Again::Question } else { Again::Never };
+                // Carried out late, a deletion could end sessions that were created since. Without
+                // members to end, the script changes nothing but the fence.
+                let again = if members.is_empty() { Idempotency::Query } else { Idempotency::Once };
                 Request::movable(to(shard), &DELETE_OWNER, again, move |moving| {
                     let index = namespace.owner(shard, &owner).into_bytes();
                     let mut command = evalsha(&DELETE_OWNER, 2 + members.len());
@@ -153,23 +154,23 @@ impl Core {
         Ok(ended)
     }
 
-    /// A fence that cannot be lifted falls by itself.
+    /// Removes the fences. A fence that cannot be removed expires by itself.
     async fn lift_fences(&self, owner: &Owner, token: Version) {
         let requests = self.index_shards().into_iter().map(|shard| {
             let mut command = evalsha(&LIFT_FENCE, 1);
             let index = self.namespace.owner(shard, owner).into_bytes();
             command.arg(Namespace::fence(&index)).arg(token.as_bytes());
-            Request::call(to(shard), &LIFT_FENCE, Again::Change, command)
+            Request::call(to(shard), &LIFT_FENCE, Idempotency::Repeatable, command)
         });
         self.many(Operation::DeleteOwner, requests.collect(), false, self.until()).await;
     }
 
-    /// Takes some of the members out of an index whose records are gone, if it is time for that.
+    /// Sweeps an index at random: removes some of the members whose records are gone.
     pub(crate) fn sweep_now_and_then(self: &Arc<Self>, key: &SessionKey, owner: &Owner) {
         if rand::rng().random_ratio(1, SWEEP_EVERY) {
             let (core, owner, shard) =
                 (Arc::clone(self), owner.clone(), self.topology.index_shard(key.shard()));
-            // What this does not reach is swept another time.
+            // What this sweep does not reach is swept another time.
             tokio::spawn(async move { drop(core.sweep(&owner, shard).await) });
         }
     }
@@ -190,11 +191,13 @@ impl Core {
             sweep.arg(self.namespace.session(&member));
         }
         sweep.arg(&self.namespace.sessions);
-        self.one(operation, Request::call(to(shard), &SWEEP, Again::Change, sweep), false).await.map(drop)
+        self.one(operation, Request::call(to(shard), &SWEEP, Idempotency::Repeatable, sweep), false)
+            .await
+            .map(drop)
     }
 }
 
-/// How many members may be left, which were ended, and which come next.
+/// How many members may be left, the members that were ended, and those to name next.
 fn parts_of(operation: Operation, reply: &Value) -> Result<(i64, Vec<SessionKey>, Vec<SessionKey>)> {
     let parts = if let Value::Array(parts) = reply { &parts[..] } else { &[] };
     let [Value::Int(rest), Value::Array(ended), Value::Array(next)] = parts else {
@@ -203,8 +206,8 @@ fn parts_of(operation: Operation, reply: &Value) -> Result<(i64, Vec<SessionKey>
     Ok((*rest, ended.iter().filter_map(key).collect(), next.iter().filter_map(key).collect()))
 }
 
-fn to(shard: Option<u8>) -> To {
-    To::Shard(shard.unwrap_or_default())
+fn to(shard: Option<u8>) -> Route {
+    Route::Shard(shard.unwrap_or_default())
 }
 
 fn key(member: &Value) -> Option<SessionKey> {

@@ -6,15 +6,15 @@ use session_core::{Owner, SessionKey};
 
 use crate::errors::{Refusal, refusal};
 
-/// The owners that sessions had when they were last seen, so that the index which a script will
-/// need can be named beforehand.
+/// The last known owners of sessions. With them, a request can name the owner index that its script
+/// will need.
 ///
-/// A script that misses one changes nothing and says so, which costs a second round trip. One that
-/// is named in vain costs nothing.
+/// A script whose index was not named changes nothing and says so, which costs a second round trip.
+/// An index that is named in vain costs nothing.
 #[derive(Default)]
 pub(crate) struct OwnersSeen(Mutex<HashMap<SessionKey, Owner>>);
 
-/// Far more than are in use at any moment. To forget some costs a round trip for each.
+/// Far more sessions than are in use at any moment. A forgotten owner costs one round trip.
 const MOST: usize = 1 << 16;
 
 impl OwnersSeen {
@@ -32,15 +32,15 @@ impl OwnersSeen {
         }
     }
 
-    /// Notes an owner in the words of a script.
+    /// Notes an owner that a script has named.
     pub(crate) fn note_named(&self, key: &SessionKey, owner: &[u8]) {
         if let Some(owner) = std::str::from_utf8(owner).ok().and_then(|owner| Owner::new(owner).ok()) {
             self.note(key, &owner);
         }
     }
 
-    /// Which of these sessions a script has left alone because their index was not named. It is now
-    /// noted.
+    /// The positions of the sessions that a script has left alone because their index was not
+    /// named. Their owners are now noted.
     pub(crate) fn left_alone<'a>(
         &self,
         keys: impl Iterator<Item = &'a SessionKey>,

@@ -5,53 +5,54 @@ use session_core::{Error, Operation, Result};
 
 use crate::{
     node::Node,
-    request::{Answer, Moving, Request},
+    request::{Answer, Request, SlotMigration},
     scripts::Script,
 };
 
 /// A request that has no answer yet.
 pub(crate) struct Pending {
-    /// Its place in the batch.
+    /// Its position in the batch.
     pub(crate) place: usize,
     pub(crate) request: Request,
-    /// The node that it must ask for itself, because its slot moves there.
+    /// The node to send it to after `ASKING`, because its slot is being migrated there.
     pub(crate) ask: Option<Arc<Node>>,
-    pub(crate) moving: Moving,
+    pub(crate) moving: SlotMigration,
     /// Whether its script must be loaded first.
     pub(crate) load: bool,
-    /// Whether it was sent, and may have been carried out.
+    /// Whether it was sent before, and may have been carried out.
     pub(crate) doubt: bool,
     pub(crate) lost: u32,
-    /// How often it was sent to another place, or with its script.
+    /// How many immediate retries it had, such as after a redirection or with its script, since its
+    /// last pause.
     pub(crate) turns: u32,
 }
 
-/// What came of an attempt.
-pub(crate) enum Fate {
+/// The outcome of an attempt.
+pub(crate) enum Disposition {
     Done(Result<Answer>),
-    /// Try again at once.
-    Again(Pending),
-    /// Try again a little later.
-    Later(Pending, Error),
+    /// Retry at once.
+    Retry(Pending),
+    /// Retry after a pause.
+    RetryLater(Pending, Error),
 }
 
-/// After so many turns, a request takes a pause.
+/// After this many immediate retries, a request pauses.
 const MAX_TURNS: u32 = 5;
 
-impl Fate {
-    /// Who is sent from one place to another again and again goes slower.
+impl Disposition {
+    /// Slows down a request that is redirected again and again.
     pub(crate) fn patiently(self, operation: Operation) -> Self {
         match self {
-            Self::Again(mut pending) if pending.turns >= MAX_TURNS => {
+            Self::Retry(mut pending) if pending.turns >= MAX_TURNS => {
                 pending.turns = 0;
-                Self::Later(
+                Self::RetryLater(
                     pending,
                     Error::unavailable(operation, false).because("the cluster does not agree"),
                 )
             }
-            Self::Again(mut pending) => {
+            Self::Retry(mut pending) => {
                 pending.turns += 1;
-                Self::Again(pending)
+                Self::Retry(pending)
             }
             other => other,
         }
@@ -60,10 +61,19 @@ impl Fate {
 
 impl Pending {
     pub(crate) fn new((place, request): (usize, Request)) -> Self {
-        Self { place, request, ask: None, moving: Moving::No, load: false, doubt: false, lost: 0, turns: 0 }
+        Self {
+            place,
+            request,
+            ask: None,
+            moving: SlotMigration::No,
+            load: false,
+            doubt: false,
+            lost: 0,
+            turns: 0,
+        }
     }
 
-    /// The error for a request that has failed now, and may have been carried out before.
+    /// The error for a request that has failed now, but may have been carried out before.
     pub(crate) fn failed(&self, operation: Operation, error: &Error) -> Error {
         if self.doubt && !error.may_have_applied() {
             return Error::unavailable(operation, true)
@@ -79,31 +89,34 @@ impl Pending {
         }
     }
 
-    /// Goes by the map again.
+    /// Routes the request by the cluster map again.
     pub(crate) fn settle(&mut self) {
         self.ask = None;
-        if self.moving != Moving::No {
-            self.moving = Moving::No;
+        if self.moving != SlotMigration::No {
+            self.moving = SlotMigration::No;
             self.rebuild();
         }
     }
 }
 
-pub(crate) fn all(group: Vec<Pending>, mut fate: impl FnMut(Pending) -> Fate) -> Vec<(usize, Fate)> {
-    group.into_iter().map(|pending| (pending.place, fate(pending))).collect()
+pub(crate) fn all(
+    group: Vec<Pending>,
+    mut disposition: impl FnMut(Pending) -> Disposition,
+) -> Vec<(usize, Disposition)> {
+    group.into_iter().map(|pending| (pending.place, disposition(pending))).collect()
 }
 
-/// Answered with an error by a replica, whatever it is configured to allow, and with a number by a
-/// primary at once. It is no write, so that a primary whose disk is full, or which has lost its
-/// replicas, answers, too.
+/// A replica answers this with an error, whatever it is configured to allow; a primary answers it
+/// with a number at once. It is not a write, so a primary whose disk is full, or which has lost its
+/// replicas, answers it, too.
 const GUARD: [&str; 3] = ["WAIT", "0", "0"];
 
-/// The commands for these requests, and how many replies come between that of the guard and theirs
-/// or the time.
+/// The pipeline for these requests, and the number of its `SCRIPT LOAD` commands. The replies are
+/// those of the guard, of `SCRIPT LOAD`, of `TIME` with `clock`, and of the requests.
 ///
-/// The guard is for what replicas do as if they were primaries: they answer reads, and scripts that
-/// turn out to change nothing. All commands are carried out in a row, so that what follows a guard
-/// that holds was said by a primary.
+/// The guard detects a replica that acts like a primary: replicas answer reads, and scripts that
+/// turn out to change nothing. The server carries out all commands in a row, so the replies after a
+/// successful guard come from a primary.
 pub(crate) fn pipeline(group: &[Pending], clock: bool) -> (Pipeline, usize) {
     let mut commands = pipe();
     commands.cmd(GUARD[0]).arg(&GUARD[1..]);

@@ -4,12 +4,12 @@ use tokio::time::Instant;
 
 use crate::{
     core::Core,
-    envelope::decode,
     errors::{refused, unexpected},
-    request::{Answer, Request, To},
+    record::decode,
+    request::{Answer, Request, Route},
 };
 
-/// The most keys of one round trip.
+/// The maximum number of keys in one round trip.
 const MAX_KEYS: usize = 1_024;
 
 impl Core {
@@ -44,17 +44,18 @@ impl Core {
         results
     }
 
-    /// A command for each key. In Cluster there is no other way, unless all are of one slot.
+    /// Sends one command per key. In Cluster there is no other way, unless all keys share a slot.
     async fn read_each(&self, keys: &[SessionKey], until: Instant) -> Vec<Result<Option<Record>>> {
         let requests = keys.iter().map(|key| self.reading(key)).collect();
         let answers = self.many(Operation::Read, requests, true, until).await;
         answers.into_iter().map(|answer| found(Operation::Read, answer?)).collect()
     }
 
-    /// One command for all keys, which costs both sides less.
+    /// Reads all keys with one command, which costs both sides less.
     ///
-    /// `MGET` replies nothing for a key that holds a value of another type, as for one that is not there; `EXISTS`, in the same round trip, counts
-    /// those too. When the numbers differ, the keys that nothing came for are read one by one.
+    /// `MGET` replies nil for a key that holds a value of another type, as for a missing key.
+    /// `EXISTS`, sent in the same round trip, counts those keys, too. If the numbers differ, the
+    /// keys with a nil reply are read one by one.
     async fn read_at_once(&self, keys: &[SessionKey], until: Instant) -> Vec<Result<Option<Record>>> {
         let (mut get, mut count) = (cmd("MGET"), cmd("EXISTS"));
         for key in keys {
@@ -62,7 +63,7 @@ impl Core {
             get.arg(&name);
             count.arg(&name);
         }
-        let requests = [get, count].map(|command| Request::question(To::Shard(0), command)).into();
+        let requests = [get, count].map(|command| Request::question(Route::Shard(0), command)).into();
         let mut answers = self.many(Operation::Read, requests, true, until).await.into_iter();
         let (values, now, counted) = match (answers.next(), answers.next()) {
             (Some(Ok(Answer { value: Value::Array(values), now, .. })), Some(Ok(counted)))
@@ -100,11 +101,11 @@ impl Core {
             .collect()
     }
 
-    /// A command for one key.
+    /// The request that reads one key.
     pub(crate) fn reading(&self, key: &SessionKey) -> Request {
         let mut command = cmd("GET");
         command.arg(self.namespace.session(key));
-        Request::question(To::Shard(key.shard()), command)
+        Request::question(Route::Shard(key.shard()), command)
     }
 }
 
@@ -119,7 +120,7 @@ fn usize_of(value: &Value) -> Option<usize> {
     }
 }
 
-/// The live record that a reply holds.
+/// The live record in a reply.
 pub(crate) fn record(operation: Operation, value: Value, now: u64) -> Result<Option<Record>> {
     match value {
         Value::Nil => Ok(None),

@@ -5,13 +5,13 @@ use crate::{
     core::Core,
     errors::unexpected,
     namespace::Namespace,
-    request::{Again, Answer, Moving, Request, To, evalsha},
+    request::{Answer, Idempotency, Request, Route, SlotMigration, evalsha},
     scripts::RENAME,
     write::{content, indexes, outcomes, told},
 };
 
 impl Core {
-    /// Renames in one step. In Cluster, both keys must have the same shard.
+    /// Renames in one atomic step. In Cluster, both keys must have the same shard.
     pub(crate) async fn rename(
         &self,
         old: &SessionKey,
@@ -24,12 +24,13 @@ impl Core {
         let (old, new) = (*old, *new);
         let version = write.version;
         self.watching.own.begin([(new, version)]);
-        // Carried out twice, it knows itself by its version.
+        // A rename that is carried out twice recognises itself by its version.
         let seen = self.owners_seen.of(&old);
-        let request = Request::movable(To::Shard(old.shard()), &RENAME, Again::Change, move |moving| {
-            let named = indexes(&namespace, shard, moving, seen.as_ref(), &write.owner);
-            renaming(&namespace, [&old, &new], &write, expected, shard, moving, named)
-        });
+        let request =
+            Request::movable(Route::Shard(old.shard()), &RENAME, Idempotency::Repeatable, move |moving| {
+                let named = indexes(&namespace, shard, moving, seen.as_ref(), &write.owner);
+                renaming(&namespace, [&old, &new], &write, expected, shard, moving, named)
+            });
         let request = request.about(old);
         let answer = self.one(Operation::Rename, request, false).await;
         let outcome = answer.and_then(outcome);
@@ -67,7 +68,7 @@ fn renaming(
     write: &Write,
     expected: Version,
     shard: Option<u8>,
-    moving: &Moving,
+    moving: &SlotMigration,
     named: Vec<Vec<u8>>,
 ) -> Cmd {
     let mut command = evalsha(&RENAME, keys.len() + named.len());

@@ -5,93 +5,94 @@ use session_core::SessionKey;
 
 use crate::{node::Node, scripts::Script};
 
-/// One command for a server, and what may be done with it.
+/// One command for a server, and how it may be routed and retried.
 #[derive(Clone)]
 pub(crate) struct Request {
-    pub(crate) to: To,
+    pub(crate) to: Route,
     pub(crate) command: Cmd,
     pub(crate) script: Option<&'static Script>,
-    pub(crate) again: Again,
+    pub(crate) again: Idempotency,
     pub(crate) while_moving: Option<Rebuild>,
-    /// The session whose index it needs, if there is one.
+    /// The session whose owner index the command needs, if there is one.
     pub(crate) about: Option<SessionKey>,
 }
 
-/// Makes the command anew, for a key that is at another node already while its slot moves, or with
-/// the index that it turned out to need.
-pub(crate) type Rebuild = Arc<dyn Fn(&Moving) -> Cmd + Send + Sync>;
+/// Rebuilds the command for a key that has already moved to another node while its slot is being
+/// migrated, or with the owner index that the script needs.
+pub(crate) type Rebuild = Arc<dyn Fn(&SlotMigration) -> Cmd + Send + Sync>;
 
-/// How far the move of a slot is known, and the index that a session needs.
+/// What is known of a slot migration, and of the owner index that a session needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Moving {
-    /// Not at all.
+pub(crate) enum SlotMigration {
+    /// No migration is known.
     No,
-    /// The key has moved.
+    /// The key has moved to another node.
     Key,
-    /// The record has this owner, or none if it is empty, whose index must be named; the key may
-    /// have moved.
+    /// The index of this owner must be named; if empty, the record has no owner. The key may have
+    /// moved.
     Owner(Vec<u8>),
 }
 
 /// Which node a request is for.
 #[derive(Clone, Debug)]
-pub(crate) enum To {
-    /// The one that has this shard.
+pub(crate) enum Route {
+    /// The node that has this shard.
     Shard(u8),
-    /// This one.
+    /// This node.
     Node(Arc<Node>),
 }
 
-/// Whether a request may be sent again after its reply was lost. It may then be carried out twice, the first one last.
+/// Whether a request may be sent again after its reply was lost. It may then be carried out twice,
+/// and the first attempt may come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Again {
-    /// A question: always.
-    Question,
-    /// A change that knows itself by its version, or that does not mind: yes.
-    Change,
-    /// A change that could undo what was done since: never.
-    Never,
+pub(crate) enum Idempotency {
+    /// Always: it changes nothing.
+    Query,
+    /// Yes: a change that recognises itself by its version, or that may be carried out twice.
+    Repeatable,
+    /// Never: a change that could undo later changes.
+    Once,
 }
 
 /// What a server replied to a request.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) value: Value,
-    /// The server's time in microseconds since 1970, if it was asked for.
+    /// The server's time in microseconds since 1970; zero if it was not asked for.
     pub(crate) now: u64,
     /// Whether the request was sent before and may have been carried out then.
     pub(crate) doubt: bool,
 }
 
 impl Request {
-    /// A question that is a plain command.
-    pub(crate) fn question(to: To, command: Cmd) -> Self {
-        Self { to, command, script: None, again: Again::Question, while_moving: None, about: None }
+    /// A plain command that changes nothing.
+    pub(crate) fn question(to: Route, command: Cmd) -> Self {
+        Self { to, command, script: None, again: Idempotency::Query, while_moving: None, about: None }
     }
 
     /// A call of a script.
-    pub(crate) fn call(to: To, script: &'static Script, again: Again, command: Cmd) -> Self {
+    pub(crate) fn call(to: Route, script: &'static Script, again: Idempotency, command: Cmd) -> Self {
         Self { to, command, script: Some(script), again, while_moving: None, about: None }
     }
 
-    /// The same, for this session, whose index it may need.
+    /// The same request, about this session, whose owner index it may need.
     pub(crate) fn about(self, key: SessionKey) -> Self {
         Self { about: Some(key), ..self }
     }
 
-    /// A call of a script that can be made anew while its slot moves.
+    /// A script call that can be rebuilt while its slot is being migrated.
     pub(crate) fn movable(
-        to: To,
+        to: Route,
         script: &'static Script,
-        again: Again,
-        command: impl Fn(&Moving) -> Cmd + Send + Sync + 'static,
+        again: Idempotency,
+        command: impl Fn(&SlotMigration) -> Cmd + Send + Sync + 'static,
     ) -> Self {
-        let first = command(&Moving::No);
+        let first = command(&SlotMigration::No);
         Self { while_moving: Some(Arc::new(command)), ..Self::call(to, script, again, first) }
     }
 }
 
-/// The beginning of a call of a script with so many keys.
+/// The beginning of a script call with this many keys.
 pub(crate) fn evalsha(script: &Script, keys: usize) -> Cmd {
     let mut command = cmd("EVALSHA");
     command.arg(script.hash()).arg(keys);
@@ -99,7 +100,7 @@ pub(crate) fn evalsha(script: &Script, keys: usize) -> Cmd {
 }
 
 impl fmt::Debug for Request {
-    /// Without the command, which holds data.
+    /// Omits the command, which holds session data.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request").field("to", &self.to).field("again", &self.again).finish_non_exhaustive()
     }

@@ -2,17 +2,17 @@ use redis::{Pipeline, ServerError, Value, pipe};
 
 use crate::errors::sentence;
 
-/// What a server says of itself.
+/// The role that a server reports.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     Primary,
-    /// A replica, whose sessions may be old; or a sentinel, which has none.
+    /// A replica, whose sessions may be stale, or a sentinel, which has none.
     Other,
-    /// It does not say, but this.
+    /// The server does not report its role, but this.
     Unknown(String),
 }
 
-/// The question whose answer is a [`Role`].
+/// The command whose reply is a [`Role`].
 pub(crate) fn ask_role() -> Pipeline {
     let mut question = pipe();
     question.cmd("ROLE");
@@ -30,7 +30,7 @@ pub(crate) fn role(reply: Option<&Value>) -> Role {
     }
 }
 
-/// Whether the answer to a guard (see [`pipeline`](crate::pending::pipeline)) says that the server
+/// Whether the reply to a guard (see [`pipeline`](crate::pending::pipeline)) shows that the server
 /// is a replica.
 pub(crate) fn guard_refuses(reply: Option<&Value>) -> bool {
     matches!(reply, Some(Value::ServerError(error)) if is_of_replica(error))

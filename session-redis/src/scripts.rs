@@ -1,6 +1,7 @@
 use std::sync::LazyLock;
 
-/// A script that changes or looks at several keys in one step, known to the server by the hash of its text.
+/// A script that reads or changes several keys in one step. The server knows it by the hash of its
+/// text.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) text: &'static str,
@@ -30,7 +31,7 @@ macro_rules! script {
     };
 }
 
-// The functions of the prelude are made in each call, which costs; most writes need none of them.
+// Each call defines the functions of the prelude, which costs time. Most writes need none of them.
 script!(
     WRITE,
     include_str!("scripts/declared.lua"),

@@ -11,17 +11,17 @@ use crate::{
     link::Link,
 };
 
-/// The sentinels of a deployment, which know where its primary is.
+/// The sentinels of a deployment, which report where its primary is.
 #[derive(Debug)]
 pub(crate) struct Sentinels {
     addresses: Vec<Address>,
     service: String,
     connector: Connector,
-    /// The sentinel that answered last, asked first.
+    /// The link to the sentinel that answered last. It is asked first.
     link: Mutex<Option<Arc<Link>>>,
 }
 
-/// How often the sentinels are asked whether the primary is still the same.
+/// How often the sentinels are asked for the primary.
 const ROUND: Duration = Duration::from_millis(500);
 
 impl Sentinels {
@@ -29,8 +29,8 @@ impl Sentinels {
         Self { addresses, service, connector, link: Mutex::default() }
     }
 
-    /// Where the primary is, by the first sentinel that answers; or why none says so, and whether
-    /// that will last.
+    /// The address of the primary, from the first sentinel that answers. The error says why none
+    /// reported one, and whether the cause is permanent.
     pub(crate) async fn primary(&self) -> Result<Address, (String, bool)> {
         let known = self.link.lock().clone().filter(|link| link.is_usable());
         let mut trouble = (String::new(), false);
@@ -88,7 +88,7 @@ impl Sentinels {
         }
     }
 
-    /// Returns when the sentinels say that the primary is another one than this.
+    /// Returns when the sentinels report that the primary is not at this address.
     pub(crate) async fn points_elsewhere(&self, than: &Address) {
         loop {
             sleep(ROUND).await;

@@ -6,7 +6,8 @@ use crate::{
     errors::{config, sentence},
 };
 
-/// Looks at what a server says of itself, as far as it does: whether it can be used, and whether it might forget sessions.
+/// Checks what a server reports of itself, as far as it does. An unusable server is an error; one
+/// that might evict sessions is a warning.
 pub(crate) fn check(address: &Address, replies: &[Value], in_cluster: bool) -> Result<()> {
     let info: String = replies.iter().filter_map(text).collect::<Vec<_>>().join("\n");
     let field =

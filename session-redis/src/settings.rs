@@ -1,7 +1,7 @@
 use std::time::Duration;
 
-use session_backend::{Credentials, CredentialsProvider, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_backend::BatchSettings;
+use session_backend::{Credentials, CredentialsProvider, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_core::{DEFAULT_MAX_DATA_LEN, Result};
 
 use crate::address::{Address, AddressMap};
@@ -14,7 +14,7 @@ pub(crate) enum Place {
     Cluster(Vec<Address>),
 }
 
-/// How to log in: with what the provider says, or else with these.
+/// How to log in: with the credentials of the provider, or else with these.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     pub(crate) user: Option<String>,
@@ -23,7 +23,7 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    /// What to log in with now, if with anything.
+    /// The credentials for a login now, if there are any.
     pub(crate) async fn credentials(&self) -> Result<Option<Credentials>> {
         let mut credentials = match (&self.provider, &self.password) {
             (Some(provider), _) => provider.credentials().await?,
@@ -35,7 +35,7 @@ impl Login {
     }
 }
 
-/// Everything that can be set, but for the place.
+/// All settings except where the servers are.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) namespace: String,
@@ -44,20 +44,20 @@ pub(crate) struct Settings {
     pub(crate) database: u32,
     pub(crate) client_name: Option<String>,
     pub(crate) tls: TlsSettings,
-    /// What the scheme of the URL says of TLS.
+    /// The TLS mode of the URL's scheme.
     pub(crate) scheme: Option<TlsMode>,
     pub(crate) addresses: AddressMap,
     pub(crate) connections: usize,
     pub(crate) deadline: Duration,
     pub(crate) connect_timeout: Duration,
-    pub(crate) silence: Option<Duration>,
-    pub(crate) resends: u32,
+    pub(crate) keepalive: Option<Duration>,
+    pub(crate) max_retries: u32,
     pub(crate) max_data_len: usize,
     pub(crate) batching: BatchSettings,
     pub(crate) watch_capacity: usize,
 }
 
-/// What Redis accepts as one value (`proto-max-bulk-len`), less what the rest of a record may need.
+/// The longest value that Redis accepts (`proto-max-bulk-len`), less room for the rest of a record.
 pub(crate) const MAX_MAX_DATA_LEN: usize = 500_000_000;
 
 impl Default for Settings {
@@ -74,8 +74,8 @@ impl Default for Settings {
             connections: 1,
             deadline: Duration::from_secs(5),
             connect_timeout: Duration::from_secs(1),
-            silence: Some(Duration::from_millis(500)),
-            resends: 3,
+            keepalive: Some(Duration::from_millis(500)),
+            max_retries: 3,
             max_data_len: DEFAULT_MAX_DATA_LEN,
             batching: BatchSettings::default(),
             watch_capacity: 4_096,

@@ -1,14 +1,17 @@
 use session_backend::Batched;
 use session_core::Result;
 
-use crate::{builder::RedisStoreBuilder, backend::RedisBackend};
+use crate::{backend::RedisBackend, builder::RedisStoreBuilder};
 
-/// Sessions in Redis or Valkey: one server, the primary that sentinels look after, or a cluster.
+/// Sessions in Redis or Valkey: one server, the primary that sentinels monitor, or a cluster.
 ///
-/// Clones are handles on the same store. Keeps all promises of [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and a watch that hears all
-/// nodes. What a failover or a crash can take back is in the [crate's documentation](crate#what-a-failover-or-a-crash-can-take-back).
+/// Clones are handles on the same store. The store keeps all promises of
+/// [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and a watch
+/// that covers all nodes. The [crate's
+/// documentation](crate#what-a-failover-or-a-crash-can-take-back) says what a failover or a crash
+/// can undo.
 ///
-/// Must be opened, used and dropped inside of a tokio runtime whose timer and input are enabled.
+/// Must be opened, used and dropped inside a tokio runtime with its timer and I/O enabled.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -28,7 +31,7 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects to what `url` names, with the defaults for everything that it does not say.
+    /// Connects to the servers that `url` names, with defaults for all settings not in the URL.
     ///
     /// | URL | what it names |
     /// | --- | --- |
@@ -38,8 +41,9 @@ impl RedisStore {
     /// | `redis+sentinel://host1,host2:26379/service/0` | the primary of a service, by its sentinels |
     /// | `redis+cluster://host1:7000,host2:7000` | a cluster, by some of its nodes |
     ///
-    /// `rediss+sentinel` and `rediss+cluster` use TLS, and `valkey` and `valkeys` stand for `redis`
-    /// and `rediss`. The options after a `?` are in the [crate's documentation](crate#settings).
+    /// `rediss+sentinel` and `rediss+cluster` use TLS. `valkey` and `valkeys` are other names of
+    /// `redis` and `rediss`. The options after a `?` are in the [crate's
+    /// documentation](crate#settings).
     ///
     /// # Errors
     /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a

@@ -1,4 +1,4 @@
-//! Encrypted connections, by a provider of this crate's own: none is installed for the process.
+//! TLS connections. The crypto provider is used here alone; none is installed for the process.
 
 use session_backend::{TlsMode, TlsSettings};
 use session_core::Result;
@@ -54,7 +54,7 @@ mod on {
             Ok(Self(TlsConnector::from(Arc::new(client))))
         }
 
-        /// Agrees on encryption with the server of this name.
+        /// Performs the TLS handshake with the server of this name.
         pub(crate) async fn secure(&self, host: &str, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
             let name = ServerName::try_from(host.to_owned())
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
@@ -80,7 +80,7 @@ mod on {
         }
     }
 
-    /// These certificates as authorities, and as such that a server may show itself.
+    /// These certificates as authorities, and as certificates accepted as a server's own.
     fn trusted(
         certificates: &[CertificateDer<'static>],
     ) -> Result<(RootCertStore, Vec<CertificateDer<'static>>)> {
@@ -112,7 +112,7 @@ mod on {
 
     use tokio::net::TcpStream;
 
-    /// There is none without the feature `tls`.
+    /// Has no value without the feature `tls`.
     #[derive(Clone, Debug)]
     pub(crate) enum Tls {}
 
@@ -126,7 +126,7 @@ mod on {
 
 pub(crate) use on::Tls;
 
-/// What encrypts the connections of a store, if anything does.
+/// The TLS client of a store, if its connections are encrypted.
 pub(crate) fn open(mode: TlsMode, settings: &TlsSettings) -> Result<Option<Tls>> {
     match mode {
         TlsMode::Disable => Ok(None),

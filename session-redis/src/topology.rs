@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use session_core::{Error, Operation, Result};
 
-use crate::{cluster::Cluster, node::Node, request::To};
+use crate::{cluster::Cluster, node::Node, request::Route};
 
 /// The servers of a deployment.
 #[derive(Debug)]
 pub(crate) enum Topology {
-    /// One server, or the primary among those that sentinels look after.
+    /// One server, or the primary that sentinels monitor.
     One(Arc<Node>),
     Cluster(Arc<Cluster>),
 }
@@ -18,10 +18,10 @@ impl Topology {
     }
 
     /// The node for a request, if any is known.
-    pub(crate) fn node(&self, to: &To) -> Option<Arc<Node>> {
+    pub(crate) fn node(&self, to: &Route) -> Option<Arc<Node>> {
         match (to, self) {
-            (To::Node(node), _) | (To::Shard(_), Self::One(node)) => Some(Arc::clone(node)),
-            (To::Shard(shard), Self::Cluster(cluster)) => cluster.map().node(*shard),
+            (Route::Node(node), _) | (Route::Shard(_), Self::One(node)) => Some(Arc::clone(node)),
+            (Route::Shard(shard), Self::Cluster(cluster)) => cluster.map().node(*shard),
         }
     }
 
@@ -41,7 +41,7 @@ impl Topology {
         }
     }
 
-    /// Where one shard in Cluster, or all sessions otherwise, keep their index.
+    /// The shard of a session's owner index in Cluster. Otherwise `None`: one index for all shards.
     pub(crate) fn index_shard(&self, shard: u8) -> Option<u8> {
         self.is_cluster().then_some(shard)
     }

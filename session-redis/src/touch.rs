@@ -7,12 +7,13 @@ use crate::{
     core::{Core, MAX_BYTES, MAX_ITEMS},
     errors::{refused, unexpected},
     namespace::Namespace,
-    request::{Again, Answer, Moving, Request, To, evalsha},
+    request::{Answer, Idempotency, Request, Route, SlotMigration, evalsha},
     scripts::TOUCH,
     write::{indexes, rest_of_batch, told},
 };
 
-/// A touch leaves no version behind by which it would know itself: sent again, it could prolong a session that another has let end sooner since.
+/// A touch leaves no version by which a retry could recognise it. A retry could prolong a session
+/// whose end another touch has brought forward since, so a touch is never sent again.
 impl Core {
     pub(crate) async fn touch_many(&self, items: &[TouchItem]) -> Vec<Result<bool>> {
         let until = self.until();
@@ -36,8 +37,8 @@ impl Core {
             items.iter().map(|item| self.touching_alone(*item)).collect()
         } else {
             let seen: Vec<_> = items.iter().map(|item| (*item, self.owners_seen.of(&item.key))).collect();
-            let command = touching(&self.namespace, &seen, None, &Moving::No);
-            vec![Request::call(To::Shard(0), &TOUCH, Again::Never, command)]
+            let command = touching(&self.namespace, &seen, None, &SlotMigration::No);
+            vec![Request::call(Route::Shard(0), &TOUCH, Idempotency::Once, command)]
         };
         let alone = requests.len() == items.len();
         let answers = self.many(Operation::Touch, requests, false, until).await;
@@ -49,8 +50,8 @@ impl Core {
         }
         let codes = codes(Operation::Touch, items.len(), answers.into_iter().map(|answer| Ok(answer?.value)));
         let mut results: Vec<Result<bool>> = codes.into_iter().map(|code| Ok(code? == 1)).collect();
-        // Those whose index was not named: each by itself, which is made anew for as long as their
-        // owners change.
+        // The items whose index was not named: each in a request of its own, which is rebuilt as
+        // long as their owners change.
         let requests = left.iter().map(|place| self.touching_alone(items[*place])).collect();
         for (place, answer) in left.iter().zip(self.many(Operation::Touch, requests, false, until).await) {
             let code =
@@ -60,13 +61,14 @@ impl Core {
         results
     }
 
-    /// A touch that can be made anew with the index that it needs.
+    /// A touch of one session that can be rebuilt with the owner index that it needs.
     fn touching_alone(&self, item: TouchItem) -> Request {
         let namespace = self.namespace.clone();
         let (shard, seen) = (self.topology.index_shard(item.key.shard()), self.owners_seen.of(&item.key));
-        let request = Request::movable(To::Shard(item.key.shard()), &TOUCH, Again::Never, move |moving| {
-            touching(&namespace, &[(item, seen.clone())], shard, moving)
-        });
+        let request =
+            Request::movable(Route::Shard(item.key.shard()), &TOUCH, Idempotency::Once, move |moving| {
+                touching(&namespace, &[(item, seen.clone())], shard, moving)
+            });
         request.about(item.key)
     }
 }
@@ -75,7 +77,7 @@ fn touching(
     namespace: &Namespace,
     items: &[(TouchItem, Option<Owner>)],
     shard: Option<u8>,
-    moving: &Moving,
+    moving: &SlotMigration,
 ) -> Cmd {
     let mut named = Vec::new();
     for (_, seen) in items {
@@ -92,7 +94,8 @@ fn touching(
     command
 }
 
-/// The numbers in the replies of a script for `items`, that was called for all of them or for each by itself.
+/// The numbers in the replies of a script for `items`. It was called for all of them together, or
+/// for each by itself.
 pub(crate) fn codes(
     operation: Operation,
     items: usize,

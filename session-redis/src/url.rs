@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
-use session_backend::{Host, ServerUrl, TlsMode, UrlOption};
 use session_backend::BatchSettings;
+use session_backend::{Host, ServerUrl, TlsMode, UrlOption};
 use session_core::Result;
 
 use crate::{
@@ -9,9 +9,9 @@ use crate::{
     settings::Place,
 };
 
-/// What may stand behind the `?`.
-const OPTIONS: &str = "db, user, password, namespace, connections, deadline_ms, connect_timeout_ms, silence_ms, resends, \
-                       max_data_len, batching, in_flight, client_name, tls, tls_roots, tls_cert, tls_key";
+/// The options that may follow the `?`.
+const OPTIONS: &str = "db, user, password, namespace, connections, deadline_ms, connect_timeout_ms, keepalive_ms, max_retries, \
+                       max_data_len, batching, max_in_flight, client_name, tls, tls_roots, tls_cert, tls_key";
 
 const SCHEMES: &str = "redis, rediss, redis+unix, redis+sentinel, rediss+sentinel, redis+cluster and rediss+cluster, and the same with valkey";
 
@@ -20,7 +20,7 @@ const EXAMPLE: &str = "redis://user:password@localhost:6379/0";
 const PORT: u16 = 6379;
 const SENTINEL_PORT: u16 = 26_379;
 
-/// Reads a URL, whose options overrule those of the builder.
+/// Parses a URL. Its options overrule those of the builder.
 pub(crate) fn parse(text: &str, mut builder: RedisStoreBuilder) -> Result<(Place, RedisStoreBuilder)> {
     let url = ServerUrl::parse(text, EXAMPLE)?;
     let (protocol, kind) = url.scheme.split_once('+').unwrap_or((&url.scheme, ""));
@@ -105,20 +105,21 @@ fn with_option(option: &UrlOption, builder: RedisStoreBuilder) -> Result<RedisSt
         },
         "deadline_ms" => builder.deadline(option.millis()?),
         "connect_timeout_ms" => builder.connect_timeout(option.millis()?),
-        "silence_ms" => match option.interval_millis()? {
-            Some(silence) => builder.silence(silence),
-            None => builder.without_silence(),
+        "keepalive_ms" => match option.interval_millis()? {
+            Some(keepalive) => builder.keepalive(keepalive),
+            None => builder.without_keepalive(),
         },
-        "resends" => {
+        "max_retries" => {
             let times = option.limit()?.unwrap_or(0);
-            builder.resends(u32::try_from(times).map_err(|_| option.refused("a whole number in its range"))?)
+            builder
+                .max_retries(u32::try_from(times).map_err(|_| option.refused("a whole number in its range"))?)
         }
         "max_data_len" => {
             let most = option.limit()?.map_or(Ok(usize::MAX), usize::try_from);
             builder.max_data_len(most.map_err(|_| option.refused("a whole number in its range"))?)
         }
-        "in_flight" => {
-            // As many as there can be.
+        "max_in_flight" => {
+            // Off, or more than can be counted: no limit.
             let batches = option.limit()?.map_or(Ok(usize::MAX), usize::try_from).unwrap_or(usize::MAX);
             let batching = builder.settings.batching.max_in_flight(batches);
             builder.batching(batching)

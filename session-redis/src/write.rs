@@ -11,18 +11,18 @@ use crate::{
     errors::unexpected,
     namespace::Namespace,
     read::record,
-    request::{Again, Answer, Moving, Request, To, evalsha},
+    request::{Answer, Idempotency, Request, Route, SlotMigration, evalsha},
     scripts::WRITE,
 };
 
-/// How often a batch is sent again for the items whose index was not named. Each time they are
-/// fewer, unless others change their owners.
+/// The maximum number of rounds for a batch. Each round sends again the items whose index was not
+/// named in the round before. They become fewer, unless others change their owners.
 const ROUNDS: usize = 4;
 
-/// How the script is told that nothing may be there.
+/// Tells the script that no record may exist.
 const ABSENT: &str = "A";
 
-/// The same, and that no deletion of all the owner's sessions may be under way.
+/// The same, and that no deletion of all the owner's sessions may be in progress.
 const ABSENT_AND_UNFENCED: &str = "F";
 
 impl Core {
@@ -30,7 +30,9 @@ impl Core {
         let until = self.until();
         let mut results: Vec<Result<WriteOutcome>> = Vec::with_capacity(items.len());
         let mut outage: Option<Error> = None;
-        for part in chunk_ranges(items.iter().map(|item| (item.key, item.write.data.len())), MAX_ITEMS, MAX_BYTES) {
+        for part in
+            chunk_ranges(items.iter().map(|item| (item.key, item.write.data.len())), MAX_ITEMS, MAX_BYTES)
+        {
             let items = &items[part];
             if let Some(error) = &outage {
                 results.extend(items.iter().map(|_| Err(error.clone())));
@@ -77,8 +79,8 @@ impl Core {
         items.iter().zip(results).map(result).collect()
     }
 
-    /// Writes the items at these places, and returns the places of those that turned out to need an
-    /// index that was not named.
+    /// Writes the items at these positions. Returns the positions of those that need an owner index
+    /// that was not named.
     async fn write_round(
         &self,
         items: &[WriteItem],
@@ -86,13 +88,13 @@ impl Core {
         results: &mut [Option<Result<WriteOutcome>>],
         until: Instant,
     ) -> Vec<usize> {
-        // A blind write that is carried out late can undo a logout.
+        // A write without an expected version that is carried out late can undo a logout.
         let (sure, once): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|place| matches!(items[*place].when, When::Version(_)));
         let calls: Vec<(Vec<usize>, Request)> = if self.topology.is_cluster() {
             let alone = |place: usize, again| (vec![place], self.writing_alone(&items[place], again));
-            let sure = sure.into_iter().map(|place| alone(place, Again::Change));
-            sure.chain(once.into_iter().map(|place| alone(place, Again::Never))).collect()
+            let sure = sure.into_iter().map(|place| alone(place, Idempotency::Repeatable));
+            sure.chain(once.into_iter().map(|place| alone(place, Idempotency::Once))).collect()
         } else {
             let together = |places: Vec<usize>, again| {
                 if let [place] = places[..] {
@@ -102,10 +104,10 @@ impl Core {
                     .iter()
                     .map(|place| (&items[*place], self.owners_seen.of(&items[*place].key)))
                     .collect();
-                let command = writing(&self.namespace, &items, None, &Moving::No, ABSENT);
-                (places, Request::call(To::Shard(0), &WRITE, again, command))
+                let command = writing(&self.namespace, &items, None, &SlotMigration::No, ABSENT);
+                (places, Request::call(Route::Shard(0), &WRITE, again, command))
             };
-            [(sure, Again::Change), (once, Again::Never)]
+            [(sure, Idempotency::Repeatable), (once, Idempotency::Once)]
                 .into_iter()
                 .filter(|(places, _)| !places.is_empty())
                 .map(|(places, again)| together(places, again))
@@ -138,11 +140,11 @@ impl Core {
         left
     }
 
-    /// A write that can be made anew with the index that it needs.
-    fn writing_alone(&self, item: &WriteItem, again: Again) -> Request {
+    /// A write of one item that can be rebuilt with the owner index that it needs.
+    fn writing_alone(&self, item: &WriteItem, again: Idempotency) -> Request {
         let (namespace, item, key) = (self.namespace.clone(), item.clone(), item.key);
         let (shard, seen) = (self.topology.index_shard(key.shard()), self.owners_seen.of(&key));
-        let request = Request::movable(To::Shard(key.shard()), &WRITE, again, move |moving| {
+        let request = Request::movable(Route::Shard(key.shard()), &WRITE, again, move |moving| {
             writing(&namespace, &[(&item, seen.clone())], shard, moving, ABSENT)
         });
         request.about(key)
@@ -152,7 +154,7 @@ impl Core {
     pub(crate) async fn write_unless_fenced(&self, item: WriteItem) -> Result<WriteOutcome> {
         self.check_len(Operation::Write, &item.write)?;
         let (namespace, shard) = (self.namespace.clone(), item.key.shard());
-        let request = Request::movable(To::Shard(shard), &WRITE, Again::Never, move |moving| {
+        let request = Request::movable(Route::Shard(shard), &WRITE, Idempotency::Once, move |moving| {
             writing(&namespace, &[(&item, None)], Some(shard), moving, ABSENT_AND_UNFENCED)
         });
         let answer = self.one(Operation::Write, request, false).await?;
@@ -162,13 +164,13 @@ impl Core {
     }
 }
 
-/// A call of the script that writes, for items with the owners that they were seen to have. While a
-/// slot moves, it is for one item.
+/// A call of the write script, for items with their last known owners. While a slot is being
+/// migrated, it is for one item.
 fn writing(
     namespace: &Namespace,
     items: &[(&WriteItem, Option<Owner>)],
     shard: Option<u8>,
-    moving: &Moving,
+    moving: &SlotMigration,
     absent: &str,
 ) -> Cmd {
     let mut named = Vec::new();
@@ -196,7 +198,7 @@ fn writing(
     command
 }
 
-/// The ttl, the change of the owner, the version and the data.
+/// Appends the TTL, the owner change, the version and the data.
 pub(crate) fn content(command: &mut Cmd, write: &Write) {
     command.arg(write.ttl.as_millis());
     match &write.owner {
@@ -207,22 +209,22 @@ pub(crate) fn content(command: &mut Cmd, write: &Write) {
     command.arg(write.version.as_bytes()).arg(&write.data[..]);
 }
 
-/// What tells a script that its slot moves.
-pub(crate) fn told(moving: &Moving) -> &'static str {
-    if *moving == Moving::No { "" } else { "1" }
+/// The argument that tells a script whether its slot is being migrated.
+pub(crate) fn told(moving: &SlotMigration) -> &'static str {
+    if *moving == SlotMigration::No { "" } else { "1" }
 }
 
-/// The indexes that a script may need: of the owner before, as far as it is known, and of the one
-/// after.
+/// The owner indexes that a script may need: that of the owner before, as far as it is known, and
+/// that of the owner after.
 pub(crate) fn indexes(
     namespace: &Namespace,
     shard: Option<u8>,
-    moving: &Moving,
+    moving: &SlotMigration,
     seen: Option<&Owner>,
     change: &OwnerChange,
 ) -> Vec<Vec<u8>> {
     let before = match moving {
-        Moving::Owner(before) => before,
+        SlotMigration::Owner(before) => before,
         _ => seen.map_or(&[][..], |owner| owner.as_str().as_bytes()),
     };
     let mut named = Vec::new();
@@ -237,7 +239,7 @@ pub(crate) fn indexes(
     named
 }
 
-/// The reply of a script that begins with the time and has one part for each of its items.
+/// The outcomes in the reply of a script: it has the time, and then one part for each item.
 pub(crate) fn outcomes(
     operation: Operation,
     answer: Answer,
@@ -263,7 +265,7 @@ fn outcome(operation: Operation, part: Value, now: u64, doubt: bool) -> Result<W
         part => {
             let current: Option<Record> = record(operation, part, now)?;
             if doubt {
-                // It may have been carried out, and then been followed by another.
+                // The write may have been carried out, and then been followed by another.
                 return Err(Error::unavailable(operation, true)
                     .because("the reply was lost, and somebody else has changed the session since"));
             }
@@ -276,7 +278,7 @@ pub(crate) fn wrong_type(operation: Operation) -> Error {
     Error::new(ErrorKind::Corrupt, operation).because("there is a value of another type under its key")
 }
 
-/// The error for the rest of a batch, after a part that found no answer: it would only wait, too.
+/// The error for the rest of a batch after one part got no answer: the rest would only wait, too.
 pub(crate) fn rest_of_batch<T>(operation: Operation, some: &[Result<T>]) -> Option<Error> {
     let lost = some.iter().find_map(|result| result.as_ref().err().filter(|error| error.is_transient()))?;
     let rest = Error::unavailable(operation, false).because("an earlier part of the batch found no answer");

@@ -1,4 +1,5 @@
-//! What can be wrong with a URL, a setting or a server is said at once, in words that help, and no secret is repeated.
+//! An invalid URL, setting or server is reported at once, with a helpful message that repeats no
+//! secret.
 
 mod support;
 
@@ -61,7 +62,7 @@ async fn urls_that_make_no_sense() {
         ("valkey+mystery://localhost", "not known"),
         ("redis://localhost/geheim-4711", "number of a database"),
         ("redis://localhost?db=geheim-4711", "option db"),
-        ("redis://localhost?resends=geheim-4711", "option resends"),
+        ("redis://localhost?max_retries=geheim-4711", "option max_retries"),
         ("redis://localhost?batching=geheim-4711", "option batching"),
         ("redis://localhost?namespace=geheim-4711%20x", "namespace"),
         ("redis://localhost?tls=geheim-4711", "option tls"),
@@ -145,12 +146,12 @@ async fn wrong_passwords_databases_and_modes() {
     let error = refused(&format!("rediss://web:{SECRET}@{at}")).await;
     says(&error, ErrorKind::Unavailable { may_have_applied: false }, &["TLS", "redis://"]);
 
-    // With the right ones, and in another database.
+    // With the right credentials, and in another database.
     let store = RedisStore::connect(&format!("{good}/3?namespace=web")).await.expect("the right password");
     assert!(!format!("{store:?}").contains(SECRET));
     store.ping().await.expect("it answers");
 
-    // A namespace that the user may not use.
+    // A namespace that the user has no permission for.
     let store = RedisStore::connect(&format!("{good}?namespace=other")).await.expect("it connects");
     let key = SessionId::generate().key();
     says(&store.read(&key).await.expect_err("not permitted"), ErrorKind::Config, &["permission"]);
@@ -159,7 +160,7 @@ async fn wrong_passwords_databases_and_modes() {
     says(&error, ErrorKind::Config, &["permission"]);
 }
 
-/// The permissions that the crate's documentation names suffice for everything.
+/// The permissions that the crate's documentation lists suffice for everything.
 async fn a_user_with_few_permissions() {
     let server = RedisServer::start().await.expect("it starts");
     let mut connection = command::connect(&server.url()).await;

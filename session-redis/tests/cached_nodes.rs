@@ -1,5 +1,5 @@
-//! Several processes, each with a cache, on one server: a session that was ended on one of them is not seen on the others, whatever becomes of the
-//! connections that tell.
+//! Several processes with a cache each share one server. A session that was ended in one of them is
+//! not seen in the others, whatever happens to the connections that deliver events.
 
 mod support;
 
@@ -19,16 +19,17 @@ use session_servers::{Proxy, redis::RedisServer};
 use support::harness::{self, cases};
 use tokio::task::{JoinSet, yield_now};
 
-/// Tells this program to be a node: where the server is, how many milliseconds old a read may be, and after how many of silence a connection is dead.
+/// Makes this program run as a node. The value holds the server's URL, the maximum staleness of a
+/// read, and the silence after which a connection is dead, both in milliseconds.
 const NODE: &str = "SESSION_REDIS_NODE";
 
 fn main() -> ExitCode {
     if let Ok(node) = env::var(NODE) {
-        let [url, staleness, silence]: [&str; 3] =
+        let [url, staleness, keepalive]: [&str; 3] =
             node.split(' ').collect::<Vec<_>>().try_into().expect("three words");
-        let [staleness, silence] =
-            [staleness, silence].map(|millis| Duration::from_millis(millis.parse().expect("a number")));
-        support::runtime().block_on(be_a_node(url, staleness, silence));
+        let [staleness, keepalive] =
+            [staleness, keepalive].map(|millis| Duration::from_millis(millis.parse().expect("a number")));
+        support::runtime().block_on(be_a_node(url, staleness, keepalive));
         return ExitCode::SUCCESS;
     }
     harness::main(cases![
@@ -49,24 +50,24 @@ fn write(data: String) -> Write {
     Write::new(data, Ttl::new(Duration::from_hours(1)).expect("a ttl"))
 }
 
-/// How many readers of a node have seen their session often enough to have it from the cache.
+/// The number of a node's readers that have read their session often enough for it to be cached.
 static WARM: AtomicUsize = AtomicUsize::new(0);
 
-/// A node says what it has done, a line each, and does what it is told, a line each.
+/// Runs a node. It reports its progress and takes its orders as lines.
 #[allow(clippy::print_stdout, reason = "these lines are how the processes of this test talk")]
-async fn be_a_node(url: &str, staleness: Duration, silence: Duration) {
-    let builder = RedisStore::builder().silence(silence);
+async fn be_a_node(url: &str, staleness: Duration, keepalive: Duration) {
+    let builder = RedisStore::builder().keepalive(keepalive);
     let store = builder.connect(url).await.expect("a store");
-    // So many at once that every connection for reads and writes is there.
+    // As many reads at once as it takes to open all connections for reads and writes.
     let asking = (0..256).map(|_| async { store.read(&SessionId::generate().key()).await.expect("a read") });
     assert!(join_all(asking).await.into_iter().all(|found| found.is_none()));
     println!("connected");
     let mut lines = stdin().lines();
     assert_eq!(lines.next().expect("a line").expect("a line"), "cache");
     let cached = store.cached(CacheSettings::default().max_staleness(staleness)).expect("a cache");
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     println!("whole");
-    // Load: sessions of its own, read and written.
+    // Load: the node reads and writes its own sessions.
     for n in 0..4 {
         let cached = cached.clone();
         tokio::spawn(async move {
@@ -76,7 +77,7 @@ async fn be_a_node(url: &str, staleness: Duration, silence: Duration) {
                 let next = write(format!("{n} {step}"));
                 let when = version.map_or(When::Absent, When::Version);
                 version = Some(next.version);
-                // A fault may fail it.
+                // A fault may make the write fail.
                 if !cached.write(&key, next, when).await.is_ok_and(|outcome| outcome.is_written()) {
                     return;
                 }
@@ -128,8 +129,8 @@ struct Node {
 }
 
 impl Node {
-    fn start(url: &str, staleness: Duration, silence: Duration) -> Self {
-        let node = format!("{url} {} {}", staleness.as_millis(), silence.as_millis());
+    fn start(url: &str, staleness: Duration, keepalive: Duration) -> Self {
+        let node = format!("{url} {} {}", staleness.as_millis(), keepalive.as_millis());
         let program = env::current_exe().expect("this program");
         let mut process = Command::new(program)
             .env(NODE, node)
@@ -159,7 +160,8 @@ impl Drop for Node {
     }
 }
 
-/// Ends sessions that all nodes are reading, and returns for how long after the end each was still seen: until the beginning of the last reading that saw it.
+/// Ends sessions that all nodes are reading. Returns how long after its end each session was still
+/// seen, measured to the beginning of the last read that saw it.
 async fn log_out(
     store: &impl SessionStore,
     nodes: &mut [Node],
@@ -197,14 +199,14 @@ async fn log_out(
     lags
 }
 
-/// Many logouts, and how long they took to be seen.
+/// Measures how long many logouts took to be seen.
 #[allow(clippy::print_stderr, reason = "the distribution is what this is run for")]
 async fn many_logouts(others: usize) {
     let server = RedisServer::start().await.expect("a server");
     let staleness = Duration::from_secs(5);
     let store = RedisStore::connect(&server.url()).await.expect("a store");
     let store = store.cached(CacheSettings::default().max_staleness(staleness)).expect("a cache");
-    store.until_whole().await;
+    store.wait_until_ready().await;
     let mut nodes: Vec<_> =
         (0..others).map(|_| Node::start(&server.url(), staleness, Duration::from_secs(1))).collect();
     for node in &mut nodes {
@@ -251,16 +253,16 @@ enum Fault {
     Partition,
 }
 
-/// Breaks the connection that tells, and no other.
+/// Breaks the connection that delivers events, and no other.
 async fn through(fault: Fault) {
     let server = RedisServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");
     let staleness = Duration::from_secs(1);
-    // Nobody but the bound notices that it is frozen.
-    let silence = if fault == Fault::Freeze { Duration::from_hours(1) } else { Duration::from_secs(1) };
+    // Only the staleness bound detects the frozen connection.
+    let keepalive = if fault == Fault::Freeze { Duration::from_hours(1) } else { Duration::from_secs(1) };
     let store = RedisStore::connect(&server.url()).await.expect("a store");
     for _ in 0..3 {
-        let mut node = Node::start(&format!("redis://{}", proxy.addr()), staleness, silence);
+        let mut node = Node::start(&format!("redis://{}", proxy.addr()), staleness, keepalive);
         let before = proxy.connections();
         node.say("cache");
         assert_eq!(node.hear(), "whole");
@@ -276,7 +278,7 @@ async fn through(fault: Fault) {
         })
         .await;
         let longest = lags.into_iter().max().expect("some");
-        // The clocks of the processes are one, and the cache's own ticks in microseconds.
+        // All processes share one clock, and the cache's own clock ticks in microseconds.
         assert!(longest <= staleness + Duration::from_millis(1), "seen for {longest:?} after it was ended");
         if fault == Fault::Freeze {
             assert!(longest > Duration::ZERO, "the fault has done nothing");

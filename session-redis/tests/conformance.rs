@@ -1,11 +1,13 @@
-//! The suite in all three modes: one server, sentinels, and a cluster; bare and batched, but for sentinels, which are batched alone.
+//! The suite in all three modes, bare and batched: one server, sentinels, and a cluster. The
+//! sentinels run only batched.
 
 mod support;
 
 use std::{collections::HashMap, process::ExitCode, sync::Arc, time::Duration};
 
 use session_conformance::{
-    Ability, Breakable, BreakableServer, Fault, FaultControl, Foreign, Namespace, Suite, Target, Unavailable,
+    Breakable, BreakableServer, Capability, Fault, FaultControl, Foreign, Namespace, Suite, Target,
+    Unavailable,
 };
 use session_core::{SessionKey, SessionStore, async_trait};
 use session_redis::{BatchSettings, RedisStore, RedisStoreBuilder};
@@ -20,7 +22,7 @@ use tokio::runtime::Runtime;
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// What the README promises.
+/// The recovery time that the README promises.
 const RECOVERY: Duration = Duration::from_secs(2);
 
 type Opened = Result<Arc<dyn SessionStore>, Unavailable>;
@@ -35,7 +37,7 @@ async fn open(url: &str, settings: RedisStoreBuilder) -> Opened {
     opened.map(|store| -> Arc<dyn SessionStore> { Arc::new(store) }).map_err(Unavailable::because)
 }
 
-/// The key of a session, as the crate's documentation has it.
+/// The key of a session, as in the crate's documentation.
 fn name_of(namespace: &Namespace, key: &SessionKey) -> String {
     let digits = key.to_string();
     format!("{namespace}:s:{{{}}}{}", &digits[..2], &digits[2..])
@@ -57,7 +59,7 @@ async fn plant(url: &str, namespace: &Namespace, key: SessionKey, foreign: Forei
     }
 }
 
-/// Why no purge tells what it frees.
+/// Why no purge reports what it frees.
 const FREED_BY_ITSELF: &str = "the server frees what has expired by itself, and does not tell of how much";
 
 fn one_server(name: &str, batched: bool, server: &'static Once<Endpoint<Redis>>) -> Target {
@@ -76,11 +78,11 @@ fn one_server(name: &str, batched: bool, server: &'static Once<Endpoint<Redis>>)
             };
             server.breakable(DEADLINE, RECOVERY, open).await
         })
-        .without(Ability::Purge, FREED_BY_ITSELF)
+        .without(Capability::Purge, FREED_BY_ITSELF)
         .required_as("redis")
 }
 
-/// Such long silences that no fault of the suite makes a replica take over.
+/// A silence so long that no fault of the suite makes a replica take over.
 const NO_FAILOVER: Duration = Duration::from_mins(2);
 
 fn with_sentinels(name: &str, servers: &'static Once<RedisSentinels>) -> Target {
@@ -99,16 +101,16 @@ fn with_sentinels(name: &str, servers: &'static Once<RedisSentinels>) -> Target 
             let sentinels = sentinels.map_err(Unavailable::because)?;
             let settings = || settings(&namespace, true).deadline(DEADLINE);
             let store = open(&sentinels.url(), settings()).await?;
-            // The sentinels know no other way to the server than through the proxy.
+            // The sentinels know only the address of the proxy.
             let beside = Some(open(&sentinels.servers()[0].url(), settings()).await?);
             let control = Arc::new(BrokenSentinels { sentinels, proxy });
             Ok(Breakable { store, beside, control, deadline: DEADLINE, recovery: RECOVERY })
         })
-        .without(Ability::Purge, FREED_BY_ITSELF)
+        .without(Capability::Purge, FREED_BY_ITSELF)
         .required_as("redis")
 }
 
-/// A server of its own behind a proxy, with sentinels that look after it through the proxy.
+/// A server behind a proxy, with sentinels that monitor it through the proxy.
 struct BrokenSentinels {
     sentinels: RedisSentinels,
     proxy: Proxy,
@@ -149,7 +151,7 @@ fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -
             cluster.announce(&ports).await.map_err(Unavailable::because)?;
             let settings = || settings(&namespace, batched).deadline(DEADLINE);
             let store = open(&format!("redis+cluster://{}", proxies[0].addr()), settings()).await?;
-            // Each node tells clients the port of its proxy.
+            // Each node announces the port of its proxy to clients.
             let behind: HashMap<_, _> =
                 ports.iter().copied().zip(cluster.nodes().iter().map(RedisServer::port)).collect();
             let past = move |host: &str, port| (host.to_owned(), behind.get(&port).copied().unwrap_or(port));
@@ -157,11 +159,11 @@ fn in_cluster(name: &str, batched: bool, cluster: &'static Once<RedisCluster>) -
             let control = Arc::new(BrokenCluster { cluster, proxies, ports });
             Ok(Breakable { store, beside, control, deadline: DEADLINE, recovery: RECOVERY })
         })
-        .without(Ability::Purge, FREED_BY_ITSELF)
+        .without(Capability::Purge, FREED_BY_ITSELF)
         .required_as("redis")
 }
 
-/// A cluster of its own, each node behind a proxy. All of them break together.
+/// A cluster with each node behind a proxy. All proxies break together.
 struct BrokenCluster {
     cluster: RedisCluster,
     proxies: Vec<Proxy>,
@@ -182,22 +184,22 @@ impl FaultControl for BrokenCluster {
         }
         if fault == Fault::Kill {
             self.cluster.announce(&self.ports).await.expect("announced");
-            self.cluster.until_whole().await.expect("whole again");
+            self.cluster.wait_until_ready().await.expect("whole again");
         }
     }
 }
 
-/// How stale reads through other nodes may be, at the worst.
+/// The maximum staleness of reads through other nodes.
 #[cfg(feature = "cache")]
 const STALENESS: Duration = Duration::from_millis(500);
 
-/// The same stores, each with a cache of its own.
+/// The same stores, each with its own cache.
 #[cfg(feature = "cache")]
 fn cached(name: &str, target: Target) -> Target {
     let layer = |store: Arc<dyn SessionStore>| async move {
         let settings = CacheSettings::default().max_staleness(STALENESS);
         let cached = store.cached(settings).map_err(Unavailable::because)?;
-        cached.until_whole().await;
+        cached.wait_until_ready().await;
         Ok(Arc::new(cached) as Arc<dyn SessionStore>)
     };
     target.layered(name, layer).staleness(STALENESS)
@@ -212,7 +214,7 @@ fn main() -> ExitCode {
     let suite = Suite::new()
         .target(one_server("redis", false, server))
         .target(one_server("redis-batched", true, server))
-        // Sentinels find the primary, which then serves as any other server does: once is enough.
+        // Sentinels only find the primary, which then serves like any other server: once is enough.
         .target(with_sentinels("sentinel-batched", sentinels))
         .target(in_cluster("cluster", false, cluster))
         .target(in_cluster("cluster-batched", true, cluster));

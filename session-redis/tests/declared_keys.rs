@@ -1,5 +1,5 @@
-//! Scripts touch no key that was not declared in their call: servers and proxies that place keys by
-//! themselves refuse it.
+//! Scripts touch only the keys that their calls declare. Servers and proxies that place keys by
+//! themselves refuse any other key.
 
 mod support;
 
@@ -23,7 +23,7 @@ use tokio::{
 
 const END: &str = "this is the end";
 
-/// Listens to all commands of a server, and those of its scripts, until it hears the last one.
+/// Records all commands of a server and of its scripts, until the command that ends the test.
 async fn listen(server: SocketAddr) -> JoinHandle<Vec<String>> {
     let mut stream = BufReader::new(TcpStream::connect(server).await.expect("a connection"));
     stream.write_all(b"MONITOR\r\n").await.expect("sent");
@@ -46,8 +46,7 @@ fn words(line: &str) -> Vec<&str> {
     line.split("] ").nth(1).unwrap_or_default().trim_matches('"').split("\" \"").collect()
 }
 
-/// Checks each script's commands against the keys of its call, and returns which commands they
-/// were.
+/// Checks each script's commands against the keys of its call. Returns the names of those commands.
 fn check(heard: &[String]) -> HashSet<String> {
     let (mut declared, mut commands) = (HashSet::new(), HashSet::new());
     for line in heard {
@@ -69,8 +68,8 @@ fn owned(owner: &str) -> Write {
     Write::new("x", Ttl::MAX).owner(OwnerChange::Set(Owner::new(owner).expect("an owner")))
 }
 
-/// Everything there is a script for, by itself and in batches, of sessions whose owners this store
-/// has seen, and of others.
+/// Runs all operations that use a script, alone and in batches, on sessions whose owners this store
+/// has seen and on others.
 async fn everything(one: &RedisStore, other: &RedisStore) {
     let alice = Owner::new("alice").expect("an owner");
     let owners = |store: &RedisStore| {
@@ -94,7 +93,7 @@ async fn everything(one: &RedisStore, other: &RedisStore) {
         assert!(store.write(&id.key(), write, When::Version(*version)).await.expect("a write").is_written());
         *version = next;
     }
-    // In batches, by a store that has not seen some of them.
+    // In batches, by a store that has not seen the owners of some sessions.
     let keys: Vec<_> = ids.iter().map(|(id, _)| id.key()).collect();
     let third = other;
     for ttl in [Duration::from_mins(1), Duration::from_hours(1)] {
@@ -108,7 +107,7 @@ async fn everything(one: &RedisStore, other: &RedisStore) {
         }
     }
     assert_eq!(owners(one).await, 12);
-    // To another owner and to none; renamed, within a shard and across.
+    // A change to another owner and to none; renames within a shard and across shards.
     for (at, key) in keys.iter().take(4).enumerate() {
         let write =
             if at % 2 == 0 { owned("bob") } else { Write { owner: OwnerChange::Clear, ..owned("bob") } };
@@ -173,7 +172,7 @@ async fn in_a_cluster() {
     }
 }
 
-/// Sessions that expired do not stay in the index of an owner that nothing lists.
+/// Expired sessions do not stay in the index of an owner that is never listed.
 async fn indexes_do_not_grow_with_sessions_that_expired() {
     let server = RedisServer::start().await.expect("a server");
     let store = RedisStore::builder().namespace("web").connect(&server.url()).await.expect("a store");
@@ -199,7 +198,7 @@ async fn indexes_do_not_grow_with_sessions_that_expired() {
             break;
         }
         assert!(begun.elapsed() < Duration::from_secs(30), "there are {size} members");
-        // Of these, few are live at once, however fast the machine is.
+        // With the minimum TTL, few sessions are live at once, however fast the machine is.
         let write = Write { ttl: Ttl::MIN, ..owned("alice") };
         assert!(
             store

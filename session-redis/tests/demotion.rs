@@ -1,4 +1,4 @@
-//! A server that is no primary any more is not read from, whichever way the store came to it.
+//! The store does not read from a server that is no longer a primary, whichever way it got there.
 
 mod support;
 
@@ -22,7 +22,7 @@ use support::{
 };
 use tokio::time::{sleep, timeout};
 
-/// A primary, and a replica of it that lags behind for as long as it is told to.
+/// A primary and its replica, which can be cut off from it.
 struct Pair {
     primary: RedisServer,
     replica: RedisServer,
@@ -36,7 +36,7 @@ impl Pair {
         Self { replica: replica.start().await.expect("a replica"), primary }
     }
 
-    /// Waits until the replica has as many keys as this.
+    /// Waits until the replica has this number of keys.
     async fn until_replicated(&self, keys: i64) {
         let mut connection = command::connect(&self.replica.url()).await;
         while command::run(&mut connection, &["DBSIZE"]).await != redis::Value::Int(keys) {
@@ -44,7 +44,7 @@ impl Pair {
         }
     }
 
-    /// Makes the replica keep what it has, and remain a replica: of a server that is not there.
+    /// Makes the replica keep its data and its role: it then follows a server that does not exist.
     async fn cut_off(&self) {
         command::run(&mut command::connect(&self.replica.url()).await, &["REPLICAOF", "127.0.0.1", "1"])
             .await;
@@ -58,8 +58,8 @@ async fn create(store: &RedisStore, owner: &Owner) -> SessionKey {
     key
 }
 
-/// Asks in every way there is for a session that was ended, for so long: each answer is an error or
-/// says that there is none. Returns how many answers there were.
+/// Reads an ended session for `span`, in every possible way. Each answer must be an error or say
+/// that there is no such session. Returns the number of single reads that succeeded.
 async fn sees_nothing(store: &RedisStore, key: &SessionKey, owner: &Owner, span: Duration) -> usize {
     let begun = Instant::now();
     let mut answers = 0;
@@ -89,7 +89,7 @@ async fn sees_nothing(store: &RedisStore, key: &SessionKey, owner: &Owner, span:
     answers
 }
 
-/// An address that leads to a replica for three seconds, as while a failover goes wrong, and back.
+/// An address leads to a replica for three seconds, as in a failed failover, and then back.
 async fn an_address_that_leads_to_a_replica_for_a_while() {
     let pair = Pair::start(&[]).await;
     let proxy = Proxy::start(pair.primary.addr()).await.expect("a proxy");
@@ -115,7 +115,7 @@ async fn an_address_that_leads_to_a_replica_for_a_while() {
 
 /// A primary that is made a replica keeps its connections, and answers reads on them.
 async fn a_primary_that_is_made_a_replica(writable: bool) {
-    // It believes that it is a primary until it is told.
+    // The server acts as a primary until it is demoted.
     let server = Redis::new();
     let server = if writable { server.args(["--replica-read-only", "no"]) } else { server };
     let server = server.start().await.expect("a server");
@@ -125,7 +125,7 @@ async fn a_primary_that_is_made_a_replica(writable: bool) {
     let key = create(&store, &owner).await;
     let mut connection = command::connect(&server.url()).await;
     command::run(&mut connection, &["REPLICAOF", "127.0.0.1", "1"]).await;
-    // From here on, what it says of the session may be old.
+    // From here on, what the server returns for the session may be stale.
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_secs(1) {
         store.read(&key).await.expect_err("a read");
@@ -150,30 +150,30 @@ async fn and_also_one_that_takes_writes() {
     a_primary_that_is_made_a_replica(true).await;
 }
 
-/// A server without `WAIT`, such as a proxy: then the question about its role bounds how long it is
-/// read from.
+/// For a server without `WAIT`, such as a proxy, the keep-alive request bounds how long the store
+/// reads from it.
 async fn without_the_guard_reads_end_within_the_bound() {
     let server = RedisServer::start().await.expect("a server");
     let mut connection = command::connect(&server.url()).await;
     command::run(&mut connection, &["ACL", "SETUSER", "default", "-wait"]).await;
-    let silence = Duration::from_millis(200);
-    let builder = RedisStore::builder().deadline(Duration::from_millis(100)).silence(silence);
+    let keepalive = Duration::from_millis(200);
+    let builder = RedisStore::builder().deadline(Duration::from_millis(100)).keepalive(keepalive);
     let store = builder.connect(&server.url()).await.expect("a store");
     let key = create(&store, &Owner::new("alice").expect("an owner")).await;
     command::run(&mut connection, &["REPLICAOF", "127.0.0.1", "1"]).await;
     let begun = Instant::now();
-    // Reads go on all the time: it is no silence that is waited for.
+    // Reads go on all the time, so the bound does not depend on an idle connection.
     while store.read(&key).await.is_ok() {
-        assert!(begun.elapsed() < 2 * silence + Duration::from_secs(1), "after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < 2 * keepalive + Duration::from_secs(1), "after {:?}", begun.elapsed());
     }
     store.read(&key).await.expect_err("it stays so");
 }
 
-/// Listeners hear that they may miss something, and again that they have, so that caches empty.
+/// Listeners get `Interrupted`, and later `Missed`, so that caches drop their contents.
 async fn a_watch_of_a_server_that_is_made_a_replica_is_interrupted() {
     let server = RedisServer::start().await.expect("a server");
-    let silence = Duration::from_millis(200);
-    let store = RedisStore::builder().silence(silence).connect(&server.url()).await.expect("a store");
+    let keepalive = Duration::from_millis(200);
+    let store = RedisStore::builder().keepalive(keepalive).connect(&server.url()).await.expect("a store");
     let mut events = store.watch().expect("it has one").subscribe().await.expect("a stream");
     let mut connection = command::connect(&server.url()).await;
     command::run(&mut connection, &["REPLICAOF", "127.0.0.1", "1"]).await;
@@ -182,14 +182,14 @@ async fn a_watch_of_a_server_that_is_made_a_replica_is_interrupted() {
         timeout(Duration::from_secs(20), events.next()).await.expect("it is heard").expect("it goes on")
     };
     assert_eq!(next(&mut events).await, Event::Interrupted);
-    assert!(begun.elapsed() < 2 * silence + Duration::from_secs(1), "after {:?}", begun.elapsed());
-    assert!(timeout(4 * silence, events.next()).await.is_err(), "a replica is not listened to");
+    assert!(begun.elapsed() < 2 * keepalive + Duration::from_secs(1), "after {:?}", begun.elapsed());
+    assert!(timeout(4 * keepalive, events.next()).await.is_err(), "a replica is not listened to");
     command::run(&mut connection, &["REPLICAOF", "NO", "ONE"]).await;
     assert_eq!(next(&mut events).await, Event::Missed);
 }
 
-/// What a primary does whose disk is full or whose replicas are gone is no reason not to read from
-/// it.
+/// A primary whose disk is full or whose replicas are gone refuses writes, but reads from it are
+/// correct.
 async fn a_primary_that_refuses_writes_is_read_from() {
     let server = Redis::new().start().await.expect("a server");
     let store = RedisStore::builder()

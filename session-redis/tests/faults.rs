@@ -1,4 +1,5 @@
-//! Faults under load: what was acknowledged stays, what was deleted stays deleted, and service resumes by itself.
+//! Faults under load: acknowledged changes stay, deleted sessions stay deleted, and service resumes
+//! by itself.
 
 mod support;
 
@@ -7,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use session_conformance::{Churn, Memory};
+use session_conformance::{FaultWorkload, Memory};
 use session_core::{SessionId, SessionStore, Ttl, When, Write, WriteOutcome};
 use session_redis::RedisStore;
 use session_servers::{
@@ -21,25 +22,25 @@ use support::{
 };
 use tokio::time::sleep;
 
-/// So many tasks change sessions.
+/// The number of tasks that change sessions.
 const TASKS: u32 = 24;
 
-/// How long after a server is back service may take to resume, as the README promises.
+/// How long service may take to resume after a server is back, as the README promises.
 const RECOVERY: Duration = Duration::from_secs(2);
 
-/// How long what was acknowledged may take to reach a replica of this machine.
+/// How long an acknowledged change may take to reach a replica on this machine.
 const LAG: Duration = Duration::from_millis(500);
 
 async fn connect(url: &str) -> RedisStore {
     RedisStore::builder().deadline(Duration::from_secs(1)).connect(url).await.expect("a store")
 }
 
-/// With its log written at each change, a server that is killed forgets nothing.
+/// A server that syncs its log at each change loses nothing when it is killed.
 async fn kill_and_restart_with_a_log() {
     let always = ["--appendonly", "yes", "--appendfsync", "always"];
     let server = Redis::new().args(always).start().await.expect("a server");
     let store = connect(&server.url()).await;
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     for _ in 0..3 {
         churn.until_more(500, Duration::from_secs(20)).await;
         server.kill().await.expect("killed");
@@ -55,7 +56,7 @@ async fn kill_and_restart_with_a_log() {
 async fn freeze_and_thaw() {
     let server = RedisServer::start().await.expect("a server");
     let store = connect(&server.url()).await;
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     for frozen in [300, 1_500, 2_500] {
         churn.until_more(500, Duration::from_secs(20)).await;
         server.freeze().await.expect("frozen");
@@ -67,27 +68,28 @@ async fn freeze_and_thaw() {
     churn.check(Memory::Keeps).await;
 }
 
-/// Replication lags behind: what was acknowledged right before a failover may be lost, and nothing else.
+/// Replication lags behind: changes that were acknowledged right before a failover may be lost, and
+/// nothing else.
 async fn failover_by_sentinels() {
     let down_after = Duration::from_secs(1);
     let sentinels = RedisSentinels::start(&[], down_after).await.expect("sentinels");
     let store = connect(&sentinels.url()).await;
-    let churn = Churn::start(store.clone(), TASKS, true);
+    let churn = FaultWorkload::start(store.clone(), TASKS, true);
     churn.until_more(1_000, Duration::from_secs(20)).await;
     sleep(LAG).await;
     let forget_after = Instant::now().checked_sub(LAG).expect("it runs longer");
     sentinels.servers()[0].kill().await.expect("killed");
-    // The sentinels must agree that it is down, elect a leader, and promote the replica.
+    // The sentinels must agree that the server is down, elect a leader, and promote the replica.
     churn.until_more(1, Duration::from_secs(15)).await;
     churn.until_more(500, Duration::from_secs(20)).await;
     churn.check(Memory::May { forget_after }).await;
 }
 
-/// The same with a primary that is frozen, and comes back thinking that it still is one.
+/// The same with a frozen primary, which still acts as a primary after the thaw.
 async fn failover_from_a_frozen_primary() {
     let sentinels = RedisSentinels::start(&[], Duration::from_secs(1)).await.expect("sentinels");
     let store = connect(&sentinels.url()).await;
-    let churn = Churn::start(store.clone(), TASKS, true);
+    let churn = FaultWorkload::start(store.clone(), TASKS, true);
     churn.until_more(1_000, Duration::from_secs(20)).await;
     sleep(LAG).await;
     let forget_after = Instant::now().checked_sub(LAG).expect("it runs longer");
@@ -102,17 +104,17 @@ async fn failover_in_a_cluster() {
     let builder = RedisCluster::builder().node_timeout(Duration::from_secs(1));
     let cluster = builder.start().await.expect("a cluster");
     let store = connect(&cluster.url()).await;
-    let churn = Churn::start(store.clone(), TASKS, true);
+    let churn = FaultWorkload::start(store.clone(), TASKS, true);
     churn.until_more(1_000, Duration::from_secs(20)).await;
     sleep(LAG).await;
     let forget_after = Instant::now().checked_sub(LAG).expect("it runs longer");
     cluster.nodes()[1].kill().await.expect("killed");
-    // While a shard is not served, the whole cluster refuses.
+    // While a shard is not served, the whole cluster refuses requests.
     sleep(Duration::from_secs(2)).await;
     churn.until_more(1_000, Duration::from_secs(20)).await;
     cluster.nodes()[1].restart().await.expect("restarted");
     churn.until_more(1_000, Duration::from_secs(20)).await;
-    cluster.until_whole().await.expect("whole");
+    cluster.wait_until_ready().await.expect("whole");
     sleep(RECOVERY).await;
     churn.check(Memory::May { forget_after }).await;
 }
@@ -120,7 +122,7 @@ async fn failover_in_a_cluster() {
 async fn slots_move() {
     let cluster = RedisCluster::start().await.expect("a cluster");
     let store = RedisStore::connect(&cluster.url()).await.expect("a store");
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     churn.until_more(12_000, Duration::from_mins(1)).await;
     let moved = migration::move_shards(&cluster, 0, 1, 40).await;
     assert!(moved.keys > 100, "only {} keys were moved", moved.keys);
@@ -132,7 +134,7 @@ async fn slots_move() {
 async fn each_connection_is_killed() {
     let server = RedisServer::start().await.expect("a server");
     let store = RedisStore::builder().connections(4).connect(&server.url()).await.expect("a store");
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     let mut connection = command::connect(&server.url()).await;
     for _ in 0..3 {
         churn.until_more(200, Duration::from_secs(20)).await;
@@ -155,7 +157,7 @@ async fn each_connection_is_killed() {
 async fn scripts_are_flushed() {
     let server = RedisServer::start().await.expect("a server");
     let store = connect(&server.url()).await;
-    let churn = Churn::start(store.clone(), TASKS, false);
+    let churn = FaultWorkload::start(store.clone(), TASKS, false);
     let mut connection = command::connect(&server.url()).await;
     for _ in 0..100 {
         churn.until_more(20, Duration::from_secs(20)).await;
@@ -165,7 +167,8 @@ async fn scripts_are_flushed() {
     churn.check(Memory::Keeps).await;
 }
 
-/// Increments whose replies vanish now and then count once, or say that they may have.
+/// Increments whose replies are sometimes lost either count once, or report that they may have been
+/// applied.
 async fn replies_vanish() {
     let server = RedisServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");
@@ -209,7 +212,8 @@ async fn replies_vanish() {
     assert!(sure > 100, "only {sure} increments");
 }
 
-/// A black hole that keeps its connections is noticed, and new connections take over, without anything being closed.
+/// A black hole that keeps its connections is detected and replaced by new connections, although
+/// nothing is closed.
 async fn a_black_hole() {
     let server = RedisServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");

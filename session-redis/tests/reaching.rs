@@ -1,5 +1,5 @@
-//! How a store reaches its servers: names of schemes, TLS, logins that change, addresses that lead
-//! elsewhere, and what it says when it cannot.
+//! How a store reaches its servers: URL schemes, TLS, changing credentials, mapped addresses, and
+//! the errors when it cannot.
 
 mod support;
 
@@ -87,7 +87,7 @@ async fn nothing_shows_a_password() {
     }
 }
 
-/// Each refusal in the server's own words, without a word about TLS where it is not about that.
+/// Each refusal is reported in the server's words. TLS is mentioned only where it may be the cause.
 async fn a_server_that_refuses_is_quoted() {
     let nothing = refused(builder(), "redis://127.0.0.1:1").await;
     says(&nothing, UNAVAILABLE, &["Connection refused"]);
@@ -130,7 +130,7 @@ async fn a_certificate_that_is_its_own_authority() {
         builder().tls_roots(certificate.clone()).connect(&at("localhost")).await.expect("it is trusted");
     store.ping().await.expect("it answers");
 
-    // One among several, and given as a file.
+    // The certificate is one of several, and given as a file.
     let (other, _) = tls::self_signed("localhost");
     let both = format!("{other}{certificate}");
     let file = tempfile::NamedTempFile::new().expect("a file");
@@ -146,7 +146,7 @@ async fn a_certificate_that_is_its_own_authority() {
     says(&error, ErrorKind::Config, &["tls_roots"]);
     says(&refused(builder(), &at("localhost")).await, ErrorKind::Config, &["tls_roots"]);
 
-    // Less is asked for by name alone.
+    // Weaker checks apply only where they are asked for.
     let any = builder().tls(TlsMode::VerifyCa).tls_roots(certificate).connect(&at("127.0.0.1")).await;
     any.expect("its name does not matter");
     for options in ["tls=require", "ssl_cert_reqs=none"] {
@@ -156,8 +156,8 @@ async fn a_certificate_that_is_its_own_authority() {
     }
 }
 
-/// To be trusted by itself does not make a certificate valid for ever, nor does it make the holder
-/// of another key the server.
+/// A certificate that is trusted as a server's own must still be valid, and the server must have
+/// its key.
 async fn a_certificate_that_has_expired_or_is_of_another_key() {
     let (certificate, key) = tls::expired("localhost");
     let server =
@@ -165,7 +165,7 @@ async fn a_certificate_that_has_expired_or_is_of_another_key() {
     let url = format!("rediss://localhost:{}", server.engine().tls_port());
     says(&refused(builder().tls_roots(certificate), &url).await, ErrorKind::Config, &["TLS"]);
 
-    // The same name and subject, and another key.
+    // The same name and subject, but another key.
     let (known, _) = tls::self_signed("localhost");
     let (shown, key) = tls::self_signed("localhost");
     let server = Server::launch(tls::RedisWithTls::showing(shown, key)).await.expect("it starts");
@@ -173,7 +173,7 @@ async fn a_certificate_that_has_expired_or_is_of_another_key() {
     says(&refused(builder().tls_roots(known), &url).await, ErrorKind::Config, &["TLS"]);
 }
 
-/// Nothing is installed for the process, so that the application can do so, before and after.
+/// No provider is installed for the process, so the application can install one, before and after.
 async fn the_applications_own_provider_can_be_installed() {
     let (certificate, key) = tls::self_signed("localhost");
     let server =
@@ -197,7 +197,7 @@ async fn plain_text_that_leaves_this_machine_is_warned_of_once() {
     connected.expect("a store");
     assert_eq!(log, "", "this machine is no network");
 
-    // A name that leads nowhere: nothing is sent.
+    // These names lead nowhere, so nothing is sent.
     let far = || builder().deadline(Duration::from_secs(1));
     for url in [
         "redis://redis.invalid",
@@ -217,7 +217,7 @@ async fn plain_text_that_leaves_this_machine_is_warned_of_once() {
     let (_, log) = log::on_connect("rediss://redis.invalid?tls=require".to_owned(), far()).await;
     assert!(log.contains("not verified"), "{log}");
 
-    // The seeds are here, and the cluster says that its nodes are not.
+    // The seeds are on this machine, but the cluster announces nodes that are not.
     let cluster = RedisCluster::builder()
         .without_replicas()
         .args([
@@ -242,7 +242,7 @@ async fn works(store: &RedisStore) {
     assert_eq!(store.delete(&key, Expected::Any).await.expect("a delete"), DeleteOutcome::Deleted);
 }
 
-/// Sets the password of the user `web`, and ends the connections that use the old one.
+/// Changes the password of the user `web`, and ends the connections that use the old one.
 async fn change_password(server: &RedisServer, password: &str) {
     let mut connection = command::connect(&server.url()).await;
     let rule = format!(">{password}");
@@ -279,7 +279,8 @@ async fn a_login_that_changes_is_asked_for_again() {
             .await
             .expect("the first password");
         works(&store).await;
-        // The server is first to know: the store is refused, and asks until it is told the new one.
+        // The servers change first. They refuse the store, which asks the provider until it returns
+        // the new password.
         for server in servers(at) {
             change_password(server, "second").await;
         }
@@ -319,12 +320,11 @@ async fn until_known(cluster: &RedisCluster, words: &str) {
     }
 }
 
-/// Nodes that announce addresses of another network, as in Docker: 127.77.0.1, where nothing
+/// Nodes that announce an address of another network, as in Docker: 127.77.0.1, where nothing
 /// listens.
 async fn a_cluster_that_announces_other_addresses() {
     let elsewhere = ["--cluster-announce-ip", "127.77.0.1"];
-    // The nodes speak to each other at the announced address, too, so that only clients are kept
-    // out.
+    // The nodes reach each other at the announced address, so that only clients are kept out.
     let bind = ["--bind", "127.0.0.1", "127.77.0.1"];
     let cluster = RedisCluster::builder().without_replicas().args(bind).start().await.expect("a cluster");
     let mut proxies = Vec::new();
@@ -375,7 +375,7 @@ async fn a_sentinel_that_announces_another_address() {
     assert!(!proxy.connections().is_empty(), "it is reached through the proxy");
 }
 
-/// What is missing is said, and at once.
+/// A missing permission is named at once.
 async fn a_watch_that_is_refused_says_which_right_is_missing() {
     let server = RedisServer::start().await.expect("a server");
     let rule = format!(">{SECRET}");

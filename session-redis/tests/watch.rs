@@ -1,4 +1,5 @@
-//! What a listener hears beyond what the suite asks for: of a flushed database, of late expiries, and of gaps that only it has.
+//! Events beyond those of the suite: flushed databases, late expiries, and gaps that only the
+//! watch has.
 
 mod support;
 
@@ -14,14 +15,14 @@ use support::{
 };
 use tokio::time::timeout;
 
-/// Longer than anything here takes.
+/// Longer than anything in these tests takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn next(events: &mut EventStream) -> Event {
     timeout(PATIENCE, events.next()).await.expect("something is heard").expect("the stream goes on")
 }
 
-/// Everything up to this one.
+/// All events up to the wanted one.
 async fn up_to(events: &mut EventStream, wanted: impl Fn(&Event) -> bool) -> Vec<Event> {
     let mut heard = Vec::new();
     loop {
@@ -61,7 +62,7 @@ async fn a_flushed_database_means_that_anything_may_be_missed() {
     }
 }
 
-/// Nobody asks for the session any more: the server frees it by itself.
+/// Without any access to the session, the server frees it by itself.
 async fn an_expiry_is_heard_without_anybody_asking() {
     let server = RedisServer::start().await.expect("a server");
     let store = RedisStore::connect(&server.url()).await.expect("a store");
@@ -72,7 +73,8 @@ async fn an_expiry_is_heard_without_anybody_asking() {
     assert_eq!(store.read(&key).await.expect("a read"), None);
 }
 
-/// What this store has written is told with its version; what others change is not, and neither is a touch.
+/// Events of this store's own writes carry the version. Events of touches and of other stores'
+/// changes do not.
 async fn own_writes_are_told_from_changes_by_others() {
     let server = RedisServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");
@@ -98,7 +100,7 @@ async fn own_writes_are_told_from_changes_by_others() {
     assert!(other.write(&key, theirs, When::Version(version)).await.expect("a write").is_written());
     assert_eq!(next(&mut events).await, Event::Changed { key, version: None });
 
-    // Another one touches what was written here before that is heard of.
+    // Another store touches a session of this store before its event arrives.
     assert!(proxy.freeze_connection(telling[0]));
     let write = Write::new("ours again", Ttl::MAX);
     assert!(store.write(&key, write, When::Version(seen)).await.expect("a write").is_written());
@@ -121,7 +123,7 @@ async fn sessions_of_others_are_not_heard() {
     assert!(is_of(key)(&next(&mut events).await), "the other one has another namespace");
 }
 
-/// The driver makes the connection anew in silence, and the server has forgotten what it was to tell.
+/// The server forgets the tracking of a lost connection, and the driver may reconnect silently.
 async fn each_lost_connection_is_a_gap() {
     let server = RedisServer::start().await.expect("a server");
     let store = RedisStore::connect(&server.url()).await.expect("a store");
@@ -136,12 +138,12 @@ async fn each_lost_connection_is_a_gap() {
     }
 }
 
-/// Only the listening connection is in a black hole: nothing is closed, and reads and writes go on.
+/// Only the connection of the watch is in a black hole. Nothing is closed; reads and writes go on.
 async fn a_black_hole_is_a_gap() {
     let server = RedisServer::start().await.expect("a server");
     let proxy = Proxy::start(server.addr()).await.expect("a proxy");
-    let silence = Duration::from_millis(200);
-    let builder = RedisStore::builder().silence(silence);
+    let keepalive = Duration::from_millis(200);
+    let builder = RedisStore::builder().keepalive(keepalive);
     let store = builder.connect(&format!("redis://{}", proxy.addr())).await.expect("a store");
     put(&store, Ttl::MAX).await;
     let before = proxy.connections();
@@ -154,7 +156,7 @@ async fn a_black_hole_is_a_gap() {
     let begun = std::time::Instant::now();
     let unheard = put(&store, Ttl::MAX).await;
     assert_eq!(next(&mut events).await, Event::Interrupted);
-    assert!(begun.elapsed() < 2 * silence + Duration::from_secs(1), "after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < 2 * keepalive + Duration::from_secs(1), "after {:?}", begun.elapsed());
     let heard = up_to(&mut events, |event| *event == Event::Missed).await;
     assert!(!heard.iter().any(is_of(unheard)), "its news are in the hole");
     let key = put(&store, Ttl::MAX).await;

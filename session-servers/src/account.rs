@@ -1,4 +1,4 @@
-//! Whom a server runs as.
+//! The account that a server runs as.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,8 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The account of this name, if we are root and have to become somebody else; `None` if we are somebody else already.
+    /// Finds the account of this name if this process is root. Returns `None` if it is not root,
+    /// and so cannot change its account.
     pub(crate) fn to_become(name: &str) -> io::Result<Option<Self>> {
         if !rustix::process::geteuid().is_root() {
             return Ok(None);
@@ -35,7 +36,7 @@ impl Account {
         })
     }
 
-    /// Gives a file or directory to this account.
+    /// Changes the ownership of a file or directory to this account.
     pub(crate) fn own(self, path: &Path) -> io::Result<()> {
         chown(path, Some(self.uid), Some(self.gid))
     }

@@ -1,4 +1,4 @@
-//! Any server that is a program with a port.
+//! A server that is known only as a program with a port.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 
 use crate::{Engine, LaunchError, Program, Server};
 
-/// How to run a server of which this crate knows nothing but its command: for third-party engines.
+/// Runs a server of which this crate knows only the command, for third-party engines.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,9 +22,9 @@ use crate::{Engine, LaunchError, Program, Server};
 /// # }
 /// ```
 ///
-/// The program must stay in the foreground and listen on the loopback address. It is ready when it accepts connections, and answers a
-/// [`ping`](Server::ping) by accepting one; so does the kernel for a frozen server. An engine that needs more has an [`Engine`] of its
-/// own.
+/// The program must stay in the foreground and listen on the loopback address. It is ready when it
+/// accepts connections. A [`ping`](Server::ping) succeeds if it accepts one, which the kernel does
+/// even for a frozen server. An engine that needs more implements [`Engine`].
 #[derive(Debug, Clone)]
 pub struct ChildServer {
     program: Program,
@@ -33,10 +33,11 @@ pub struct ChildServer {
 }
 
 impl ChildServer {
-    /// Stands for the port in [`args`](Self::args), as a whole argument or within one.
+    /// Placeholder for the port in [`args`](Self::args), as a whole argument or within one.
     pub const PORT: &'static str = "{port}";
 
-    /// Stands for the server's directory in [`args`](Self::args), which is empty at the first start and is also the working directory.
+    /// Placeholder for the server's directory in [`args`](Self::args). The directory is empty at
+    /// the first start and is also the working directory.
     pub const DIRECTORY: &'static str = "{directory}";
 
     /// The program of this name on `PATH`, or at this absolute path, without arguments.
@@ -54,14 +55,15 @@ impl ChildServer {
         self
     }
 
-    /// The system account to run as when we are root, for programs that refuse to be root. Default: our own.
+    /// The system account to run as if this process is root, for programs that refuse to run as
+    /// root. Default: the account of this process.
     #[must_use]
     pub fn run_as(mut self, name: impl Into<String>) -> Self {
         self.account = Some(name.into());
         self
     }
 
-    /// The command that installs the program, which an error names when it is missing.
+    /// The command that installs the program. An error names it when the program is missing.
     #[must_use]
     pub fn installed_by(mut self, command: impl Into<String>) -> Self {
         self.program = Program::new(self.program.name(), command);

@@ -1,4 +1,4 @@
-//! One place for sessions on each engine, for tests that are written once and run on all of them.
+//! A deployment of each engine, for tests that are written once and run on all of them.
 
 use std::{
     env,
@@ -25,10 +25,10 @@ use crate::{
 
 type NewUrl = Pin<Box<dyn Future<Output = Result<String, String>> + Send>>;
 
-/// An engine on this machine, and URLs of new places in it.
+/// An engine on this machine, and URLs of empty stores in it.
 ///
-/// A server is launched when the first URL is asked for, and ends with the process. A server that the
-/// environment names is used instead.
+/// The server is launched when the first URL is requested, and ends with the process. If the
+/// environment names a server, that one is used instead.
 #[derive(Clone, Copy, Debug)]
 pub struct Deployment {
     /// The name of the engine. For a server, it is also the word in `SESSION_REQUIRE`.
@@ -86,7 +86,7 @@ pub fn deployments() -> Vec<Deployment> {
 }
 
 impl Deployment {
-    /// The URL of a store without sessions, which no other URL leads to.
+    /// Returns the URL of an empty store that no other URL refers to.
     ///
     /// # Errors
     /// The reason why the server cannot be launched.
@@ -94,7 +94,7 @@ impl Deployment {
         (self.new_url)().await
     }
 
-    /// Returns true if a test must fail where the server is missing.
+    /// Returns true if a test must fail when the server is missing.
     #[must_use]
     pub fn is_required(&self) -> bool {
         required(self.name)
@@ -111,20 +111,21 @@ fn new_name() -> String {
     format!("test_{:x}_{:x}_{}", *STARTED, process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// The URL with an option whose value is a new name.
+/// Appends an option whose value is a new name to the URL.
 fn with_option(url: &str, option: &str) -> String {
     let separator = if url.contains('?') { '&' } else { '?' };
     format!("{url}{separator}{option}={}", new_name())
 }
 
-/// The same server, but a new database.
+/// Replaces the database of the URL by a new one.
 fn in_new_database(url: &str) -> String {
     let (server, options) = url.split_once('?').unwrap_or((url, ""));
     let hosts = server.splitn(4, '/').take(3).collect::<Vec<_>>().join("/");
     format!("{hosts}/{}?{options}", new_name())
 }
 
-/// Outlives the runtimes of the tests. The servers end with the process.
+/// The runtime of the servers. It outlives the runtimes of the tests. The servers end with the
+/// process.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
 
 type Launched<S> = OnceCell<Result<S, String>>;

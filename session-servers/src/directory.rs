@@ -11,28 +11,29 @@ use tempfile::TempDir;
 
 use crate::account::Account;
 
-/// How much of a log an error quotes: enough for a stack of complaints, little enough to read.
+/// How much of a log an error quotes: enough for several messages, and short enough to read.
 const TAIL: u64 = 4_096;
 
-/// What the names of all directories begin with.
+/// The prefix of the names of all directories.
 const PREFIX: &str = "session-servers-";
 
-/// The file that the process to which a directory belongs has locked.
+/// The name of the lock file, which the process that owns the directory has locked.
 const LOCK: &str = "lock";
 
 /// A server's data and its log. Removed on drop.
 ///
-/// A server in a `static`, and a process that is killed, leave it behind. The next process that needs one removes those.
+/// It is left behind by a server in a `static`, and by a process that is killed. The next process
+/// that needs a directory removes such remains.
 #[derive(Debug)]
 pub(crate) struct Directory {
     root: TempDir,
     account: Option<Account>,
-    /// Released by the kernel when this process ends, however it ends.
+    /// The kernel releases the lock when this process ends, in whatever way.
     _lock: File,
 }
 
 impl Directory {
-    /// A new one, which belongs to `account`, or else to us.
+    /// Creates a directory that belongs to `account`, or else to the account of this process.
     pub(crate) fn new(account: Option<Account>) -> io::Result<Self> {
         static SWEPT: Once = Once::new();
         SWEPT.call_once(|| sweep(&env::temp_dir()));
@@ -40,7 +41,7 @@ impl Directory {
         let lock = claim(root.path())?;
         let directory = Self { root, account, _lock: lock };
         fs::create_dir(directory.data())?;
-        // Some programs want a directory that nobody else can look into.
+        // Some programs require a directory that other accounts cannot read.
         fs::set_permissions(directory.data(), Permissions::from_mode(0o700))?;
         if let Some(account) = account {
             account.own(directory.root.path())?;
@@ -49,22 +50,22 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Whom it belongs to, if not to us.
+    /// The account that the directory belongs to. `None` means that of this process.
     pub(crate) fn account(&self) -> Option<Account> {
         self.account
     }
 
-    /// Where the server keeps its files.
+    /// The directory in which the server keeps its files.
     pub(crate) fn data(&self) -> PathBuf {
         self.root.path().join("data")
     }
 
-    /// The log, opened for the output of one more run.
+    /// Opens the log to append the output of another run.
     pub(crate) fn open_log(&self) -> io::Result<File> {
         File::options().create(true).append(true).open(self.log())
     }
 
-    /// The end of the log, over all runs. A log that cannot be read says so instead.
+    /// The end of the log, over all runs. If the log cannot be read, the error text instead.
     pub(crate) fn log_tail(&self) -> String {
         self.read_tail().unwrap_or_else(|error| format!("(no log: {error})"))
     }
@@ -83,7 +84,8 @@ impl Directory {
     }
 }
 
-/// Marks a directory as ours. The lock is there under its name only once it is held, so that nobody finds it free.
+/// Marks a directory as owned by this process. The lock file gets its name only after it is locked,
+/// so that no other process finds it unlocked.
 fn claim(root: &Path) -> io::Result<File> {
     let unnamed = root.join("unlocked");
     let lock = File::create(&unnamed)?;
@@ -92,14 +94,14 @@ fn claim(root: &Path) -> io::Result<File> {
     Ok(lock)
 }
 
-/// Removes the directories of processes that have ended, as far as it may.
+/// Removes the directories of processes that have ended, as far as permissions allow.
 fn sweep(parent: &Path) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         if entry.file_name().to_string_lossy().starts_with(PREFIX)
             && let Ok(lock) = File::open(entry.path().join(LOCK))
             && lock.try_lock().is_ok()
         {
-            // What cannot be removed, such as another user's, is no reason to start no server.
+            // A directory that cannot be removed, e.g. another user's, must not prevent a launch.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -120,7 +122,7 @@ mod tests {
             fs::create_dir(&path).expect("a directory");
             path
         });
-        // The kernel releases the lock of a process that ends; here, closing the file does.
+        // The kernel releases the lock when a process ends. In this test, closing the file does.
         drop(claim(&left).expect("a lock"));
         let _in_use = claim(&used).expect("a lock");
         File::create(parent.path().join(LOCK)).expect("a file");

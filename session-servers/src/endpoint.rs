@@ -1,23 +1,24 @@
-//! A server to talk to, ours or not.
+//! A server for tests, launched or external.
 
 use std::env;
 use std::fmt;
 
 use crate::{Engine, LaunchError, Server};
 
-/// A server named by the environment, or else one launched for the occasion.
+/// A server that the environment names, or a launched one.
 ///
-/// Only a launched one can be broken, so whoever wants to has to ask [`server`](Self::server) first.
+/// Only a launched server can be broken. Call [`server`](Self::server) to find out whether it is
+/// one.
 pub enum Endpoint<E> {
-    /// Launched here, and ended on drop.
+    /// Launched by this process, and ended on drop.
     Launched(Box<Server<E>>),
-    /// Runs elsewhere, under this URL.
+    /// An external server, with this URL.
     External(String),
 }
 
 impl<E: Engine> Endpoint<E> {
-    /// The server whose URL the environment variable `variable` holds; when it is empty or unset, a launched
-    /// one.
+    /// Returns the server whose URL is in the environment variable `variable`. If that is empty or
+    /// unset, launches one.
     ///
     /// An external server is not contacted here.
     ///

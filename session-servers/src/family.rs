@@ -1,14 +1,16 @@
-//! The child processes of a server, which break with it.
+//! The child processes of a server, which are frozen and killed with it.
 //!
-//! `PostgreSQL` serves each client by a process of its own, in a process group of its own: a signal to the first process
-//! reaches none of them. Only Linux says whose child a process is; elsewhere nothing is found here.
+//! `PostgreSQL` serves each client by a separate process, in a separate process group: a signal to
+//! the first process reaches none of them. Only Linux reports the parent of a process. On other
+//! systems, no children are found.
 
 use std::fs;
 use std::path::PathBuf;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The children of a process that is halted: it starts no others, and reaps none, so that the kernel gives their ids to nobody else.
+/// The children of a halted process. It starts no children and reaps none, so the kernel does not
+/// reuse their ids.
 #[derive(Debug)]
 pub(crate) struct Family(Vec<Pid>);
 
@@ -21,35 +23,35 @@ impl Family {
         Self(numbers.filter_map(Pid::from_raw).filter(is_child).collect())
     }
 
-    /// Their ids.
+    /// The process ids of the children.
     pub(crate) fn ids(&self) -> impl Iterator<Item = u32> {
         self.0.iter().map(|pid| pid.as_raw_nonzero().get().unsigned_abs())
     }
 
-    /// Sends all of them a signal.
+    /// Sends a signal to all children.
     pub(crate) fn signal(&self, signal: Signal) {
         for pid in &self.0 {
-            // One that has ended by itself is what it should be.
+            // A child that has already ended needs no signal.
             let _ = kill_process(*pid, signal);
         }
     }
 
-    /// Whether none of them executes anything: they are halted, or have ended.
+    /// Returns true if no child executes anything: all are halted, or have ended.
     pub(crate) fn is_halted(&self) -> bool {
         self.0.iter().all(|pid| stat(*pid).is_none_or(|(state, _)| matches!(state, 'T' | 'Z' | 'X')))
     }
 
-    /// Whether all of them have ended.
+    /// Returns true if all children have ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.0.iter().all(|pid| stat(*pid).is_none_or(|(state, _)| matches!(state, 'Z' | 'X')))
     }
 }
 
-/// The state of a process, and its parent.
+/// The state of a process, and the id of its parent.
 fn stat(pid: Pid) -> Option<(char, i32)> {
     let path: PathBuf = ["/proc", &pid.as_raw_nonzero().to_string(), "stat"].iter().collect();
     let stat = fs::read_to_string(path).ok()?;
-    // These follow the name, which is in parentheses and can hold anything.
+    // These fields follow the name, which is in parentheses and can contain any character.
     let mut fields = stat.rsplit(')').next()?.split_whitespace();
     Some((fields.next()?.chars().next()?, fields.next()?.parse().ok()?))
 }

@@ -5,53 +5,53 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-/// Why there is no running server.
+/// The reason why a server could not be launched.
 ///
-/// The text is meant to be shown as it is: it names the program and what to do about it.
+/// The text is meant to be shown as it is: it names the program and what to do about the failure.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum LaunchError {
-    /// The program is not on this machine. A test harness may take this as the reason to ignore a case.
+    /// The program is not on this machine. A test harness may ignore a case for this reason.
     NotInstalled {
-        /// What was looked for.
+        /// The missing program.
         program: String,
         /// A command that installs it, e.g. `apt-get install redis-server`.
         install: String,
     },
-    /// The program ran and did not become a working server.
+    /// The program ran but did not become a working server.
     Failed {
-        /// What was run.
+        /// The program that was run.
         program: String,
-        /// What was seen from outside, e.g. its exit status.
+        /// The observed failure, e.g. an exit status.
         reason: String,
-        /// The end of what it printed.
+        /// The end of the program's output.
         log: String,
     },
-    /// Somebody else listens on the server's port. A first start has tried several ports by then; a restart
-    /// has no choice.
+    /// Another process listens on the server's port. A first start returns this after it has tried
+    /// several ports. A restart has no other port to try.
     PortTaken {
-        /// What was run.
+        /// The program that was run.
         program: String,
-        /// Where it should have listened.
+        /// The address on which it should have listened.
         addr: SocketAddr,
     },
-    /// The machine did not let us try.
+    /// An operation of the operating system failed.
     Io {
         /// What was attempted, e.g. `create a temporary directory`.
         attempt: &'static str,
-        /// What the operating system said.
+        /// The error of the operating system.
         source: io::Error,
     },
 }
 
 impl LaunchError {
-    /// Whether the program is simply missing, as opposed to broken.
+    /// Returns true if the program is missing, as opposed to broken.
     #[must_use]
     pub fn is_not_installed(&self) -> bool {
         matches!(self, Self::NotInstalled { .. })
     }
 
-    /// For `map_err`: the failure of one attempt.
+    /// Maps the I/O error of one attempt, for `map_err`.
     pub(crate) fn io(attempt: &'static str) -> impl Fn(io::Error) -> Self {
         move |source| Self::Io { attempt, source }
     }

@@ -1,4 +1,4 @@
-//! Starting child processes that die with this one.
+//! Starts child processes that die with this one.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -14,28 +14,29 @@ use tokio::sync::oneshot;
 use crate::account::Account;
 use crate::process::Process;
 
-/// What to start.
+/// A process to start.
 #[derive(Debug)]
 pub(crate) struct Launch {
     pub(crate) program: PathBuf,
     pub(crate) args: Vec<OsString>,
     /// The working directory.
     pub(crate) directory: PathBuf,
-    /// Where standard output and error go.
+    /// The file that receives standard output and standard error.
     pub(crate) log: File,
-    /// Whom to run as, if not as ourselves.
+    /// The account to run as. `None` keeps the account of this process.
     pub(crate) account: Option<Account>,
 }
 
-/// A launch and who asked for it. The answer is a [`Process`] and not a bare child, so that it is killed when
-/// the one who asked has gone away.
+/// A launch and the channel for its result. The result is a [`Process`] and not a bare child, so
+/// the process is killed if the caller has gone away.
 type Order = (Launch, oneshot::Sender<io::Result<Process>>);
 
-/// The thread that starts everything. The kernel sends the parent-death signal when the *thread* that started
-/// the child ends, so it must be one that lives as long as the process, not a test's or a runtime's.
+/// The thread that starts all processes. The kernel sends the parent-death signal when the *thread*
+/// that started the child ends. It must therefore be a thread that lives as long as the process,
+/// not one of a test or a runtime.
 static LAUNCHER: LazyLock<mpsc::Sender<Order>> = LazyLock::new(|| {
     let (sender, orders) = mpsc::channel();
-    // When the thread cannot be had, the receiver is dropped, and every order fails as it should.
+    // If the thread cannot be spawned, the receiver is dropped, and every order fails as it should.
     let _ = thread::Builder::new().name("session-servers".into()).spawn(move || serve(&orders));
     sender
 });
@@ -47,11 +48,13 @@ fn serve(orders: &mpsc::Receiver<Order>) {
     }
 }
 
-/// The program that runs another one with a parent-death signal, which std cannot ask for. It replaces itself
-/// with that program, so that the child's id is the server's. The signal is asked for in the child: a parent
-/// that dies in the moment before leaves the child behind.
+/// A command that runs another program with a parent-death signal, which std cannot set.
 ///
-/// The same program changes the account, and in this order: the kernel forgets the signal when the account changes.
+/// It replaces itself with that program, so the child's id is that of the server. The signal is set
+/// in the child: if the parent dies just before that, the child is left behind.
+///
+/// The command also changes the account, before it sets the signal: the kernel clears the signal
+/// when the account changes.
 fn leash(account: Option<&Account>) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]);
@@ -62,8 +65,8 @@ fn leash(account: Option<&Account>) -> Command {
     command
 }
 
-/// Whether [`leash`] works here. Tried and not looked up: macOS has no such program, and `BusyBox` one
-/// without the option.
+/// Returns true if [`leash`] works here. It is tried and not looked up: macOS has no such program,
+/// and the one of `BusyBox` lacks the option.
 fn has_leash() -> bool {
     let quiet = || Stdio::null();
     let status = leash(None).arg("true").stdin(quiet()).stdout(quiet()).stderr(quiet()).status();
@@ -83,8 +86,9 @@ impl Launch {
         let mut command = if leashed {
             let mut command = leash(self.account.as_ref());
             command.arg(&self.program);
-            // Out of the terminal's foreground group, so that Ctrl-C reaches us only and we can still use the
-            // server while we shut down. Without the leash, Ctrl-C is what ends the servers with us.
+            // Leaves the terminal's foreground group, so that Ctrl-C reaches only this process,
+            // which can still use the server while it shuts down. Without the leash, Ctrl-C must
+            // reach the servers too, because nothing else ends them with this process.
             command.process_group(0);
             command
         } else {

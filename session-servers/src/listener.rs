@@ -1,4 +1,4 @@
-//! Which process listens on a port, as Linux tells it.
+//! Finds the process that listens on a port, by `/proc` on Linux.
 
 use std::collections::HashSet;
 use std::fs;
@@ -7,10 +7,11 @@ use rustix::process::Pid;
 
 use crate::family::Family;
 
-/// How the kernel's tables of sockets write "listens".
+/// The code of the listening state in the kernel's socket tables.
 const LISTENS: &str = "0A";
 
-/// Whether the process `pid`, or a child of it, listens on `port`. `None` if the kernel does not tell.
+/// Returns true if the process `pid`, or a child of it, listens on `port`. `None` if the kernel
+/// does not tell.
 pub(crate) fn listens(pid: u32, port: u16) -> Option<bool> {
     let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(fs::read_to_string);
     let tables: Vec<_> = tables.into_iter().flatten().collect();
@@ -32,7 +33,7 @@ pub(crate) fn listens(pid: u32, port: u16) -> Option<bool> {
     all_told.then_some(false)
 }
 
-/// The sockets of a table that listen on `port`, by their inodes.
+/// The inodes of the sockets in a table that listen on `port`.
 fn listening(table: &str, port: u16) -> impl Iterator<Item = &str> {
     let port = format!(":{port:04X}");
     table.lines().skip(1).filter_map(move |line| {
@@ -43,7 +44,8 @@ fn listening(table: &str, port: u16) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The sockets that a process has open, by their inodes. `None` if we may not look, or it has ended.
+/// The inodes of the sockets that a process has open. `None` if this process may not look, or that
+/// process has ended.
 fn sockets(pid: u32) -> Option<Vec<String>> {
     let open = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let targets = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());

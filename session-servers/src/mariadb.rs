@@ -15,16 +15,17 @@ pub use galera::{Galera, provider};
 /// A launched `mariadbd`.
 pub type MariaDbServer = Server<MariaDb>;
 
-/// Where the tables are, in the server's directory.
+/// The subdirectory of the tables.
 const FILES: &str = "files";
-/// Where files go that nobody keeps. A server removes what it finds there, so it must be its own.
+/// The subdirectory of temporary files. A server removes the files in it, so it must not be shared.
 const TEMPORARY: &str = "temporary";
 
-/// The database that is there from the start.
+/// The database that exists from the start.
 const DATABASE: &str = "sessions";
 
-/// How to run `mariadbd`: on the loopback address, with the user `root`, no password, the database `sessions`, and with any further
-/// arguments.
+/// Runs `mariadbd` on the loopback address, with any further arguments.
+///
+/// The user is `root` without a password, and the database is `sessions`.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), session_servers::LaunchError> {
@@ -35,7 +36,7 @@ const DATABASE: &str = "sessions";
 /// # }
 /// ```
 ///
-/// Needs an account `mysql` when we are root, because the server refuses to be root.
+/// Needs an account `mysql` if this process is root, because the server refuses to run as root.
 #[derive(Debug, Clone, Default)]
 pub struct MariaDb {
     args: Vec<OsString>,
@@ -76,7 +77,7 @@ impl Engine for MariaDb {
         args.extend([set("socket", &data.join("s")), set("pid-file", &data.join("pid"))]);
         args.push(format!("--bind-address={}", addr.ip()).into());
         args.push(format!("--port={}", addr.port()).into());
-        // Names are looked up for each connection otherwise.
+        // Without the first option, the server resolves a host name for each connection.
         args.extend(["--skip-name-resolve", "--max-connections=300"].map(Into::into));
         args.extend(self.args.iter().cloned());
         args
@@ -97,7 +98,7 @@ impl Engine for MariaDb {
             program: program("mariadb-install-db").find()?,
             args: install.map(OsString::from).into_iter().chain(places(data)).collect(),
         };
-        // A database is a directory.
+        // A database is a directory, so creating the directory creates the database.
         let database = data.join(FILES).join(DATABASE);
         Ok(vec![mkdir(data.join(FILES))?, mkdir(data.join(TEMPORARY))?, install, mkdir(database)?])
     }
@@ -111,7 +112,8 @@ impl Engine for MariaDb {
     }
 
     async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
-        // The server does not tell its own number, and its file is for itself alone; but we may look.
+        // The server does not report its process id. Only its account may read its pid file, but
+        // this process may, too.
         let file = wire::ask(addr, "SELECT @@pid_file").await?;
         let text = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await??;
         Ok(text.trim() == pid.to_string())
@@ -135,7 +137,7 @@ fn set(name: &str, path: &Path) -> OsString {
     [format!("--{name}=").into(), path.as_os_str().to_owned()].into_iter().collect()
 }
 
-/// A program of the server, which a user's `PATH` may not lead to.
+/// A program of the server, which may be in a directory outside a user's `PATH`.
 fn program(name: &str) -> Program {
     Program::new(name, "apt-get install mariadb-server")
         .or_in(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))

@@ -20,10 +20,11 @@ const CACHE_SIZE: &str = "--wiredTigerCacheSizeGB";
 /// A launched `mongod`.
 pub type MongoServer = Server<Mongo>;
 
-/// Where `scripts/test` puts the program, inside of the user's cache directory.
+/// The path to which `scripts/test` unpacks the program, inside the user's cache directory.
 const CACHED: &str = "session-servers/mongod-6.0.5/mongod";
 
-/// How to run `mongod`: on the loopback address, alone or as a member of a replica set, and with any further arguments.
+/// Runs `mongod` on the loopback address, alone or as a member of a replica set, with any further
+/// arguments.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), session_servers::LaunchError> {
@@ -34,10 +35,11 @@ const CACHED: &str = "session-servers/mongod-6.0.5/mongod";
 /// # }
 /// ```
 ///
-/// The program is the one that the variable `SESSION_MONGOD` names, the `mongod` on `PATH`, or the one that `scripts/test` has unpacked into
-/// `session-servers/mongod-6.0.5` under `XDG_CACHE_HOME`, or under `~/.cache` if that is not set.
+/// The program is the one that the variable `SESSION_MONGOD` names, else the `mongod` on `PATH`,
+/// else the one that `scripts/test` has unpacked into `session-servers/mongod-6.0.5` under
+/// `XDG_CACHE_HOME`, or under `~/.cache` if that is not set.
 ///
-/// The server is asked for signs of life without a password, so it must not require one when it starts.
+/// The server is pinged without a password, so it must not require one when it starts.
 #[derive(Debug, Clone, Default)]
 pub struct Mongo {
     replica_set: Option<String>,
@@ -51,7 +53,8 @@ impl Mongo {
         Self::default()
     }
 
-    /// Makes it a member of a replica set of this name, which must be [initiated](MongoReplicaSet::initiate) after the start.
+    /// Makes the server a member of the replica set with this name, which must be
+    /// [initiated](MongoReplicaSet::initiate) after the start.
     #[must_use]
     pub fn replica_set(mut self, name: impl Into<String>) -> Self {
         self.replica_set = Some(name.into());
@@ -90,11 +93,11 @@ impl Engine for Mongo {
         let mut args: Vec<OsString> = vec!["--bind_ip".into(), addr.ip().to_string().into()];
         args.extend(["--port".into(), addr.port().to_string().into()]);
         args.extend(["--dbpath".into(), data.into(), "--nounixsocket".into()]);
-        // Half of the memory would be taken otherwise, by each of many servers.
+        // The default cache takes half of the memory, for each of many servers.
         if !self.args.iter().any(|arg| arg == CACHE_SIZE) {
             args.extend([CACHE_SIZE.into(), "0.25".into()]);
         }
-        // A shutdown waits that long for clients to go elsewhere.
+        // The first parameter limits how long a shutdown waits for clients to go elsewhere.
         for parameter in
             ["shutdownTimeoutMillisForSignaledShutdown=0", "diagnosticDataCollectionEnabled=false"]
         {
@@ -107,7 +110,7 @@ impl Engine for Mongo {
         args
     }
 
-    /// Of this server alone, also if it is a member of a replica set.
+    /// The URL of this server alone, even if it is a member of a replica set.
     fn url(&self, addr: SocketAddr) -> String {
         format!("mongodb://{addr}/?directConnection=true")
     }
@@ -135,11 +138,12 @@ pub async fn endpoint() -> Result<Endpoint<Mongo>, LaunchError> {
     Endpoint::find("SESSION_MONGO_URL", Mongo::new()).await
 }
 
-/// Sends one command to the database `admin`, over a connection of its own, and returns the reply.
+/// Sends one command to the database `admin`, over a new connection, and returns the reply.
 ///
 /// # Errors
 ///
-/// [`Other`](io::ErrorKind::Other) with the server's words when it refuses, otherwise whatever was wrong with the connection.
+/// [`Other`](io::ErrorKind::Other) with the server's message if it refuses, otherwise the error of
+/// the connection.
 pub async fn command(addr: SocketAddr, command: &Document) -> io::Result<Document> {
     wire::ask(addr, command).await
 }

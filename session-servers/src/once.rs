@@ -11,9 +11,10 @@ use crate::LaunchError;
 
 type Starting<S> = Pin<Box<dyn Future<Output = Result<S, LaunchError>> + Send>>;
 
-/// One server for all tests of a program: started when it is first needed, and ended when the program says so.
+/// One server for all tests of a program: started on first use, and ended by [`end`](Self::end).
 ///
-/// Tests come and go on runtimes of their own; a server outlives them, so it has a runtime of the program's.
+/// Each test has its own runtime, which the server outlives. The server therefore runs on a runtime
+/// of the program.
 pub struct Once<S> {
     runtime: &'static Runtime,
     starting: Mutex<Option<Starting<S>>>,
@@ -27,7 +28,7 @@ impl<S> fmt::Debug for Once<S> {
 }
 
 impl<S: Send + Sync + 'static> Once<S> {
-    /// A server that is not started yet: `start` is run on `runtime`, once.
+    /// A server that is not started yet. `start` runs once, on `runtime`.
     pub fn new(
         runtime: &'static Runtime,
         start: impl Future<Output = Result<S, LaunchError>> + Send + 'static,
@@ -35,13 +36,16 @@ impl<S: Send + Sync + 'static> Once<S> {
         Self { runtime, starting: Mutex::new(Some(Box::pin(start))), started: OnceLock::new() }
     }
 
-    /// The server, or why there is none. Blocks the thread while it starts, so it is not to be called on a thread of a runtime.
+    /// Returns the server, or the reason why there is none.
+    ///
+    /// Blocks the thread while the server starts, so it must not be called on a thread of a
+    /// runtime.
     ///
     /// # Errors
-    /// The text of the [`LaunchError`], each time.
+    /// The text of the [`LaunchError`], for each call.
     ///
     /// # Panics
-    /// After [`end`](Self::end), and when starting does.
+    /// After [`end`](Self::end), and if the start panics.
     pub fn get(&self) -> Result<Arc<S>, String> {
         let started = self.started.get_or_init(|| {
             let starting = self.starting.lock().expect("no panic").take().expect("the first time");
@@ -54,10 +58,11 @@ impl<S: Send + Sync + 'static> Once<S> {
         Ok(server.lock().expect("no panic").clone().expect("it has not ended"))
     }
 
-    /// Drops the server, if it was started. It is stopped when nobody else holds it.
+    /// Drops this handle of the server, if it was started. The server stops when no other handle is
+    /// left.
     ///
     /// # Panics
-    /// When another thread has panicked while it used this.
+    /// If another thread has panicked while it used this.
     pub fn end(&self) {
         if let Some(Ok(server)) = self.started.get() {
             server.lock().expect("no panic").take();

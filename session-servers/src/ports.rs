@@ -8,16 +8,16 @@ use std::ops::Range;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Where the search begins: above the well-known servers.
+/// The start of the search, above the well-known servers.
 const FIRST: u16 = 20_000;
-/// Where outgoing connections get their ports from, unless the system says otherwise.
+/// Default start of the port range of outgoing connections.
 const EPHEMERAL: u16 = 32_768;
-/// Fewer ports than this are not worth staying out of the way for.
+/// Minimum size of the range. A system setting that leaves fewer ports is ignored.
 const ENOUGH: u16 = 1_000;
 
-/// Ports below those of outgoing connections. Binding port 0 would give one of *those*, and while the server
-/// on it is down, a stranger can get it, or a client that retries gets it as its own and is connected to
-/// itself.
+/// The ports below those of outgoing connections. Binding port 0 would give one of *those*. While
+/// the server on it is down, another process could get that port, or a client that retries could
+/// get it as its own local port and be connected to itself.
 static RANGE: LazyLock<Range<u16>> = LazyLock::new(|| {
     let start = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range")
         .ok()
@@ -26,15 +26,15 @@ static RANGE: LazyLock<Range<u16>> = LazyLock::new(|| {
     FIRST..start.unwrap_or(EPHEMERAL)
 });
 
-/// Random at first, so that processes started together search in different places; then one by one, so that
-/// no port is offered twice to the same process.
+/// The next index in the range. It starts at random, so that processes started together search in
+/// different places. It then advances by one, so that the same process is offered no port twice.
 static NEXT: LazyLock<AtomicUsize> = LazyLock::new(|| {
     let [first, second, ..] = RandomState::new().hash_one(()).to_le_bytes();
     AtomicUsize::new(usize::from(u16::from_le_bytes([first, second])))
 });
 
-/// An address of this machine on which nobody listens *now*. Another process can be quicker: whoever uses it
-/// must expect that.
+/// Returns an address of this machine on which no process listens *now*. Another process can bind
+/// it first, so the caller must handle that.
 pub(crate) fn free_addr() -> io::Result<SocketAddr> {
     for _ in RANGE.clone() {
         let index = NEXT.fetch_add(1, Ordering::Relaxed) % RANGE.len();
@@ -50,7 +50,7 @@ pub(crate) fn free_addr() -> io::Result<SocketAddr> {
     Err(io::Error::new(io::ErrorKind::AddrInUse, format!("no free port in {:?}", *RANGE)))
 }
 
-/// Whether somebody listens on `addr`.
+/// Returns true if a process listens on `addr`.
 pub(crate) fn is_taken(addr: SocketAddr) -> bool {
     TcpListener::bind(addr).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }

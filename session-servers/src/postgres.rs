@@ -1,4 +1,4 @@
-//! `PostgreSQL`: one server, a streaming replica of it, and a pooler before it.
+//! `PostgreSQL`: one server, a streaming replica of it, and a pooler in front of it.
 
 mod pgbouncer;
 mod wire;
@@ -16,8 +16,9 @@ pub use pgbouncer::{PgBouncer, PgBouncerServer};
 /// A launched `postgres`.
 pub type PostgresServer = Server<Postgres>;
 
-/// How to run `postgres`: on the loopback address, with the superuser and database `postgres` and no password, and with any
-/// further arguments.
+/// Runs `postgres` on the loopback address, with any further arguments.
+///
+/// The superuser and the database are both `postgres`, and there is no password.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), session_servers::LaunchError> {
@@ -28,7 +29,7 @@ pub type PostgresServer = Server<Postgres>;
 /// # }
 /// ```
 ///
-/// Needs an account `postgres` when we are root, because the server refuses to be root.
+/// Needs an account `postgres` if this process is root, because the server refuses to run as root.
 #[derive(Debug, Clone, Default)]
 pub struct Postgres {
     args: Vec<OsString>,
@@ -49,14 +50,15 @@ impl Postgres {
         self
     }
 
-    /// Makes it a streaming replica, which can be read from, of the launched server at `primary`.
+    /// Makes the server a streaming replica of the launched server at `primary`. It accepts reads.
     #[must_use]
     pub fn replica_of(mut self, primary: SocketAddr) -> Self {
         self.primary = Some(primary);
         self
     }
 
-    /// Starts a server with this configuration. A replica has then copied everything that was there, and follows.
+    /// Starts a server with this configuration. When this returns, a replica has copied all
+    /// existing data, and follows the primary.
     ///
     /// # Errors
     ///
@@ -78,7 +80,8 @@ impl Engine for Postgres {
             format!("listen_addresses={}", addr.ip()),
             "unix_socket_directories=".to_owned(),
             "max_connections=300".to_owned(),
-            // A server that is told to stop waits that long for who came at just that moment and says nothing.
+            // On shutdown, the server waits that long for a client that has just connected and has
+            // sent nothing yet.
             "authentication_timeout=10".to_owned(),
         ] {
             args.extend(["-c".into(), setting.into()]);
@@ -152,7 +155,8 @@ pub async fn endpoint() -> Result<Endpoint<Postgres>, LaunchError> {
     Endpoint::find("SESSION_POSTGRES_URL", Postgres::new()).await
 }
 
-/// A program of the server. Debian installs them beside `PATH`, one directory for each release: the newest counts.
+/// A program of the server. Debian installs each release in a directory outside `PATH`. The newest
+/// release is used.
 fn program(name: &str) -> Program {
     let releases = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut releases: Vec<(u32, PathBuf)> = releases

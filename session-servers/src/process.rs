@@ -9,16 +9,17 @@ use crate::family::Family;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::time::{sleep, timeout};
 
-/// How often a change that the kernel does not announce is looked for.
+/// The interval of polling for changes that the kernel does not announce.
 const POLL: Duration = Duration::from_millis(2);
-/// How long a process may take to obey. A server that writes a large file on its way out needs seconds, not
-/// minutes.
+/// The timeout of a process for obeying a signal. A server that writes a large file on shutdown
+/// needs seconds, not minutes.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A running or finished child process. Dropping it kills and reaps the process, and kills the children that it has.
+/// A running or finished child process. Dropping it kills and reaps the process, and kills its
+/// children.
 ///
-/// Everything that signals or reaps holds the lock, so that a signal can only reach our own child: until it
-/// is reaped, the kernel gives its id to nobody else.
+/// All methods that signal or reap hold the lock, so a signal reaches only our own child: until the
+/// child is reaped, the kernel does not reuse its id.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Mutex<Child>,
@@ -29,12 +30,12 @@ impl Process {
         Self { child: Mutex::new(child) }
     }
 
-    /// The process id, also of a process that has finished.
+    /// The process id, even after the process has finished.
     pub(crate) fn id(&self) -> u32 {
         self.child().id()
     }
 
-    /// How it ended, if it has.
+    /// The exit status, if the process has ended.
     pub(crate) fn exited(&self) -> io::Result<Option<ExitStatus>> {
         self.child().try_wait()
     }
@@ -48,7 +49,7 @@ impl Process {
         Ok(kill_process(Pid::from_child(&child), signal)?)
     }
 
-    /// Stops the process and its children from executing anything. Returns once all of their threads stand still.
+    /// Halts the process and its children. Returns once all of their threads are stopped.
     pub(crate) async fn freeze(&self) -> io::Result<()> {
         self.signal(Signal::STOP)?;
         patiently(async {
@@ -109,7 +110,7 @@ impl Process {
 
     fn is_frozen(&self) -> io::Result<bool> {
         let child = self.child();
-        // `NOWAIT` leaves both the stop and the exit to be seen again, by the next freeze and by `try_wait`.
+        // `NOWAIT` leaves the stop and the exit for the next freeze and for `try_wait` to see.
         let options =
             WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         match waitid(WaitId::Pid(Pid::from_child(&child)), options)? {
@@ -119,7 +120,7 @@ impl Process {
         }
     }
 
-    /// Waits for the end, however long it takes.
+    /// Waits for the end of the process, without a timeout.
     pub(crate) async fn ended(&self) -> io::Result<ExitStatus> {
         loop {
             if let Some(status) = self.exited()? {
@@ -129,7 +130,7 @@ impl Process {
         }
     }
 
-    /// Waits for an end that must be near.
+    /// Waits for the end of a process that is about to end. Fails after [`PATIENCE`].
     pub(crate) async fn wait(&self) -> io::Result<ExitStatus> {
         patiently(self.ended()).await
     }
@@ -153,8 +154,8 @@ impl Drop for Process {
                 }
             }
         }
-        // `Child::kill` does nothing to a process that was reaped before; SIGKILL also ends one that is
-        // frozen. Neither call can fail in a way that leaves something to do.
+        // `Child::kill` does nothing to a process that was already reaped. SIGKILL also ends a
+        // frozen process. A failure of either call leaves nothing to do.
         let _ = child.kill();
         let _ = child.wait();
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::LaunchError;
 
-/// A program, where it may be, and how to get it when it is not there.
+/// A program, the places where it may be, and the command that installs it.
 ///
 /// ```
 /// let shell = session_servers::Program::new("sh", "apt-get install dash");
@@ -22,7 +22,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program called `name`, which the command `install` provides.
+    /// A program called `name`, which the command `install` installs.
     #[must_use]
     pub fn new(name: impl Into<String>, install: impl Into<String>) -> Self {
         Self {
@@ -34,39 +34,44 @@ impl Program {
         }
     }
 
-    /// Looks into these directories, too, after `PATH`: for servers that packages install beside it.
+    /// Also searches these directories, after `PATH`: for servers that packages install outside it.
     #[must_use]
     pub fn or_in(mut self, directories: impl IntoIterator<Item = PathBuf>) -> Self {
         self.directories.extend(directories);
         self
     }
 
-    /// Lets the environment variable `name` hold the path of the program. When it is set, nothing else is tried.
+    /// Lets the environment variable `name` hold the path of the program. If it is set, no other
+    /// place is searched.
     #[must_use]
     pub fn named_by(mut self, name: impl Into<String>) -> Self {
         self.variable = Some(name.into());
         self
     }
 
-    /// The file to take when the program is not on `PATH`.
+    /// The file to use if the program is in none of the searched directories.
     #[must_use]
     pub fn or_at(mut self, file: impl Into<PathBuf>) -> Self {
         self.fallback = Some(file.into());
         self
     }
 
-    /// Its name, as given.
+    /// The name of the program, as given.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it is: the file that its variable names, or else the first executable file of its name on `PATH`, or in the
-    /// [other directories](Self::or_in), or else the file given for the case that there is none.
+    /// Finds the program.
+    ///
+    /// Returns the file that the variable names. If there is none, returns the first executable
+    /// file of this name on `PATH`, then in the [other directories](Self::or_in), then the
+    /// [fallback file](Self::or_at).
     ///
     /// # Errors
     ///
-    /// [`LaunchError::NotInstalled`] when there is none, and when the variable names a file that cannot be executed.
+    /// [`LaunchError::NotInstalled`] if no file is found, or if the variable names a file that is
+    /// not executable.
     pub fn find(&self) -> Result<PathBuf, LaunchError> {
         if let Some(variable) = &self.variable
             && let Some(file) = env::var_os(variable).filter(|file| !file.is_empty()).map(PathBuf::from)

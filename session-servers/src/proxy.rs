@@ -1,4 +1,4 @@
-//! A TCP proxy that misbehaves on demand.
+//! A TCP proxy that injects network faults on demand.
 
 mod connection;
 mod controls;
@@ -18,21 +18,22 @@ use connection::Connection;
 pub use controls::ConnectionId;
 use controls::Controls;
 
-/// How many ports are tried before giving up.
+/// How many ports are tried.
 const PORTS: usize = 10;
 /// The pause after a failed accept, which means that the process is out of file descriptors.
 const BREATH: Duration = Duration::from_millis(10);
-/// Longer than any test; keeps the sum with the current time in range.
+/// The maximum delay. It is longer than any test, and keeps the sum with the current time in range.
 const LONGEST_DELAY: Duration = Duration::from_hours(24);
 
-/// A TCP proxy in front of one server: the network in between, which can fail in its own ways.
+/// A TCP proxy in front of one server, which simulates faults of the network.
 ///
-/// Every control works at any time and at once, also on live connections: a byte which is sent after the call
-/// has returned is treated by the new rule. The controls are independent of each other; without any, bytes
-/// pass in both directions, half-closed connections included. A client whose server cannot be reached is
-/// reset.
+/// Every control can be used at any time and takes effect immediately, on live connections too: the
+/// new setting applies to each byte that is sent after the call has returned. The controls are
+/// independent of each other. Without any, bytes pass in both directions, also on half-closed
+/// connections. If the server cannot be reached, the client is reset.
 ///
-/// Dropping it closes the port and resets all connections. It runs on the runtime on which it was started.
+/// Dropping the proxy closes the port and resets all connections. The proxy runs on the runtime on
+/// which it was started.
 ///
 /// ```
 /// # async fn example(server: std::net::SocketAddr) -> std::io::Result<()> {
@@ -52,7 +53,7 @@ pub struct Proxy {
     addr: SocketAddr,
     upstream: watch::Sender<SocketAddr>,
     controls: Arc<watch::Sender<Controls>>,
-    /// The task that owns the listener, while there is one.
+    /// The task that owns the listener, while the port is open.
     accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -61,7 +62,7 @@ impl Proxy {
     ///
     /// # Errors
     ///
-    /// When no port can be had.
+    /// If no port can be opened.
     pub async fn start(upstream: SocketAddr) -> io::Result<Self> {
         let mut attempt = 1;
         let (addr, listener) = loop {
@@ -78,50 +79,52 @@ impl Proxy {
         Ok(Self { addr, upstream, controls, accepting: Mutex::new(Some(accepting)) })
     }
 
-    /// Where clients connect to; never changes.
+    /// The address that clients connect to. It never changes.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// The live connections, in the order in which they were opened. One is listed as soon as the proxy has
-    /// accepted it, which can be shortly after the client's `connect` returned, but is before any byte
-    /// passes.
+    /// The live connections, in the order in which they were opened.
+    ///
+    /// A connection is listed as soon as the proxy has accepted it, before any byte passes. That
+    /// can be shortly after the client's `connect` has returned.
     #[must_use]
     pub fn connections(&self) -> Vec<ConnectionId> {
         self.controls.borrow().live().collect()
     }
 
-    /// Delays every byte by this much in each direction, so that a round trip takes twice as long. The order
-    /// is kept, and the throughput too, up to four megabytes on their way. Zero ends it, also for bytes that
-    /// are being delayed.
+    /// Delays every byte by this much in each direction, so a round trip takes twice as long.
+    ///
+    /// The order is kept. So is the throughput, up to four megabytes in transit. Zero ends the
+    /// delay, also for bytes that are being delayed.
     pub fn delay(&self, each_way: Duration) {
         self.controls.send_modify(|controls| controls.delay = each_way.min(LONGEST_DELAY));
     }
 
-    /// Holds everything back, the end of a stream too. Connections stay open and new ones are accepted, like
-    /// those of a server which hangs.
+    /// Holds back all bytes, and the end of a stream too. Connections stay open and new ones are
+    /// accepted, as with a server that hangs.
     pub fn freeze(&self) {
         self.controls.send_modify(|controls| controls.frozen = true);
     }
 
-    /// Ends [`freeze`](Self::freeze) and lets through what was held back. Connections that were frozen one by
-    /// one stay so.
+    /// Ends [`freeze`](Self::freeze) and releases what was held back. Individually frozen
+    /// connections stay frozen.
     pub fn thaw(&self) {
         self.controls.send_modify(|controls| controls.frozen = false);
     }
 
-    /// Like [`freeze`](Self::freeze), for one connection. Returns whether it is live.
+    /// Like [`freeze`](Self::freeze), for one connection. Returns true if the connection is live.
     pub fn freeze_connection(&self, id: ConnectionId) -> bool {
         self.change(|controls| controls.set_frozen(id, true))
     }
 
-    /// Ends [`freeze_connection`](Self::freeze_connection). Returns whether it is live.
+    /// Ends [`freeze_connection`](Self::freeze_connection). Returns true if the connection is live.
     pub fn thaw_connection(&self, id: ConnectionId) -> bool {
         self.change(|controls| controls.set_frozen(id, false))
     }
 
-    /// Resets a connection on both sides; bytes on their way are lost. Returns whether it was live.
+    /// Resets a connection on both sides. Bytes in transit are lost. Returns true if it was live.
     pub fn cut(&self, id: ConnectionId) -> bool {
         self.change(|controls| controls.close(id))
     }
@@ -131,32 +134,37 @@ impl Proxy {
         self.controls.send_modify(Controls::close_all);
     }
 
-    /// Lets each live connection carry one more request to the server, and resets it on both sides in place of the reply. Connections
-    /// that are opened later are not affected. [`spare`](Self::spare) takes it back.
+    /// Lets each live connection carry one more request to the server, and resets it on both sides
+    /// in place of the reply.
     ///
-    /// The proxy knows no protocol: the reset comes at the first byte that the server sends from now on. On a connection with several
-    /// requests under way, that byte may answer an earlier one, and replies that were on their way are lost as well.
+    /// Connections that are opened later are not affected. [`spare`](Self::spare) undoes this.
+    ///
+    /// The proxy knows no protocol: the reset happens at the first byte that the server sends from
+    /// now on. On a connection with several requests in flight, that byte may answer an earlier
+    /// one, and replies in transit are lost as well.
     pub fn cut_after_next_request(&self) {
         self.controls.send_modify(|controls| controls.set_cut_at_reply(true));
     }
 
-    /// Spares the connections that [`cut_after_next_request`](Self::cut_after_next_request) has chosen and that are still live.
+    /// Undoes [`cut_after_next_request`](Self::cut_after_next_request) for the connections that are
+    /// still live.
     pub fn spare(&self) {
         self.controls.send_modify(|controls| controls.set_cut_at_reply(false));
     }
 
-    /// Leads connections that are opened from now on to another server, as a failover does. Live ones stay where they are; see
-    /// [`cut_all`](Self::cut_all).
+    /// Connects new clients to another server from now on, as a failover does. Live connections
+    /// keep their server. To end them, see [`cut_all`](Self::cut_all).
     pub fn redirect(&self, upstream: SocketAddr) {
         self.upstream.send_replace(upstream);
     }
 
-    /// Closes the port, so that the kernel refuses new connections; or opens the same port again. Live
-    /// connections go on. When this returns it is done.
+    /// Closes the port, so that the kernel refuses new connections, or opens the same port again.
+    ///
+    /// Live connections continue. The port is closed or open when this returns.
     ///
     /// # Errors
     ///
-    /// When the port cannot be opened again. Closing it cannot fail.
+    /// If the port cannot be opened again. Closing it cannot fail.
     pub async fn refuse_new(&self, refuse: bool) -> io::Result<()> {
         let mut accepting = self.accepting.lock().await;
         if !refuse && accepting.is_none() {
@@ -165,25 +173,26 @@ impl Proxy {
                 Some(tokio::spawn(accept(listener, self.upstream.subscribe(), Arc::clone(&self.controls))));
         } else if refuse && let Some(task) = accepting.take() {
             task.abort();
-            // The listener is closed when the task is gone, not when it is told to go.
+            // The listener is closed when the task has ended, not when it is aborted.
             let _ = task.await;
         }
         Ok(())
     }
 
-    /// Reads what the server sends and throws it away: requests are executed, their replies vanish. The end
-    /// of the server's stream is not a reply and still passes.
+    /// Reads and discards what the server sends: requests are executed, but their replies are lost.
+    /// The end of the server's stream is not a reply and still passes.
     ///
-    /// Turning it off resets the connections on which something was thrown away, because their clients would
-    /// take the next reply for the missing one.
+    /// Turning it off resets the connections on which bytes were discarded, because their clients
+    /// would take the next reply for the missing one.
     pub fn swallow_replies(&self, swallow: bool) {
         self.controls.send_modify(|controls| controls.set_swallowing(swallow));
     }
 
-    /// Waits until part of a reply has been thrown away since [`swallow_replies`](Self::swallow_replies) was
-    /// last turned on: the server has answered a request, and the client does not know.
+    /// Waits until part of a reply has been discarded since
+    /// [`swallow_replies`](Self::swallow_replies) was last turned on: the server has answered a
+    /// request, and the client does not know.
     pub async fn swallowed(&self) {
-        // Cannot fail: the sender is ours.
+        // Cannot fail: this proxy owns the sender.
         let _ = self.controls.subscribe().wait_for(Controls::has_swallowed).await;
     }
 

@@ -17,13 +17,13 @@ use crate::{Endpoint, Engine, LaunchError, Program, Server};
 pub use cluster::{RedisCluster, RedisClusterBuilder};
 pub use sentinel::{RedisSentinels, Sentinel, SentinelServer};
 
-/// More than any reply that is read here, in case whoever answers is not Redis.
+/// Longer than any reply that is read here. Limits the read if the server is not Redis.
 const LONGEST_REPLY: u64 = 64 * 1024;
 
 /// A launched `redis-server`.
 pub type RedisServer = Server<Redis>;
 
-/// How to run `redis-server`: on the loopback address, without snapshots, and with any further arguments.
+/// Runs `redis-server` on the loopback address, without snapshots, and with any further arguments.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), session_servers::LaunchError> {
@@ -34,7 +34,7 @@ pub type RedisServer = Server<Redis>;
 /// # }
 /// ```
 ///
-/// The server is asked for signs of life without a password, so it must not require one when it starts.
+/// The server is pinged without a password, so it must not require one when it starts.
 #[derive(Debug, Clone, Default)]
 pub struct Redis {
     args: Vec<OsString>,
@@ -89,7 +89,7 @@ impl Engine for Redis {
     }
 
     async fn serves(&self, addr: SocketAddr, pid: u32) -> io::Result<bool> {
-        // While it loads its data, it answers the second question and refuses the first.
+        // While the server loads its data, it answers `INFO` and refuses `PING`.
         self.ping(addr).await?;
         let info = ask(addr, "INFO server").await?;
         Ok(info.lines().any(|line| line == format!("process_id:{pid}")))
@@ -105,7 +105,7 @@ pub async fn endpoint() -> Result<Endpoint<Redis>, LaunchError> {
     Endpoint::find("SESSION_REDIS_URL", Redis::new()).await
 }
 
-/// Sends one inline command over a connection of its own. Replies that are errors become errors.
+/// Sends one inline command over a new connection. An error reply becomes an error.
 async fn ask(addr: SocketAddr, command: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(addr).await?;
     stream.write_all(format!("{command}\r\n").as_bytes()).await?;

@@ -1,11 +1,12 @@
-//! Which servers must be there.
+//! The servers whose absence is a failure.
 
 use std::env;
 
-/// Whether `SESSION_REQUIRE` names this server, so that its absence is a failure and not a reason to ignore a
-/// case.
+/// Returns true if `SESSION_REQUIRE` names this server. Its absence is then a failure and not a
+/// reason to ignore a case.
 ///
-/// The variable is a comma-separated list, e.g. `redis,postgres`; blanks around the names do not matter.
+/// The variable is a comma-separated list, e.g. `redis,postgres`. Blanks around the names are
+/// ignored.
 #[must_use]
 pub fn required(server: &str) -> bool {
     env::var("SESSION_REQUIRE").is_ok_and(|list| names(&list, server))

@@ -1,4 +1,4 @@
-//! One run of a server's program, from its start until it serves.
+//! One run of a server's program, from its start until it is ready.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -13,14 +13,14 @@ use crate::ports::is_taken;
 use crate::process::Process;
 use crate::{Engine, LaunchError};
 
-/// How long a server may take to come up; generous, because a loaded machine is not a failure.
+/// The timeout of a start. It is generous because a loaded machine is not a failure.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// How long one question may take.
+/// The timeout of one readiness check.
 const QUESTION: Duration = Duration::from_secs(5);
-/// The pause between two questions.
+/// The pause between two readiness checks.
 const POLL: Duration = Duration::from_millis(5);
 
-/// Fills the directory as the engine wants it before the first start.
+/// Runs the engine's preparation commands, which fill the directory before the first start.
 pub(crate) async fn prepare<E: Engine>(engine: &E, directory: &Directory) -> Result<(), LaunchError> {
     let data = directory.data();
     for Preparation { program, args } in engine.preparation(&data)? {
@@ -48,7 +48,7 @@ pub(crate) async fn prepare<E: Engine>(engine: &E, directory: &Directory) -> Res
     Ok(())
 }
 
-/// Starts the program and waits until it serves at `addr`. The process does not outlive a failure.
+/// Starts the program and waits until it serves at `addr`. If that fails, the process is killed.
 pub(crate) async fn run<E: Engine>(
     engine: &E,
     program: &Path,
@@ -85,15 +85,15 @@ async fn until_ready<E: Engine>(
             Err(if is_taken(addr) { taken() } else { failed(format!("it ended early, {status}")) })
         }
         ours = serves(engine, addr, process.id(), &mut obstacle) => {
-            // Another program was quicker. Ours may not have noticed yet.
+            // If another program took the port first, ours may not have noticed yet.
             if ours { Ok(()) } else { Err(taken()) }
         }
         () = sleep(PATIENCE) => Err(failed(format!("not ready after {PATIENCE:?}, {obstacle}"))),
     }
 }
 
-/// Asks until a server answers, and returns whether it is the process `pid`. Leaves in `obstacle` why the last question had no
-/// answer.
+/// Polls until a server answers, and returns whether it is the process `pid`. Stores in `obstacle`
+/// why the last check got no answer.
 async fn serves<E: Engine>(engine: &E, addr: SocketAddr, pid: u32, obstacle: &mut String) -> bool {
     loop {
         *obstacle = match timeout(QUESTION, engine.serves(addr, pid)).await {

@@ -17,28 +17,28 @@ use crate::process::Process;
 use crate::run::{prepare, run};
 use crate::{Engine, LaunchError, Shutdown};
 
-/// How many ports are tried before giving up. A second one is rare, so many in a row mean something else.
+/// How many ports are tried. A second try is rare, so many failures in a row have another cause.
 const PORTS: usize = 10;
-/// How long [`Server::ping`] waits.
+/// The timeout of [`Server::ping`].
 const PING: Duration = Duration::from_secs(1);
 
-/// A real server on a port of its own, with a temporary directory of its own, which can be broken on purpose.
+/// A real server with its own port and temporary directory, which can be broken on purpose.
 ///
-/// The address and the data last from the start to the drop; the process comes and goes. Everything works
-/// through `&self`, so that one task can break the server that others use. [`stop`](Self::stop),
-/// [`kill`](Self::kill) and [`restart`](Self::restart) take turns.
+/// The address and the data last from the start to the drop, over all restarts of the process. All
+/// methods take `&self`, so one task can break a server that other tasks use. Concurrent calls of
+/// [`stop`](Self::stop), [`kill`](Self::kill) and [`restart`](Self::restart) run one after another.
 ///
-/// Dropping it kills the process, frozen or not, reaps it, and removes the directory. That blocks the thread
-/// for the few milliseconds which the kernel needs. A `static` is never dropped: its process ends with ours,
-/// but its directory stays.
+/// Dropping the server kills the process, frozen or not, reaps it, and removes the directory. That
+/// blocks the thread for the few milliseconds which the kernel needs. A `static` is never dropped:
+/// its process ends with ours, but its directory stays.
 #[derive(Debug)]
 pub struct Server<E> {
     engine: E,
     program: PathBuf,
     addr: SocketAddr,
     turn: tokio::sync::Mutex<()>,
-    // Above the directory, so that it is dropped first: a live server would write while its files are
-    // removed.
+    // Declared before the directory, so that it is dropped first. A live server would write files
+    // while the directory is being removed.
     process: Mutex<Arc<Process>>,
     directory: Directory,
 }
@@ -61,8 +61,8 @@ impl<E: Engine> Server<E> {
     ///
     /// [`NotInstalled`](LaunchError::NotInstalled) when there is no such program,
     /// [`Failed`](LaunchError::Failed) with the end of its log when it does not come up,
-    /// [`PortTaken`](LaunchError::PortTaken) when ten ports in a row were snatched away,
-    /// [`Io`](LaunchError::Io) when the machine is out of something.
+    /// [`PortTaken`](LaunchError::PortTaken) when ten ports in a row were taken by other processes,
+    /// [`Io`](LaunchError::Io) when the machine lacks a resource.
     pub async fn launch(engine: E) -> Result<Self, LaunchError> {
         let program = engine.program().find()?;
         let account = match engine.account() {
@@ -83,7 +83,7 @@ impl<E: Engine> Server<E> {
         Ok(Self { engine, program, addr, turn: tokio::sync::Mutex::default(), process, directory })
     }
 
-    /// What it was launched with.
+    /// The engine that the server was launched with.
     #[must_use]
     pub fn engine(&self) -> &E {
         &self.engine
@@ -95,7 +95,7 @@ impl<E: Engine> Server<E> {
         self.engine.url(self.addr)
     }
 
-    /// The address on which it listens whenever it runs.
+    /// The address on which the server listens whenever it runs.
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -107,25 +107,25 @@ impl<E: Engine> Server<E> {
         self.addr.port()
     }
 
-    /// The process id, while it runs. Another one after a restart.
+    /// The process id, while the server runs. It changes with a restart.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         let process = self.process();
         matches!(process.exited(), Ok(None)).then(|| process.id())
     }
 
-    /// The last four kilobytes of what it printed, over all of its runs.
+    /// The last four kilobytes of the server's output, over all of its runs.
     #[must_use]
     pub fn log(&self) -> String {
         self.directory.log_tail()
     }
 
-    /// Asks for a sign of life, over a new connection and without credentials.
+    /// Checks that the server responds, over a new connection and without credentials.
     ///
     /// # Errors
     ///
-    /// `TimedOut` after a second without an answer (it is frozen), `ConnectionRefused` when it does not run,
-    /// otherwise whatever went wrong.
+    /// `TimedOut` after a second without an answer (the server is frozen), `ConnectionRefused` when
+    /// it does not run, otherwise the error that occurred.
     pub async fn ping(&self) -> io::Result<()> {
         timeout(PING, self.engine.ping(self.addr)).await.unwrap_or_else(|_| {
             Err(io::Error::new(
@@ -135,8 +135,10 @@ impl<E: Engine> Server<E> {
         })
     }
 
-    /// Freezes it and its child processes (SIGSTOP): connections stay open and new ones are even accepted by the kernel, but nobody
-    /// answers. When this returns, it executes nothing more. Freezing it again changes nothing.
+    /// Freezes the server and its child processes (SIGSTOP).
+    ///
+    /// Connections stay open, and the kernel even accepts new ones, but no request is answered.
+    /// When this returns, the server executes nothing more. Freezing it again is a no-op.
     ///
     /// # Errors
     ///
@@ -145,7 +147,7 @@ impl<E: Engine> Server<E> {
         self.process().freeze().await
     }
 
-    /// Lets it run again (SIGCONT), with everything that has arrived in the meantime.
+    /// Resumes a frozen server (SIGCONT). It then handles everything that arrived in the meantime.
     ///
     /// # Errors
     ///
@@ -154,19 +156,22 @@ impl<E: Engine> Server<E> {
         self.process().thaw()
     }
 
-    /// Asks it to [shut down](Engine::shutdown) and waits until it has; a frozen server is thawed for that. Returns how
-    /// it ended; a server that does not run ended before, which is not an error.
+    /// Asks the server to [shut down](Engine::shutdown), waits until it has, and returns its exit
+    /// status.
+    ///
+    /// A frozen server is thawed first. For a server that has already ended, returns its status,
+    /// which is not an error.
     ///
     /// # Errors
     ///
-    /// `TimedOut` when it has not ended within 30 seconds; it may still be running then.
+    /// `TimedOut` when the server has not ended within 30 seconds. It may then still be running.
     pub async fn stop(&self) -> io::Result<ExitStatus> {
         let _turn = self.turn.lock().await;
         self.end().await
     }
 
-    /// Kills it and its child processes (SIGKILL), frozen or not, as in a crash, and waits until it is gone. Returns how it ended, as
-    /// [`stop`](Self::stop) does.
+    /// Kills the server and its child processes (SIGKILL), frozen or not, as in a crash. Waits
+    /// until it is gone, and returns its exit status as [`stop`](Self::stop) does.
     ///
     /// # Errors
     ///
@@ -176,12 +181,14 @@ impl<E: Engine> Server<E> {
         self.process().kill().await
     }
 
-    /// Starts it again on the same port and the same data, and returns once it answers. One that still runs
-    /// is shut down first, as by [`stop`](Self::stop). Dropping the future leaves it stopped.
+    /// Starts the server again on the same port and the same data, and returns once it answers.
+    ///
+    /// A running server is shut down first, as by [`stop`](Self::stop). Dropping the future leaves
+    /// the server stopped.
     ///
     /// # Errors
     ///
-    /// As for [`launch`](Self::launch); there is no other port to try here. The server is stopped then.
+    /// As for [`launch`](Self::launch), but no other port is tried. The server is then stopped.
     pub async fn restart(&self) -> Result<(), LaunchError> {
         let _turn = self.turn.lock().await;
         self.end().await.map_err(LaunchError::io("stop the server"))?;
@@ -196,7 +203,7 @@ impl<E: Engine> Server<E> {
             Shutdown::Terminate => Signal::TERM,
             Shutdown::Interrupt => Signal::INT,
         };
-        // The order of the signals makes the shutdown the first thing that a frozen server does.
+        // With this order of the signals, a frozen server shuts down before it does anything else.
         match process.signal(signal).and_then(|()| process.thaw()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,4 +1,4 @@
-//! Waiting for what several servers agree on.
+//! Polling for a state that several servers agree on.
 
 use std::io;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use tokio::time::{sleep, timeout};
 
 use crate::LaunchError;
 
-/// How long servers may take to find each other.
+/// The timeout for servers to reach that state.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// The pause between two questions.
+/// The pause between two polls.
 const POLL: Duration = Duration::from_millis(20);
 
-/// Asks until the answer is a good one, for as long as a loaded machine may need.
+/// Polls until the answer is true. The timeout allows for a loaded machine.
 pub(crate) async fn until<A>(
     what: &'static str,
     good: impl Fn() -> A + Send + Sync,

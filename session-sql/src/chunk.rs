@@ -2,14 +2,15 @@ use std::collections::HashSet;
 
 use session_core::SessionKey;
 
-/// The most items of one statement.
+/// The maximum number of items in one statement.
 pub(crate) const MAX_ITEMS: usize = 128;
 
-/// About the most bytes of one statement. A single larger item travels alone.
+/// Approximate limit on the bytes of one statement. A larger item gets a statement of its own.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
 
-/// Cuts a batch into parts, each small enough for one statement and without a key that occurs twice: what is carried out part by part
-/// happens in the order of the items. An item is its number, its key and the length of its data.
+/// Cuts a batch into parts, each small enough for one statement and without a repeated key.
+/// Running the parts in sequence has the same effect as running the items in order. An item is its
+/// number, its key and the length of its data.
 pub(crate) fn parts(
     items: impl IntoIterator<Item = (usize, SessionKey, usize)>,
     max_bytes: usize,
@@ -34,7 +35,7 @@ pub(crate) fn parts(
     parts
 }
 
-/// The outcomes of all items in the order of their numbers.
+/// Sorts the outcomes by the numbers of their items.
 pub(crate) fn in_order<T>(mut outcomes: Vec<(usize, T)>) -> Vec<T> {
     outcomes.sort_unstable_by_key(|(number, _)| *number);
     outcomes.into_iter().map(|(_, outcome)| outcome).collect()

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 /// The shortest deadline.
 const SHORTEST: Duration = Duration::from_millis(10);
 
-/// A deadline that can be kept.
+/// Validates a deadline: zero is an error, and the minimum is 10 ms.
 pub(crate) fn checked(deadline: Duration) -> Result<Duration> {
     if deadline.is_zero() {
         return Err(Error::new(ErrorKind::Config, Operation::Connect)
@@ -15,12 +15,12 @@ pub(crate) fn checked(deadline: Duration) -> Result<Duration> {
     Ok(deadline.max(SHORTEST))
 }
 
-/// An interval, if it is one: zero turns off what would happen at it.
+/// Normalises an interval: zero means `None`, and the minimum is 1 ms.
 pub(crate) fn interval(interval: Option<Duration>) -> Option<Duration> {
     interval.filter(|interval| !interval.is_zero()).map(|interval| interval.max(Duration::from_millis(1)))
 }
 
-/// Until when an operation must have an answer.
+/// The moment by which an operation must have an answer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Instant);
 
@@ -29,13 +29,14 @@ impl Deadline {
         Self(Instant::now() + patience)
     }
 
-    /// When it passes.
+    /// The moment at which the deadline passes.
     #[cfg(any(feature = "postgres", feature = "mysql"))]
     pub(crate) fn at(self) -> Instant {
         self.0
     }
 
-    /// Waits for the way to the database. Nothing has been sent yet, so giving up, or being dropped, changes nothing.
+    /// Waits for access to the database. Nothing has been sent yet, so a timeout or a dropped
+    /// future changes nothing.
     pub(crate) async fn wait<T>(
         self,
         operation: Operation,
@@ -47,7 +48,7 @@ impl Deadline {
     }
 
     #[cfg(feature = "sqlite")]
-    /// Waits for the answer to a question. Giving up changes nothing, because a question does not.
+    /// Waits for the answer to a read. A read changes nothing, so a timeout changes nothing either.
     pub(crate) async fn ask<T>(
         self,
         operation: Operation,
@@ -59,8 +60,8 @@ impl Deadline {
     }
 
     #[cfg(feature = "sqlite")]
-    /// Carries out a change on a task of its own, so that a caller that is dropped or gives up leaves nothing half done: the change
-    /// then goes on alone, and is reported to listeners when it is made.
+    /// Runs a change on its own task, so that a caller that is dropped or times out does not leave
+    /// it half done. The change then runs to its end, and is reported to listeners when it is made.
     pub(crate) async fn change<T: Send + 'static>(
         self,
         operation: Operation,

@@ -10,7 +10,8 @@ use tokio::sync::{
     watch,
 };
 
-/// The events of one table, shared by all stores of this process that use it. Costs a glance at a counter as long as nobody listens.
+/// The events of one table, shared by all stores of this process that use it. Without listeners,
+/// reporting an event costs one atomic load.
 #[derive(Debug)]
 pub(crate) struct Events {
     capacity: usize,
@@ -37,23 +38,23 @@ impl Events {
         Self { capacity, sender: OnceLock::new(), listeners: Arc::default() }
     }
 
-    /// Whether anybody listens now.
+    /// Returns true if there are listeners now.
     pub(crate) fn wanted(&self) -> bool {
         self.listeners.load(Ordering::SeqCst) > 0
     }
 
-    /// Reports a change. To be called after the change has been made, and before its caller is told.
+    /// Reports a change. Must be called after the change is made and before its caller is answered.
     pub(crate) fn tell(&self, event: Event) {
         if !self.wanted() {
             return;
         }
         if let Some(sender) = self.sender.get() {
-            // The last listener may just have left, which is no failure.
+            // The last listener may just have left, which is not an error.
             let _ = sender.send(event);
         }
     }
 
-    /// Listens until the store that `closed` belongs to is closed or dropped.
+    /// Returns a stream that ends when the store that `closed` belongs to is closed or dropped.
     pub(crate) fn subscribe(&self, closed: watch::Receiver<bool>) -> EventStream {
         let sender = self.sender.get_or_init(|| broadcast::channel(self.capacity).0);
         let events = sender.subscribe();
@@ -63,7 +64,7 @@ impl Events {
             let event = tokio::select! {
                 biased;
                 event = listener.events.recv() => event,
-                // An error says that the last handle was dropped.
+                // An error means that the last handle was dropped.
                 _ = listener.closed.wait_for(|closed| *closed) => return None,
             };
             match event {

@@ -23,9 +23,9 @@ mod table;
 pub use mysql::{MySqlStore, MySqlStoreBuilder};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreBuilder, SynchronousCommit};
+pub use session_backend::BatchSettings;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 pub use session_backend::{Credentials, CredentialsProvider, Secret, TlsMode};
-pub use session_backend::BatchSettings;
 #[cfg(feature = "cache")]
 pub use session_layers::{CacheExt, CacheSettings, CacheStats, Cached};
 #[cfg(feature = "sqlite")]

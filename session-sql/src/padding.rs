@@ -1,16 +1,16 @@
-//! Statements come in a few sizes, so that few of them are prepared: those that fill up with nothing cost little.
+//! Pads statements to a few sizes, so that few of them are prepared. The padding costs little.
 
 use crate::chunk::MAX_ITEMS;
 
-/// How many sizes of statements there are: 1, 2, 4, and so on up to [`MAX_ITEMS`].
+/// The number of statement sizes: 1, 2, 4, and so on up to [`MAX_ITEMS`].
 pub(crate) const SIZES: usize = MAX_ITEMS.ilog2() as usize + 1;
 
-/// The least size of statement that has room for so many items.
+/// The smallest statement size that has room for `items`.
 pub(crate) fn padded(items: usize) -> usize {
     items.next_power_of_two().min(MAX_ITEMS)
 }
 
-/// The place of a [padded](padded) size among the [`SIZES`].
+/// The index of a [padded](padded) size among the [`SIZES`].
 pub(crate) fn size_index(size: usize) -> usize {
     (size.max(1).ilog2() as usize).min(SIZES - 1)
 }

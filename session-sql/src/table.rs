@@ -4,15 +4,16 @@ use session_core::{Error, ErrorKind, Operation, Result};
 
 /// The name of the table that holds the sessions: the namespace of a store.
 ///
-/// Small letters, digits and underscores, so that no engine folds, quotes or misreads it, and so that two names that differ are two tables.
+/// It consists of lower-case letters, digits and underscores, so that no engine folds, quotes or
+/// misreads it, and so that different names are different tables.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Table(String);
 
 impl Table {
-    /// What leaves room for the names of the indexes in every engine.
+    /// Leaves room for the names of the indexes in every engine.
     const MAX_LEN: usize = 48;
 
-    /// The table that remembers which release made the others.
+    /// The table that records the schema version of each sessions table.
     pub(crate) const SCHEMA: &'static str = "session_store_schema";
 
     pub(crate) fn new(name: &str) -> Result<Self> {

@@ -1,4 +1,4 @@
-//! What cannot be used is refused with a clear error, and nothing is changed by that.
+//! Unusable input is refused with a clear error, and nothing is changed.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use session_sql::SqliteStore;
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
 fn write(len: usize) -> Write {
-    // Not the same bytes over and over, so that nothing can be compressed away.
+    // The bytes do not repeat, so that nothing can be compressed away.
     let data: Vec<u8> = (0..len).map(|at| u8::try_from(at * 31 % 251).expect("below 251")).collect();
     Write::new(data, Ttl::new(Duration::from_hours(1)).expect("a ttl"))
 }
@@ -166,7 +166,7 @@ async fn a_damaged_page_is_an_error_for_what_is_on_it() {
         assert!(store.write(key, write(3_000), When::Absent).await.expect("a write").is_written());
     }
     store.close().await.expect("closed");
-    // Which page holds what: each session of 3,000 bytes has one for itself.
+    // Finds the pages that hold one session each: a session of 3,000 bytes has a page for itself.
     let options = SqliteConnectOptions::new().filename(&file);
     let mut connection = SqliteConnection::connect_with(&options).await.expect("a connection");
     let pages: Vec<i64> = sqlx::query_scalar(
@@ -206,7 +206,7 @@ async fn a_damaged_page_is_an_error_for_what_is_on_it() {
     for key in &lost {
         assert_eq!(store.read(key).await.expect_err("alone, too").kind(), ErrorKind::Corrupt);
     }
-    // In one batch: who is on a damaged page is refused, and all others are written.
+    // In one batch, items on a damaged page are refused, and all others are written.
     let item = |key: &SessionKey| WriteItem { key: *key, write: write(10), when: When::Any };
     let items: Vec<WriteItem> = lost.iter().chain(&good[..20]).map(item).collect();
     let outcomes = store.write_many(&items).await;

@@ -1,4 +1,4 @@
-//! Servers that are primaries no more, and others in their place.
+//! Servers that are no longer primaries, and other servers in their place.
 
 mod support;
 
@@ -14,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long a server that has become read-only may go on answering reads: what the README says, and what a loaded machine needs.
+/// How long a server that has become read-only may go on answering reads: the bound of the README,
+/// and an allowance for a loaded machine.
 const BOUND: Duration = Duration::from_millis(1_000 + 700);
 
 async fn created(store: &dyn SessionStore) -> SessionKey {
@@ -23,7 +24,7 @@ async fn created(store: &dyn SessionStore) -> SessionKey {
     key
 }
 
-/// Everything that reads.
+/// Runs every operation that reads.
 async fn questions(store: &dyn SessionStore, key: &SessionKey) -> Vec<Result<(), Error>> {
     let owner = session_core::Owner::new("alice").expect("an owner");
     let (owners, maintenance) = (store.owners().expect("it has"), store.maintenance().expect("it has"));
@@ -37,7 +38,8 @@ async fn questions(store: &dyn SessionStore, key: &SessionKey) -> Vec<Result<(),
     ]
 }
 
-/// An address that leads to the primary, then for a while to a server that follows it and does not know the latest changes.
+/// An address leads to the primary, then for a while to a server that follows it and lacks the
+/// latest changes.
 async fn a_replica_in_its_place_never_answers(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     let address = |url: &str| url.split(['@', '/']).nth(3).expect("an address").parse().expect("an address");
@@ -80,7 +82,7 @@ async fn a_replica_in_its_place_never_answers(kind: Kind) {
     }
     assert!(store.read(&key).await.expect_err("still").to_string().contains("only reads"));
 
-    // Connections to the replica stay open, if there are any.
+    // Connections to the replica, if there are any, stay open.
     proxy.redirect(address(&lab.direct));
     for _ in 0..50 {
         assert!(store.read(&key).await.expect("it answers").is_none(), "a deleted session is shown");
@@ -114,7 +116,7 @@ async fn on_a_pool(lab: &Lab) -> Arc<dyn SessionStore> {
     }
 }
 
-/// Its connections stay open, and busy, while its role changes.
+/// The server's connections stay open, and busy, while its role changes.
 async fn a_server_that_becomes_read_only_is_left(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     for store in [lab.open("").await, on_a_pool(&lab).await] {
@@ -124,14 +126,14 @@ async fn a_server_that_becomes_read_only_is_left(kind: Kind) {
             only_reads(&lab, true).await;
             let begun = Instant::now();
             while begun.elapsed() < BOUND {
-                // It may answer for so long, and no longer.
+                // The server may answer during this time, but not after it.
                 let _ = store.read(&key).await;
             }
             let answers = questions(&*store, &key).await.into_iter();
             let errors: Vec<_> =
                 answers.map(|answer| answer.expect_err("a server that only reads must not answer")).collect();
             assert!(errors.iter().all(Error::is_transient), "{errors:?}");
-            // On a slow machine, the deadline of one or the other may pass before the reason is known.
+            // On a slow machine, a deadline may pass before the reason is known.
             assert!(errors.iter().any(|error| error.to_string().contains("only reads")), "{errors:?}");
             only_reads(&lab, false).await;
             let begun = Instant::now();

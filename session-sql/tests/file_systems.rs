@@ -1,4 +1,5 @@
-//! Disks that are full or cannot be written to. These need a file system of their own, which only root can mount.
+//! Disks that are full or cannot be written to. They need a file system of their own, which only
+//! root can mount.
 
 use std::{
     path::Path,
@@ -10,7 +11,7 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use session_core::{ErrorKind, Expected, SessionId, SessionKey, SessionStore, Ttl, When, Write};
 use session_sql::SqliteStore;
 
-/// A small file system in memory, gone when this is dropped.
+/// A small file system in memory, unmounted on drop.
 struct Tmpfs(tempfile::TempDir);
 
 fn mount(arguments: &[&str], at: &Path) -> Result<(), String> {
@@ -63,7 +64,7 @@ async fn a_full_disk_refuses_writes_and_serves_reads(disk: &Tmpfs) {
         let record = store.read(key).await.expect("a read").expect("it was acknowledged");
         assert_eq!((record.version, record.data), (some.version, some.data.clone()));
     }
-    // When there is room again, so is the service.
+    // Once there is room again, the store accepts writes again.
     mount(&["-o", "remount,size=8m"], disk.path()).expect("a larger disk");
     assert!(
         store.write(&SessionId::generate().key(), write(10_000), When::Any).await.expect("room").is_written()

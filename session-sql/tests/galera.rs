@@ -18,7 +18,7 @@ async fn run(url: &str, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut connection).await.expect("executed");
 }
 
-/// What each operation gives.
+/// Runs each operation and returns the results.
 async fn everything(store: &dyn SessionStore, key: &SessionKey) -> Vec<Result<(), Error>> {
     let owner = Owner::new("alice").expect("an owner");
     let (owners, maintenance) = (store.owners().expect("it has"), store.maintenance().expect("it has"));

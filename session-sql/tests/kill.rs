@@ -1,4 +1,5 @@
-//! A process that writes is killed at random points: what it had acknowledged is there, what it had deleted is not, and the file opens.
+//! A writing process is killed at random points. After that, the file opens, acknowledged changes
+//! are there, and deleted sessions are not.
 
 use std::{
     collections::HashMap,
@@ -15,7 +16,7 @@ use session_core::{Expected, SessionId, SessionKey, SessionStore, Ttl, Version, 
 use session_sql::SqliteStore;
 use sqlx::{Connection, SqliteConnection};
 
-/// Tells this program to be the process that writes, and into which file.
+/// Tells this program to be the writer, and names the file.
 const FILE: &str = "SESSION_SQL_KILLED_WRITER";
 
 fn hour() -> Ttl {
@@ -40,7 +41,8 @@ fn main() -> ExitCode {
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
 }
 
-/// Sixteen tasks create, replace, rename and delete sessions. What is about to be done is said before, and what was done after, a line each.
+/// Sixteen tasks create, replace, rename and delete sessions. They print a line before each change,
+/// and another one after it.
 async fn write_until_killed(file: String) {
     let store = SqliteStore::builder().wal_autocheckpoint(50).open(file).await.expect("a store");
     let tasks = (0..16).map(|_| tokio::spawn(churn(store.clone())));
@@ -49,7 +51,7 @@ async fn write_until_killed(file: String) {
     }
 }
 
-/// Writes a line in one go, so that lines are whole or cut off at the very end.
+/// Writes a line in one call, so that lines are whole, or cut off at the very end.
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
     out.write_all(format!("{line}\n").as_bytes()).and_then(|()| out.flush()).expect("somebody listens");
@@ -89,12 +91,12 @@ async fn churn(store: SqliteStore) {
     }
 }
 
-/// What the writer said of a key.
+/// What the writer reported of a key.
 #[derive(Debug, Default)]
 struct Said {
     /// The last state that was acknowledged: a version, or "gone".
     done: Option<String>,
-    /// What was begun after that.
+    /// The state that was begun after that.
     begun: Option<String>,
 }
 
@@ -127,7 +129,8 @@ async fn kill_and_look(rounds: u32) {
     let mut said = HashMap::new();
     let mut acknowledged = 0;
     for round in 0..rounds {
-        // A new file now and then, so that its creation is interrupted, too, and listings stay short.
+        // A new file every ten rounds, so that its creation is interrupted as well, and listings
+        // stay short.
         if round % 10 == 0 {
             said.clear();
             for suffix in ["", "-wal", "-shm"] {
@@ -153,14 +156,14 @@ async fn kill_and_look(rounds: u32) {
     assert!(acknowledged > 100 * rounds as usize, "only {acknowledged} changes in {rounds} rounds");
 }
 
-/// Checks the file against what was said.
+/// Checks the file against what the writer reported.
 async fn look(file: &Path, said: &mut HashMap<String, Said>, round: &str) {
     let store = SqliteStore::builder().open(file).await.unwrap_or_else(|error| panic!("{round}: {error:?}"));
     for (hex_key, Said { done, begun }) in said.iter_mut() {
         let bytes: Vec<u8> = (0..hex_key.len() / 2)
             .map(|at| u8::from_str_radix(&hex_key[2 * at..2 * at + 2], 16).expect("digits"))
             .collect();
-        // A line that was cut off.
+        // The line was cut off.
         let Ok(key) = SessionKey::try_from(&bytes[..]) else { continue };
         let found = store.read(&key).await.unwrap_or_else(|error| panic!("{round}: {error:?}"));
         let found = found.map_or_else(|| "gone".to_owned(), |record| hex(record.version));

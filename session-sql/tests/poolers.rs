@@ -1,4 +1,4 @@
-//! `PostgreSQL` behind `PgBouncer`, which gives each transaction another connection of the server.
+//! `PostgreSQL` behind `PgBouncer`, which gives each transaction another server connection.
 
 mod support;
 
@@ -21,16 +21,16 @@ use tokio::{task::JoinSet, time::timeout};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How many connections to the server a pooler has for us at most.
+/// The maximum number of server connections of a pooler.
 const SIZE: usize = 3;
 
 struct Poolers {
     server: PostgresServer,
-    /// As it is installed.
+    /// With the default settings.
     strict: PgBouncerServer,
-    /// Lets clients ask for settings that it does not know.
+    /// Accepts start-up settings that it does not know.
     lenient: PgBouncerServer,
-    /// Gives a client the same connection until it leaves.
+    /// Gives a client the same connection until it disconnects.
     by_session: PgBouncerServer,
 }
 
@@ -55,7 +55,7 @@ fn write(data: &str) -> Write {
     Write::new(data.to_owned(), Ttl::new(Duration::from_hours(1)).expect("an hour"))
 }
 
-/// Does everything that a store can do, from many tasks at once.
+/// Runs every operation of a store, from many tasks at once.
 async fn works(store: &Arc<dyn SessionStore>) {
     let mut tasks = JoinSet::new();
     for number in 0..24 {
@@ -71,7 +71,7 @@ async fn works(store: &Arc<dyn SessionStore>) {
             assert!(!store.write(&key, write("third"), when).await.expect("it answers").is_written());
             assert!(store.touch(&key, second.ttl).await.expect("it answers"));
             assert_eq!(store.read(&key).await.expect("it answers").expect("it lives").data, "second");
-            // What has expired under the new key makes way.
+            // An expired session under the new key does not block a rename.
             let gone = Write::new("gone", short());
             assert!(store.write(&new, gone, When::Any).await.expect("it answers").is_written());
             while store.read(&new).await.expect("it answers").is_some() {}
@@ -105,12 +105,12 @@ async fn works(store: &Arc<dyn SessionStore>) {
     }
 }
 
-/// Whatever the store did, other clients of the pooler get the server's connections as they were.
+/// Whatever the store did, other clients of the pooler get the server's connections unchanged.
 async fn left_as_they_were(pooler: &PgBouncerServer) {
     let options: sqlx::postgres::PgConnectOptions = pooler.url().parse().expect("a URL");
     let options = options.extra_float_digits(None);
     let (mut pids, mut clients) = (HashSet::new(), Vec::new());
-    // Each holds one of the server's connections, so that all of them are seen.
+    // Each client holds one of the server's connections, so that all of them are seen.
     for _ in 0..SIZE {
         let mut client = PgConnection::connect_with(&options).await.expect("connected");
         sqlx::raw_sql("BEGIN").execute(&mut client).await.expect("begun");
@@ -158,7 +158,7 @@ async fn a_pool_of_the_application_works(poolers: Arc<Poolers>) {
     }
 }
 
-/// What those with a pooler write is understood, with a pooler and without.
+/// The option that users of a pooler set is understood, with a pooler and without.
 async fn no_statements_are_kept_when_told(poolers: Arc<Poolers>) {
     for (url, table) in [(poolers.strict.url(), "strict_told"), (poolers.server.url(), "direct_told")] {
         let store = opened(&format!("{}&statement-cache-capacity=0", named(&url, table))).await;
@@ -176,26 +176,29 @@ async fn a_refused_setting_is_named(poolers: Arc<Poolers>) {
     assert!(matches!(error.kind(), ErrorKind::Config | ErrorKind::Unavailable { .. }), "{error}");
 }
 
-/// Neither a listener nor a cache believes that it hears something.
+/// Without notifications, neither a listener nor a cache takes itself for subscribed.
 async fn a_watch_that_hears_nothing_is_refused(poolers: Arc<Poolers>) {
     for (pooler, table) in [(&poolers.strict, "deaf"), (&poolers.lenient, "deaf_too")] {
         let store = opened(&format!("{}&deadline_ms=1500", named(&pooler.url(), table))).await;
-        // Which connections of the server the pooler gives is chance, and each time another one.
+        // The pooler picks server connections by chance, so this is tried several times.
         for _ in 0..20 {
             let watch = store.watch().expect("it has");
             let error = watch.subscribe().await.map(drop).expect_err("it hears nothing");
             assert_eq!(error.kind(), ErrorKind::Config, "{error}");
             assert!(error.to_string().contains("pooler"), "{error}");
         }
-        // Reads and writes go on.
+        // Reads and writes still work.
         works(&store).await;
         left_as_they_were(pooler).await;
         #[cfg(feature = "cache")]
         {
             use session_sql::{CacheExt, CacheSettings};
             let cached = store.cached(CacheSettings::default()).expect("it can be");
-            assert!(timeout(Duration::from_secs(2), cached.until_whole()).await.is_err(), "it hears nothing");
-            assert!(!cached.stats().is_whole);
+            assert!(
+                timeout(Duration::from_secs(2), cached.wait_until_ready()).await.is_err(),
+                "it hears nothing"
+            );
+            assert!(!cached.stats().is_ready);
         }
         left_as_they_were(pooler).await;
     }
@@ -229,14 +232,14 @@ fn main() -> ExitCode {
         no_statements_are_kept_when_told,
     ];
     let mut arguments = Arguments::from_args();
-    // They look at the same connections of the server.
+    // The tests look at the same server connections.
     arguments.test_threads = Some(1);
     let code = libtest_mimic::run(&arguments, trials).exit_code();
     poolers.end();
     code
 }
 
-/// A test on the poolers that all share.
+/// A test on the poolers, which all tests share.
 type Case = fn(Arc<Poolers>) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn trial(name: &'static str, poolers: &'static Once<Poolers>, case: Case) -> Trial {

@@ -1,4 +1,4 @@
-//! What only `PostgreSQL` has: a replica, heap-only updates, durability per connection.
+//! What only `PostgreSQL` has: a replica, heap-only updates, and durability per connection.
 
 mod support;
 
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How far the replica may be behind.
+/// The maximum lag of the replica.
 const MAX_LAG: Duration = Duration::from_millis(500);
 
 async fn ask<T>(url: &str, sql: &'static str) -> T
@@ -40,9 +40,10 @@ async fn split(primary: &PostgresServer, replica: &PostgresServer) -> PostgresSt
     builder.connect(&primary.url()).await.expect("it opens")
 }
 
-/// How many sessions the replica was asked for, as it counts itself.
+/// How many sessions the replica was asked for, by its own statistics.
 async fn reads_of(server: &PostgresServer) -> i64 {
-    // A connection of the store tells the server's statistics of its work once it is idle for a while.
+    // A connection of the store reports its work to the server's statistics once it has been idle
+    // for a while.
     ask(
         &server.url(),
         "SELECT coalesce(sum(idx_scan), 0)::bigint FROM pg_stat_user_tables WHERE relname = 'sessions'",
@@ -50,7 +51,7 @@ async fn reads_of(server: &PostgresServer) -> i64 {
     .await
 }
 
-/// Reads in another way until the replica has answered some of them.
+/// Reads until the replica has answered some of the reads.
 async fn until_the_replica_reads(store: &PostgresStore, replica: &PostgresServer) {
     let key = SessionId::generate().key();
     assert!(store.write(&key, write("x"), When::Absent).await.expect("it answers").is_written());
@@ -96,7 +97,8 @@ async fn a_replica_that_stops_or_lags_is_bypassed(_: Kind) {
             "freezes" => replica.freeze().await.expect("frozen"),
             _ => drop(replica.kill().await.expect("killed")),
         }
-        // What another store writes is seen within the bound, whatever the replica does, and no read fails or waits for it long.
+        // Whatever the replica does, a write of another store is seen within the bound, and no read
+        // fails or waits long for the replica.
         for round in 0..5 {
             let (text, begun) = (format!("{trouble} {round}"), Instant::now());
             assert!(
@@ -130,7 +132,7 @@ async fn reads_of_a_store_may_all_be_stale(_: Kind) {
     }
 }
 
-/// No touch and no write has an index to change, and the pages are not outgrown.
+/// No touch and no write updates an index, and the table does not grow without bound.
 async fn touches_and_writes_are_heap_only(_: Kind) {
     let server = Postgres::new()
         .args(["-c", "fsync=off", "-c", "autovacuum_naptime=1s"])
@@ -194,7 +196,7 @@ async fn each_connection_commits_as_it_is_set(_: Kind) {
     let kind: String =
         ask(&server.url(), "SELECT relpersistence::text FROM pg_class WHERE relname = 'sessions'").await;
     assert_eq!(kind, "u");
-    // Of the log, nothing of an unlogged table; and no setting of the server was changed.
+    // The unlogged table is not in the log, and no setting of the server was changed.
     assert_eq!(ask::<String>(&server.url(), "SELECT current_setting('synchronous_commit')").await, "on");
 }
 

@@ -1,4 +1,5 @@
-//! Several processes on one file: none loses a change of another, and each waits for the others' locks as long as its deadline allows.
+//! Several processes on one file. No process loses a change of another, and each waits for the
+//! locks of the others as long as its deadline allows.
 
 use std::{
     env,
@@ -13,7 +14,7 @@ use session_sql::SqliteStore;
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 use tokio::runtime::{Builder, Runtime};
 
-/// Tells this program to be one of the processes, in which file, and for which sessions.
+/// Tells this program to be one of the processes, and names the file and the sessions.
 const FILE: &str = "SESSION_SQL_COUNTED_FILE";
 const KEYS: &str = "SESSION_SQL_COUNTED_KEYS";
 
@@ -53,7 +54,7 @@ fn number(data: &[u8]) -> u32 {
     u32::from_le_bytes(data.try_into().expect("four bytes"))
 }
 
-/// What each process does: all its tasks count up all the sessions.
+/// The work of each process: all its tasks increment all the sessions.
 async fn count(file: &Path, keys: Vec<SessionKey>) {
     let store = SqliteStore::builder().deadline(Duration::from_mins(1)).open(file).await.expect("a store");
     let tasks: Vec<_> = (0..TASKS)
@@ -110,7 +111,8 @@ async fn counters_of_several_processes_are_exact() {
     }
 }
 
-/// A connection like that of another process, which knows nothing of the stores of this one. It holds the lock for writing.
+/// A connection like that of another process: the stores of this process do not know of it. It
+/// holds the write lock.
 async fn locked(file: &Path) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(file);
     let mut other = SqliteConnection::connect_with(&options).await.expect("a connection");
@@ -128,7 +130,7 @@ async fn a_lock_that_is_released_in_time_is_waited_for() {
         let store = store.clone();
         async move { store.write(&key, Write::new("late", hour()), When::Absent).await }
     });
-    // Reading does not wait.
+    // Reads do not wait.
     assert_eq!(store.read(&key).await.expect("a read"), None);
     assert!(!waiting.is_finished(), "the lock is held");
     sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("released");
@@ -148,7 +150,7 @@ async fn a_lock_that_is_kept_is_an_error_in_time() {
     let error = store.write(&key, write(), When::Absent).await.expect_err("the lock is held");
     let took = begun.elapsed();
     assert_eq!(error.kind(), ErrorKind::Unavailable { may_have_applied: false }, "{error}");
-    // It waits three quarters of the deadline; the machine may be slow to wake it.
+    // The store waits three quarters of the deadline. The machine may be slow to wake it.
     assert!(took >= deadline / 2 && took < deadline + Duration::from_secs(2), "{took:?}");
     assert_eq!(store.read(&key).await.expect("reading goes on"), None);
     sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("released");

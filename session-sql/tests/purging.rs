@@ -58,7 +58,8 @@ async fn frees_what_has_expired_and_leaves_what_was_renewed() {
     .expect("it is freed in time");
     let mut other = other(&file).await;
     assert_eq!(rows(&mut other).await, 1, "one was freed");
-    // The purge has looked at it by now, or will in the next rounds, and finds that it was renewed.
+    // By now, or in the next rounds, the purge visits the renewed session and postpones its next
+    // visit.
     let due = "SELECT count(*) FROM sessions WHERE b <= unixepoch() * 1000";
     timeout(PATIENCE, async {
         while sqlx::query_scalar::<_, i64>(due).fetch_one(&mut other).await.expect("a count") > 0 {
@@ -109,7 +110,7 @@ async fn survives_errors_of_the_database() {
     let store = open(&file).await;
     let key = SessionId::generate().key();
     let mut other = other(&file).await;
-    // The table is not there for a while, so every round fails.
+    // The table is missing for a while, so every round fails.
     sqlx::raw_sql("ALTER TABLE sessions RENAME TO away").execute(&mut other).await.expect("renamed");
     store.read(&key).await.expect_err("the table is away");
     let error = store.maintenance().expect("it has it").purge_expired(1).await;

@@ -1,4 +1,4 @@
-//! What becomes of sessions when servers and connections break under load.
+//! Sessions survive broken servers and connections under load.
 
 mod support;
 
@@ -23,7 +23,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How long service may take to come back.
+/// How long the service may take to recover.
 const RECOVERY: Duration = Duration::from_secs(10);
 
 /// Waits until the store serves.
@@ -35,16 +35,17 @@ async fn served(store: &Arc<dyn SessionStore>) {
     }
 }
 
-/// What callers know of a session of theirs.
+/// What a caller knows of one of its sessions.
 #[derive(Clone, Debug, Default)]
 struct Known {
-    /// What it can be now: several, if the outcome of a change is not known. `None` is that it is gone.
+    /// The possible states: several, if the outcome of a change is unknown. `None` means gone.
     possible: Vec<Option<Version>>,
     /// Whether its deletion was acknowledged.
     deleted: bool,
 }
 
-/// Creates, replaces and deletes sessions of its own until it is told to stop, and returns what must be true of them.
+/// Creates, replaces and deletes sessions of its own until it is told to stop, and returns their
+/// expected states.
 async fn churn(
     store: Arc<dyn SessionStore>,
     stop: Arc<AtomicBool>,
@@ -89,7 +90,8 @@ async fn churn(
     known
 }
 
-/// Lets many callers work while `meanwhile` happens, and checks afterwards that nothing acknowledged is lost and nothing deleted is back.
+/// Runs many callers during `meanwhile`, and checks afterwards that nothing acknowledged is lost
+/// and nothing deleted is back.
 async fn under_load(lab: &Lab, options: &str, meanwhile: impl AsyncFnOnce(&Lab, &AtomicU64)) {
     let store = lab.open(options).await;
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
@@ -100,7 +102,7 @@ async fn under_load(lab: &Lab, options: &str, meanwhile: impl AsyncFnOnce(&Lab, 
     progress(&done, 300).await;
     meanwhile(lab, &done).await;
     served(&store).await;
-    // It works again, for others as well.
+    // The store works again, for other callers as well.
     progress(&done, 300).await;
     stop.store(true, SeqCst);
     let mut checked = 0;
@@ -117,7 +119,7 @@ async fn under_load(lab: &Lab, options: &str, meanwhile: impl AsyncFnOnce(&Lab, 
     store.close().await.expect("it closes");
 }
 
-/// Waits until so many more sessions have come and gone.
+/// Waits until `more` further sessions have been processed.
 async fn progress(done: &AtomicU64, more: u64) {
     let (begun, from) = (Instant::now(), done.load(SeqCst));
     while done.load(SeqCst) < from + more {
@@ -143,7 +145,7 @@ async fn a_freeze_loses_nothing_acknowledged(kind: Kind) {
     under_load(&lab, "deadline_ms=1000", async |lab, done| {
         for pause in [100, 1_500] {
             lab.control.inject(Fault::Freeze).await;
-            // As long as that, because it is about what is shorter and longer than the deadline.
+            // One pause is shorter than the deadline, and the other is longer.
             sleep(Duration::from_millis(pause)).await;
             lab.control.heal(Fault::Freeze).await;
             progress(done, 200).await;
@@ -208,21 +210,22 @@ async fn lost_replies_count_nothing_twice(kind: Kind) {
     assert!(sure > 0);
 }
 
-/// Writers of the same sessions, in the same and in any order, beside touches, deletes and the deletion of owners.
+/// Writers of the same sessions, in the same and in different orders, together with touches and
+/// deletions by owner.
 async fn no_deadlock_reaches_a_caller(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     let owner = session_core::Owner::new("hammered").expect("an owner");
     let keys: Arc<Vec<SessionKey>> = Arc::new((0..60).map(|_| SessionId::generate().key()).collect());
     let mut writers = JoinSet::new();
     for writer in 0..8_u64 {
-        // A store each, as eight processes have.
+        // One store for each writer, as eight processes have.
         let store = lab.open("batching=off&deadline_ms=20000").await;
         let (keys, owner) = (keys.clone(), owner.clone());
         writers.spawn(async move {
             for round in 0..25_u64 {
                 let mut mine: Vec<SessionKey> = keys.to_vec();
                 if writer.is_multiple_of(2) {
-                    // Another order each time.
+                    // A different order in each round.
                     mine.sort_unstable_by_key(|key| key.hash64().wrapping_mul(2 * round + 2 * writer + 1));
                 } else {
                     mine.sort_unstable();
@@ -260,7 +263,7 @@ async fn the_purge_outlives_an_outage(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     let store = lab.open("deadline_ms=500&purge_interval_ms=50").await;
     lab.control.inject(Fault::Kill).await;
-    // Some purges find nobody.
+    // Some purges run while the server is down.
     sleep(Duration::from_millis(300)).await;
     lab.control.heal(Fault::Kill).await;
     served(&store).await;

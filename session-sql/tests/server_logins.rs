@@ -76,7 +76,7 @@ async fn a_changed_password_is_followed(kind: Kind) {
         vault.set(password);
         end_connections(&lab).await;
         let begun = Instant::now();
-        // What was under way on the ended connections may fail once.
+        // A request that was under way on an ended connection may fail once.
         while let Err(error) = store.write(&key, write(password), When::Any).await {
             assert!(error.is_transient(), "round {round}: {error:?}");
             assert!(begun.elapsed() < PATIENCE, "it does not come back: {error:?}");
@@ -87,7 +87,7 @@ async fn a_changed_password_is_followed(kind: Kind) {
             loop {
                 match events.next().await.expect("the stream goes on") {
                     Event::Changed { key: changed, .. } if changed == key => return,
-                    // Until it is connected again it hears nothing.
+                    // Until the listener is connected again, it receives nothing.
                     Event::Missed => {
                         let written = store.write(&key, write(password), When::Any).await;
                         assert!(written.expect("it answers").is_written());
@@ -101,7 +101,8 @@ async fn a_changed_password_is_followed(kind: Kind) {
     store.close().await.expect("it closes");
 }
 
-/// The provider may tell of a change later than the server, or an attempt may cross it.
+/// The provider may report a change later than the server applies it, or in the middle of an
+/// attempt.
 async fn a_refused_login_is_asked_for_again(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     lab.make_user("app", "new", "scram-sha-256").await;
@@ -113,7 +114,7 @@ async fn a_refused_login_is_asked_for_again(kind: Kind) {
     };
     serves(&*open(&lab, provider).await.expect("it opens")).await;
     assert!(asked.load(SeqCst) >= 2);
-    // What was refused is not sent again.
+    // A refused login is not sent again.
     let vault = Vault::default();
     vault.set("wrong");
     let error = open(&lab, vault.provider()).await.map(drop).expect_err("it must not open");

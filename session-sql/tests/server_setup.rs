@@ -36,7 +36,7 @@ async fn forty_stores_start_at_once(kind: Kind) {
 async fn names_can_be_chosen(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     lab.run("CREATE SCHEMA web").await;
-    // What is a word of the language elsewhere is a name here.
+    // Names that are SQL keywords are accepted.
     for options in ["table=select", "schema=web&table=select", "schema=web&table=order"] {
         let store = lab.open(options).await;
         serves(&*store).await;
@@ -75,7 +75,8 @@ async fn a_table_dropped_under_a_store_is_named(kind: Kind) {
     assert!(error.to_string().contains("missing"), "{error}");
 }
 
-/// The printed migrations, run by somebody who may, are all that a user without that right needs.
+/// The printed migrations, run by a user with the right to do so, are all that a user without that
+/// right needs.
 async fn a_user_without_rights_is_told(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     let (script, user, grant) = match kind {
@@ -183,14 +184,15 @@ async fn a_full_pool_is_unavailable(kind: Kind) {
     serves(&*store).await;
 }
 
-/// Server, session and client each in a time zone of its own, some with clock changes: a ttl is as long as it says.
+/// Server, session and client are in different time zones, some with clock changes. A TTL still has
+/// its exact length.
 async fn time_zones_change_nothing(kind: Kind) {
     let zone = match kind {
         Kind::Postgres => &["-c", "timezone=America/New_York"][..],
         Kind::MariaDb => &["--default-time-zone=-05:00"][..],
     };
     let lab = Lab::start(kind, zone).await;
-    // Over the clock changes of a year, and over one that is near wherever the test runs.
+    // The TTLs span the clock changes of a year, and one that is near wherever the test runs.
     let ttls = [1_u64, 30 * 86_400, 90 * 86_400, 180 * 86_400, 365 * 86_400, 36_500 * 86_400];
     let mut stores: Vec<Arc<dyn SessionStore>> = vec![lab.open("").await];
     match kind {
@@ -261,10 +263,10 @@ async fn isolation_of_a_pool_is_checked(kind: Kind) {
     assert!(error.to_string().to_lowercase().contains("serializable"), "{error}");
 }
 
-/// A server whose packets are small says so at once, and batches fit into them.
+/// A store on a server with small packets is refused at once, and batches fit into the packets.
 async fn small_packets(kind: Kind) {
     if kind == Kind::Postgres {
-        // It has no such limit; that of the store is the only one.
+        // PostgreSQL has no such limit, so the store's own limit is the only one.
         let lab = Lab::start(kind, &[]).await;
         let store = lab.open("max_data_len=1000").await;
         let large = Write::new(vec![7; 1_001], hour());
@@ -294,7 +296,8 @@ async fn small_packets(kind: Kind) {
     }
 }
 
-/// What expires while somebody else has its row locked stays expired, although it was live when the call began.
+/// A session that expires while its row is locked by another transaction stays expired, although it
+/// was live when the call began.
 async fn no_lock_wait_revives_what_expired(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     let store = lab.open("purge_interval_ms=3600000").await;

@@ -11,7 +11,8 @@ use support::{
     tls::{self, Authority, Identity},
 };
 
-/// The URL by the name that stands in the certificate, for a user that the server accepts over TLS alone.
+/// The URL with the host name of the certificate, for a user that the server accepts over TLS
+/// alone.
 async fn secured(lab: &Lab) -> String {
     lab.make_user("app", "geheim", "scram-sha-256").await;
     if lab.kind == Kind::MariaDb {
@@ -20,7 +21,8 @@ async fn secured(lab: &Lab) -> String {
     lab.url_of("app:geheim").replacen("127.0.0.1", "localhost", 1)
 }
 
-/// Whether all connections of the user of [`secured`] are encrypted; that user of `MariaDB` has no others.
+/// Returns true if all connections of the user of [`secured`] are encrypted. On `MariaDB`, that
+/// user has no others.
 async fn is_encrypted(lab: &Lab) -> bool {
     lab.kind == Kind::MariaDb
         || lab
@@ -65,10 +67,10 @@ async fn a_verified_server_is_used(kind: Kind) {
         }
     };
     serves(&*store).await;
-    // By an address that does not stand in the certificate.
+    // The address is not in the certificate.
     let url = url.replacen("localhost", "127.0.0.1", 1);
     says(&refusal(&lab, &format!("{url}?tls_roots={roots}")).await, "another host");
-    // By another authority.
+    // The certificate is of another authority.
     let strange = file(&directory, "strange.pem", &Authority::new().pem());
     let url = url.replacen("127.0.0.1", "localhost", 1);
     says(&refusal(&lab, &format!("{url}?tls_roots={strange}")).await, "not trusted");
@@ -85,11 +87,12 @@ async fn encryption_without_proof_has_to_be_asked_for(kind: Kind) {
         serves(&*store).await;
         assert!(is_encrypted(&lab).await, "{options}");
     }
-    // A certificate as `openssl req -x509` makes it is one of an authority, even if it is trusted itself.
+    // A certificate made by `openssl req -x509` is that of an authority, even if it is trusted
+    // itself.
     let directory = tempfile::tempdir().expect("a directory");
     let roots = file(&directory, "roots.pem", &authority.pem());
     says(&refusal(&lab, &format!("{url}?tls_roots={roots}")).await, "CA:FALSE");
-    // With an authority to trust it is not without proof, as libpq has it.
+    // With an authority to trust, `require` verifies the server, as in libpq.
     says(&refusal(&lab, &format!("{url}?tls=require&tls_roots={roots}")).await, "");
     says(&refusal(&lab, &format!("{url}?tls=prefer&tls_roots={roots}")).await, "verifies nothing");
 }
@@ -123,7 +126,7 @@ async fn a_client_shows_its_certificate(kind: Kind) {
     says(&refusal(&lab, &format!("{url}?tls_roots={roots}.missing")).await, "cannot be read");
 }
 
-/// Nothing is installed for the process by the others, and the one mode that needs it says so.
+/// The other modes install nothing for the process, and the one mode that needs it says so.
 async fn cryptography_is_the_applications_to_install(_: Kind) {
     let (authority, directory) = (Authority::new(), tempfile::tempdir().expect("a directory"));
     let roots = file(&directory, "roots.pem", &authority.pem());

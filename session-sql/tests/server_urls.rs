@@ -1,4 +1,5 @@
-//! What stands in URLs of servers: secrets that must not be shown, options of other clients, and what turns something off.
+//! URLs of servers: secrets that must not be shown, options of other clients, and switches that
+//! turn something off.
 
 mod support;
 
@@ -49,12 +50,12 @@ async fn no_debug_shows_a_password(kind: Kind) {
     }
 }
 
-/// As libpq, other clients and providers write them.
+/// Options as libpq, other clients and providers write them.
 async fn options_of_others_are_accepted(kind: Kind) {
     let lab = Lab::start(kind, &[]).await;
     let queries: &[&str] = match kind {
         Kind::Postgres => &[
-            // Neon, Supabase, Prisma, and libpq with all that it has.
+            // Neon, Supabase, Prisma, and many options of libpq.
             "sslmode=prefer&channel_binding=require&connect_timeout=10",
             "pgbouncer=true&connection_limit=1&pool_timeout=20&schema=public",
             "sslmode=disable&supa=base-pooler.x&workaround=supabase-pooler.vercel",
@@ -83,14 +84,14 @@ async fn options_of_others_are_accepted(kind: Kind) {
     }
 }
 
-/// In the options, too, and what they stand for is in force.
+/// The settings in the options take effect.
 async fn options_have_their_meaning(_: Kind) {
     let lab = Lab::start(Kind::Postgres, &[]).await;
     let store = lab.open("application_name=a%20web&options=-c%20work_mem%3D7MB&options[geqo]=off").await;
     serves(&*store).await;
     let named = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'a web'";
     assert!(lab.number(named).await > 0, "no connection has the name");
-    // By parts of the driver's own options, as libpq reads them.
+    // The parts of the address as options, which libpq accepts.
     let (addr, database) =
         lab.url.rsplit_once('@').and_then(|(_, rest)| rest.split_once('/')).expect("a URL");
     let (host, port) = addr.rsplit_once(':').expect("a port");
@@ -102,7 +103,7 @@ async fn options_have_their_meaning(_: Kind) {
     ] {
         serves(&*lab.try_open(&url).await.expect("it opens")).await;
     }
-    // A server that takes the connection and says nothing.
+    // A server that accepts the connection and does not answer.
     lab.control.inject(session_conformance::Fault::Freeze).await;
     let begun = tokio::time::Instant::now();
     let error = refusal(&lab, &format!("{}?connect_timeout=1", lab.url)).await;
@@ -150,7 +151,8 @@ fn short() -> Write {
     Write::new("x", Ttl::new(Duration::from_millis(20)).expect("a ttl"))
 }
 
-/// Lets a session expire in each store, and another, which is purged, tell that it is time.
+/// Lets a session expire in the store, and one in a second store that purges. The purge of the
+/// second shows that the time has passed.
 async fn never_purges(lab: &Lab, store: &dyn SessionStore, table: &str) {
     let purging = lab.open("table=purging&purge_interval_ms=10").await;
     serves(store).await;

@@ -1,4 +1,4 @@
-//! The write-ahead log stays bounded, and nothing is lost by moving it.
+//! The write-ahead log stays bounded, and moving it loses nothing.
 
 use std::{
     fs,
@@ -22,7 +22,7 @@ fn log_len(file: &Path) -> u64 {
     fs::metadata(file.with_extension("db-wal")).map_or(0, |log| log.len())
 }
 
-/// How many pages the log has. While the store is just moving it, SQLite does not tell others.
+/// The number of pages in the log. SQLite does not report it while the store is moving the log.
 async fn pages_in_log(connection: &mut SqliteConnection) -> u64 {
     for _ in 0..1_000 {
         let look = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)");
@@ -35,7 +35,7 @@ async fn pages_in_log(connection: &mut SqliteConnection) -> u64 {
     panic!("the log is being moved all the time");
 }
 
-/// Sixty-four tasks that write without a pause, each its own session.
+/// Runs 64 tasks that write without a pause, each to its own session.
 async fn write_without_a_pause(store: &SqliteStore, rounds: usize) -> Vec<(SessionKey, Version)> {
     let tasks: Vec<_> = (0..64)
         .map(|_| {
@@ -87,7 +87,8 @@ async fn stays_bounded_while_somebody_writes_without_a_pause() {
     DONE.store(true, Ordering::SeqCst);
     watching.await.expect("no panic");
     let longest = LONGEST.load(Ordering::SeqCst) / PAGE;
-    // Four times is the aim; at six times, by an estimate, a writer ends the log itself, whatever else the machine does.
+    // The target is four times the length. At an estimated six times, a writer restarts the log
+    // itself, whatever else the machine does.
     assert!(longest > 0 && longest <= 10 * u64::from(PAGES), "{longest} pages");
     all_there(&store, &written).await;
     store.close().await.expect("closed");

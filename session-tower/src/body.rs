@@ -9,8 +9,8 @@ use http_body_util::Either;
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a response that has passed a [`SessionLayer`](crate::SessionLayer): the handler's, or that of the response which says that the
-    /// session failed. Frames pass through as they are.
+    /// The body of a response that has passed a [`SessionLayer`](crate::SessionLayer): the
+    /// handler's body, or the body of the failure response. Frames pass through unchanged.
     #[derive(Clone, Copy, Debug)]
     pub struct ResponseBody<B, F> {
         #[pin]

@@ -1,4 +1,4 @@
-//! What caches between the application and its clients are told.
+//! Response headers for caches between the application and its clients.
 
 use futures_util::FutureExt;
 use http::{
@@ -7,10 +7,10 @@ use http::{
 };
 use session_manager::Session;
 
-/// What a response may depend on.
+/// The kind of session that a response may depend on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum BuiltFrom {
-    /// No session was looked at, or there was none.
+    /// No session was loaded, or there was none.
     Nothing,
     /// A session without an owner.
     Guest,
@@ -23,7 +23,7 @@ impl BuiltFrom {
         if !session.is_loaded() {
             return Self::Nothing;
         }
-        // It is loaded, so that nothing is waited for.
+        // The session is loaded, so this does not wait.
         match session.owner().now_or_never() {
             Some(Ok(None)) if session.key().is_none() => Self::Nothing,
             Some(Ok(None)) => Self::Guest,
@@ -48,7 +48,7 @@ pub(crate) fn shield(headers: &mut HeaderMap, session: &Session, sets_cookie: bo
     }
 }
 
-/// What a response says may depend on the session.
+/// Declares that the response may depend on the session's cookie.
 fn vary(headers: &mut HeaderMap) {
     const COOKIE: HeaderValue = HeaderValue::from_static("cookie");
     let names = |value: &HeaderValue| {
@@ -76,7 +76,8 @@ fn is_private(headers: &HeaderMap) -> bool {
     directives(headers).any(|it| it.eq_ignore_ascii_case("private") || it.eq_ignore_ascii_case("no-store"))
 }
 
-/// Adds `private`, and takes away what would allow a shared cache to keep the response all the same. What is said of private caches stays.
+/// Adds `private`, and removes the directives that would still allow a shared cache to store the
+/// response. Directives for private caches stay.
 fn make_private(headers: &mut HeaderMap) {
     if is_private(headers) {
         return;

@@ -10,16 +10,18 @@ use crate::cookie_names::{HOST, HTTP, SECURE, bare, domains_of, has_prefix, is_h
 /// How long a client keeps a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CookieLifetime {
-    /// Until the browser is closed; many reopen their windows with these cookies, though.
+    /// Until the browser is closed. Many browsers reopen their windows with these cookies, though.
     BrowserSession,
-    /// That long, also when the browser is closed, in whole seconds. While the session is used, the cookie is renewed whenever a tenth of this has
-    /// passed, which costs one write of the session then: the session's idle timeout should be at least as long, and its absolute timeout
-    /// ends it in any case.
+    /// For this time, in whole seconds, even if the browser is closed.
+    ///
+    /// While the session is used, the cookie is renewed whenever a tenth of this time has passed,
+    /// which costs one write of the session. The session's idle timeout should be at least as long.
+    /// Its absolute timeout ends it in any case.
     Persistent(Duration),
 }
 
 impl CookieLifetime {
-    /// The same in whole seconds, of which there is at least one: browsers take none for the removal of the cookie.
+    /// Rounds up to whole seconds, at least one: browsers treat zero as the removal of the cookie.
     pub(crate) fn in_seconds(self) -> Self {
         match self {
             Self::BrowserSession => self,
@@ -30,7 +32,7 @@ impl CookieLifetime {
         }
     }
 
-    /// For how many seconds, if not until the browser is closed.
+    /// The lifetime in seconds; `None` until the browser is closed.
     pub(crate) fn seconds(self) -> Option<u64> {
         match self.in_seconds() {
             Self::BrowserSession => None,
@@ -39,7 +41,7 @@ impl CookieLifetime {
     }
 }
 
-/// The longest path, domain and name that browsers keep with their value, in bytes.
+/// The longest path and domain that browsers accept, in bytes.
 const LONGEST_ATTRIBUTE: usize = 1024;
 const LONGEST_NAME: usize = 4096 - SessionId::TEXT_LEN;
 
@@ -76,8 +78,11 @@ impl Default for CookieSettings {
 }
 
 impl CookieSettings {
-    /// The defaults under another name. Browsers hold a name that begins with `__Host-` to the whole policy: `Secure`, `Path=/`, no domain, so
-    /// that no other host can plant such a cookie; `__Secure-` stands for `Secure` alone.
+    /// The default settings with another name.
+    ///
+    /// Browsers enforce the whole policy for a name that begins with `__Host-`: `Secure`, `Path=/`,
+    /// no domain, so that no other host can plant such a cookie. For `__Secure-`, they enforce
+    /// `Secure` only.
     pub fn new(name: impl Into<Cow<'static, str>>) -> Self {
         Self {
             name: name.into(),
@@ -91,13 +96,14 @@ impl CookieSettings {
         }
     }
 
-    /// Only requests below this path carry the cookie. `/` unless set.
+    /// Only requests below this path carry the cookie. Default: `/`.
     pub fn path(mut self, path: impl Into<Cow<'static, str>>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// All hosts of this domain get the cookie, and not only the one that set it. A leading dot counts for nothing, as in browsers.
+    /// Sends the cookie to all hosts of this domain, not only to the one that set it. A leading dot
+    /// is ignored, as in browsers.
     pub fn domain(mut self, domain: impl Into<Cow<'static, str>>) -> Self {
         let domain = domain.into();
         self.domain = Some(match domain.strip_prefix('.') {
@@ -107,26 +113,30 @@ impl CookieSettings {
         self
     }
 
-    /// Whether browsers send the cookie through TLS alone (and to `localhost`, where many make an exception). Yes unless set.
+    /// Whether browsers send the cookie over TLS only (and to `localhost`, where many make an
+    /// exception). Default: yes.
     pub fn secure(mut self, secure: bool) -> Self {
         self.secure = secure;
         self
     }
 
-    /// Whether scripts are kept from reading the cookie. Yes unless set.
+    /// Whether scripts are prevented from reading the cookie. Default: yes.
     pub fn http_only(mut self, http_only: bool) -> Self {
         self.http_only = http_only;
         self
     }
 
-    /// Which requests from other sites carry the cookie. `Lax` unless set: links to this site do, and forms, images and scripts of others do
-    /// not. `None` takes that protection against forged requests away, and needs `Secure`.
+    /// Which requests from other sites carry the cookie. Default: `Lax`.
+    ///
+    /// With `Lax`, links to this site carry it; forms, images and scripts of other sites do not.
+    /// `None` removes this protection against forged requests, and needs `Secure`.
     pub fn same_site(mut self, same_site: SameSite) -> Self {
         self.same_site = same_site;
         self
     }
 
-    /// How long browsers keep the cookie. Until they are closed unless set. Less than a second is refused, as browsers would remove the cookie.
+    /// How long browsers keep the cookie. Default: until the browser is closed. Less than a second
+    /// is refused, because browsers would remove the cookie.
     pub fn lifetime(mut self, lifetime: CookieLifetime) -> Self {
         self.lifetime = lifetime;
         self
@@ -143,7 +153,7 @@ impl CookieSettings {
         &self.name
     }
 
-    /// Whether this is its name, prefixes apart.
+    /// Whether this is the cookie's name, ignoring prefixes.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         bare(&self.name) == bare(name)
     }
@@ -152,7 +162,7 @@ impl CookieSettings {
         self.lifetime.in_seconds()
     }
 
-    /// What browsers, or this crate, would not accept.
+    /// Returns an error if browsers, or this crate, would not accept the settings.
     pub(crate) fn check(&self) -> Result<(), InvalidCookie> {
         let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         if self.name.is_empty() || !self.name.bytes().all(token) {
@@ -200,7 +210,7 @@ impl CookieSettings {
         Ok(())
     }
 
-    /// The same without what plain HTTP cannot have.
+    /// The same settings without those that do not work over plain HTTP.
     pub(crate) fn insecure(mut self) -> Self {
         let bare = bare(&self.name);
         if bare.len() < self.name.len() {
@@ -219,16 +229,17 @@ impl CookieSettings {
         self.header(id.expose().as_str(), lifetime.seconds())
     }
 
-    /// The header that makes the client forget the cookie.
+    /// The header that makes the client remove the cookie.
     pub(crate) fn remove(&self) -> Option<HeaderValue> {
         self.header("", Some(0))
     }
 
-    /// The headers that make the client forget other cookies of this name, as far as these settings and the host tell which there can be: without a domain
-    /// and with this one, or with one that the host is part of; at this path and at `/`.
+    /// The headers that make the client remove other cookies of this name, as far as the settings
+    /// and the host tell which ones can exist: without a domain, with the configured domain, or
+    /// with a domain that the host is part of; at the configured path and at `/`.
     pub(crate) fn remove_twins(&self, request: &Parts) -> Vec<HeaderValue> {
         if has_prefix(&self.name, HOST) {
-            // Browsers refuse all but one.
+            // Browsers accept only one such cookie.
             return Vec::new();
         }
         let host = request.headers.get(HOST_HEADER).and_then(|host| host.to_str().ok());
@@ -266,7 +277,7 @@ impl CookieSettings {
             let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
             cookie = cookie.max_age(cookie::time::Duration::seconds(seconds));
         }
-        // All parts were checked.
+        // All parts are already validated.
         let mut header = HeaderValue::try_from(cookie.build().to_string()).ok()?;
         header.set_sensitive(true);
         Some(header)

@@ -1,13 +1,15 @@
 use std::{error::Error, fmt, ops::Deref};
 
-/// What a handler returns when its session could not be had or changed: a [`session_manager::SessionError`], which it derefs to, and which `?` makes
-/// into this one. As a response of axum it is what the layer sends when it cannot save: see
+/// The error of a handler whose session could not be loaded or changed. Wraps a
+/// [`session_manager::SessionError`], which it derefs to; `?` converts it.
+///
+/// As an axum response, it is what the layer sends when it cannot save: see
 /// [`SessionLayer::on_failure`](crate::SessionLayer::on_failure).
 #[derive(Debug)]
 pub struct SessionError(session_manager::SessionError);
 
 impl SessionError {
-    /// What happened.
+    /// The wrapped error.
     pub fn into_inner(self) -> session_manager::SessionError {
         self.0
     }

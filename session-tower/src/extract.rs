@@ -23,7 +23,8 @@ impl<S: Sync> FromRequestParts<S> for Session {
     }
 }
 
-/// For handlers that also serve routes without a layer: `None` there, and never because a visitor has no session yet.
+/// For handlers that also serve routes without a layer. `None` means that there is no layer, never
+/// that a visitor has no session yet.
 impl<S: Sync> OptionalFromRequestParts<S> for Session {
     type Rejection = Infallible;
 

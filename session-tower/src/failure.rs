@@ -5,13 +5,13 @@ use http_body::Body;
 use http_body_util::Empty;
 use session_manager::SessionError;
 
-/// After how many seconds a client may try again. Stores resume within two seconds after their servers do.
+/// The `Retry-After` of a 503, in seconds. Stores resume within two seconds after their servers do.
 const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
-/// The status that tells a client what became of its request.
+/// The status code for this error.
 fn status(error: &SessionError) -> StatusCode {
     match error {
-        // Its session has ended; what it wanted to keep there has no place any more.
+        // The session has ended, so its changes cannot be stored any more.
         SessionError::Gone { .. } | SessionError::SameKey { .. } => StatusCode::CONFLICT,
         SessionError::TooManySessions { .. } => StatusCode::TOO_MANY_REQUESTS,
         error if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
@@ -19,20 +19,23 @@ fn status(error: &SessionError) -> StatusCode {
     }
 }
 
-/// Makes the response to a request whose session could not be had or saved, around a service whose responses have bodies of type `B`.
+/// Creates the response to a request whose session could not be loaded or saved, for a service
+/// whose responses have bodies of type `B`.
 pub trait FailureResponse<B>: Clone + Send + 'static {
-    /// The body of the response, whose data are those of `B`.
+    /// The body of the response. Its data type is that of `B`.
     type Body;
 
     /// The response for this error.
     fn respond(&self, error: &SessionError) -> Response<Self::Body>;
 }
 
-/// A status, and `Retry-After` where it is worth it: what a [`SessionLayer`](crate::SessionLayer) does by itself.
+/// The default of a [`SessionLayer`](crate::SessionLayer): a status, with `Retry-After` if it is
+/// 503.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EmptyResponse;
 
-/// What the application makes of it: see [`SessionLayer::on_failure`](crate::SessionLayer::on_failure).
+/// A response that the application creates: see
+/// [`SessionLayer::on_failure`](crate::SessionLayer::on_failure).
 #[derive(Clone)]
 pub struct CustomResponse<F>(pub(crate) F);
 
@@ -66,6 +69,6 @@ where
     }
 }
 
-/// A handler's error on its way to the layer, which may have a response of its own for it.
+/// Carries a handler's error to the layer, which may have its own response for it.
 #[derive(Clone)]
 pub(crate) struct Failed(pub(crate) Arc<SessionError>);

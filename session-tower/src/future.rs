@@ -14,13 +14,14 @@ use crate::{
     ResponseBody, caching,
     failure::{Failed, FailureResponse},
     lifetime,
-    slot::{Serving, Slot},
+    request_session::{RequestSession, Serving},
 };
 
 type Passed<B, R> = Response<ResponseBody<B, <R as FailureResponse<B>>::Body>>;
 
 pin_project! {
-    /// A response on its way: first the handler's, then, if the handler has used the session, with the session saved.
+    /// The future of a response: runs the handler, then saves the session if the handler has used
+    /// it.
     #[must_use = "futures do nothing unless they are polled"]
     pub struct ResponseFuture<F, R, B>
     where
@@ -28,16 +29,16 @@ pin_project! {
     {
         #[pin]
         handler: F,
-        // Not there if a layer further out saves the session.
+        // `None` if a layer further out saves the session.
         serving: Option<Serving>,
         on_failure: R,
-        // Not there until the handler is done, nor if it has not asked for the session.
+        // `None` until the handler is done, and if there is nothing to save.
         finishing: Option<BoxFuture<'static, Passed<B, R>>>,
     }
 }
 
 impl<F, R: FailureResponse<B>, B> ResponseFuture<F, R, B> {
-    pub(crate) fn new(handler: F, slot: Option<Arc<Slot>>, on_failure: R) -> Self {
+    pub(crate) fn new(handler: F, slot: Option<Arc<RequestSession>>, on_failure: R) -> Self {
         Self { handler, serving: slot.map(Serving), on_failure, finishing: None }
     }
 }
@@ -85,16 +86,16 @@ fn pass<B, F>(response: Response<B>) -> Response<ResponseBody<B, F>> {
     response.map(ResponseBody::of_handler)
 }
 
-/// The response that says what became of the session.
+/// The failure response.
 fn fail<B, R: FailureResponse<B>>(on_failure: &R, error: &SessionError) -> Passed<B, R> {
     on_failure.respond(error).map(ResponseBody::of_failure)
 }
 
-/// Saves the session, or makes the response one that says that this failed.
+/// Saves the session. If that fails, replaces the response by the failure response.
 async fn finish<B, R: FailureResponse<B>>(
     response: Response<B>,
     session: Session,
-    slot: Arc<Slot>,
+    slot: Arc<RequestSession>,
     on_failure: R,
 ) -> Passed<B, R> {
     if let Err(error) = session.save().await
@@ -107,9 +108,14 @@ async fn finish<B, R: FailureResponse<B>>(
     conclude(pass(response), &session, &slot, is_renewed)
 }
 
-/// Tells the client, and caches on the way, what they have to know. Also after a failure: what the handler itself has committed, such as a
-/// login, is so.
-fn conclude<B>(mut response: Response<B>, session: &Session, slot: &Slot, is_renewed: bool) -> Response<B> {
+/// Sets the cookie and the caching headers. Also called after a failure: commits of the handler
+/// itself, such as a login, are in effect.
+fn conclude<B>(
+    mut response: Response<B>,
+    session: &Session,
+    slot: &RequestSession,
+    is_renewed: bool,
+) -> Response<B> {
     slot.close();
     let headers = response.headers_mut();
     let cookie = &slot.policy.cookie;
@@ -131,7 +137,7 @@ fn conclude<B>(mut response: Response<B>, session: &Session, slot: &Slot, is_ren
     response
 }
 
-/// Whether the session has ended, and there was nothing to save: then the response is as true as it was.
+/// Whether the session has ended, and there was nothing to save. The response is still valid then.
 fn lost_nothing(error: &SessionError) -> bool {
     matches!(error, SessionError::Gone { unsaved } if unsaved.is_empty())
 }

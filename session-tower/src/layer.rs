@@ -9,7 +9,8 @@ use crate::{
     failure::{CustomResponse, EmptyResponse},
 };
 
-/// Gives every request a [`Session`](crate::Session), and saves what has changed before the response is sent.
+/// Gives every request a [`Session`](crate::Session), and saves its changes before the response is
+/// sent.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -24,39 +25,46 @@ use crate::{
 /// let app: Router = Router::new().route("/", get(visits)).layer(SessionLayer::new(MemoryStore::new()));
 /// ```
 ///
-/// * A request that does not ask for its session costs no I/O, and a response to one that only reads sets no cookie.
-/// * Changes are saved before the head of the response is sent, unless its status is 5xx. Commits of the handler itself, such as `update`, `login` and
-///   `save`, are not taken back by that.
-/// * If they cannot be saved, the response becomes what [`on_failure`](Self::on_failure) says. An outage is never an empty session.
-/// * A response whose handler has asked for the session gets `Vary: Cookie`. If it sets or removes a cookie, it gets `Cache-Control: no-store`, unless
-///   the handler has said `private` or `no-store`. If it was built from a session that has an owner, `private` is added to what the handler says, and
-///   `public`, `s-maxage` and `proxy-revalidate` are taken away; from one without an owner, `private` is added where the handler says nothing.
-/// * Once the response is on its way, or the client has gone, a task that still has the session can no longer begin one: that fails as
-///   [`TooLate`](SessionError::TooLate).
+/// * A request whose handler does not ask for the session costs no I/O. A response to a request
+///   that only reads its session sets no cookie.
+/// * Changes are saved before the head of the response is sent, unless its status is 5xx. Commits
+///   of the handler itself, such as `update`, `login` and `save`, are not rolled back then.
+/// * If the changes cannot be saved, the response is replaced by that of
+///   [`on_failure`](Self::on_failure). An outage is never an empty session.
+/// * A response whose handler has asked for the session gets `Vary: Cookie`. If it sets or removes
+///   a cookie, it gets `Cache-Control: no-store`, unless the handler has set `private` or
+///   `no-store`. If it was built from a session that has an owner, `private` is added to the
+///   handler's `Cache-Control`, and `public`, `s-maxage` and `proxy-revalidate` are removed. If it
+///   was built from a session without an owner, `private` is added if the handler has set no
+///   `Cache-Control`.
+/// * Once the response is being sent, or the client has gone, a task that still has the session can
+///   no longer create one: that fails as [`TooLate`](SessionError::TooLate).
 ///
-/// Clones are cheap, and one layer serves any number of services.
+/// Clones are cheap. One layer serves any number of services.
 ///
 /// # Several layers
-/// An id is good for the cookie that it was made for, and for no other: two layers with cookies of different names may share a store, and neither opens the
-/// other's sessions. Where both are around one handler, [`Session`](crate::Session) is that of the inner one;
+/// An id is valid only for the cookie that it was made for. Two layers with cookies of different
+/// names may share a store, and neither opens the other's sessions. Where both are around one
+/// handler, [`Session`](crate::Session) is that of the inner layer;
 /// [`Session::named`](crate::Session::named), and `NamedSession` for axum, reach both.
 ///
-/// A layer inside another one whose cookie has the same name, such as the same layer around a nested router and around the whole, finds the session of
-/// the outer one, which saves it; settings of the inner one do not count then.
+/// If a layer is inside another one whose cookie has the same name, such as the same layer around a
+/// nested router and around the whole, it uses the session of the outer layer, which saves it. The
+/// settings of the inner layer have no effect then.
 #[derive(Clone)]
 pub struct SessionLayer<R = EmptyResponse> {
     policy: Arc<Policy>,
     on_failure: R,
 }
 
-/// What all requests of a layer have in common.
+/// The settings that all requests of a layer share.
 #[derive(Clone)]
 pub(crate) struct Policy {
-    /// For ids of this cookie alone.
+    /// Accepts only ids of this cookie.
     pub(crate) manager: SessionManager,
     /// The cookie as it is sent.
     pub(crate) cookie: CookieSettings,
-    /// The cookie as the application wants it where there is TLS.
+    /// The cookie as the application has configured it, for TLS.
     wanted: CookieSettings,
     is_insecure: bool,
     pub(crate) save_after_server_error: bool,
@@ -71,18 +79,18 @@ impl Policy {
 }
 
 impl SessionLayer {
-    /// Sessions in this store, with the defaults of [`SessionManager`] and [`CookieSettings`].
+    /// A layer over this store, with the defaults of [`SessionManager`] and [`CookieSettings`].
     ///
-    /// Takes every store. Over one without an index of owners, `logout_others`, `logout_everywhere`
-    /// and `sessions_of` fail, which is a 500 unless the handler does something else about it: to
-    /// refuse such a store at start-up, build the manager with
+    /// Accepts every store. Over a store without an index of owners, `logout_others`,
+    /// `logout_everywhere` and `sessions_of` fail, which is a 500 unless the handler handles the
+    /// error. To refuse such a store at start-up, build the manager with
     /// [`require_owner_index`](session_manager::SessionManagerBuilder::require_owner_index), and
     /// use [`from_manager`](Self::from_manager).
     pub fn new(store: impl SessionStore + 'static) -> Self {
         Self::from_manager(SessionManager::new(store))
     }
 
-    /// Sessions of this manager, whose timeouts, codec and limits count.
+    /// A layer over this manager, with the manager's timeouts, codec and limits.
     #[expect(clippy::needless_pass_by_value, reason = "a layer owns its manager, and its clones are cheap")]
     pub fn from_manager(manager: SessionManager) -> Self {
         let cookie = CookieSettings::default();
@@ -96,9 +104,12 @@ impl SessionLayer {
         Self { policy: Arc::new(policy), on_failure: EmptyResponse }
     }
 
-    /// The response to a request whose session could not be saved, or whose handler has returned a [`SessionError`](crate::SessionError) as its response. Unless set: 503
-    /// with `Retry-After` for an outage; 409 if the session has ended meanwhile, or another request has changed the same key where that is forbidden; 429 for
-    /// too many sessions; 500 for anything else. All of them are empty.
+    /// The response to a request whose session could not be saved, or whose handler has returned a
+    /// [`SessionError`](crate::SessionError) as its response.
+    ///
+    /// Default: an empty response. Its status is 503 with `Retry-After` for an outage; 409 if the
+    /// session has ended meanwhile, or if another request has changed the same key where that is
+    /// forbidden; 429 for too many sessions; 500 for anything else.
     ///
     /// ```
     /// use axum::{http::StatusCode, response::{IntoResponse, Redirect}};
@@ -120,7 +131,7 @@ impl SessionLayer {
 }
 
 impl<R> SessionLayer<R> {
-    /// The cookie that carries the id.
+    /// Sets the cookie that carries the id.
     ///
     /// # Errors
     /// [`InvalidCookie`] if browsers would not accept it.
@@ -132,8 +143,10 @@ impl<R> SessionLayer<R> {
         Ok(self)
     }
 
-    /// Makes the cookie work over plain HTTP: without `Secure`, and without the prefix of its name that needs it, whichever cookie is set before or
-    /// after this. Anything on the way can then take over sessions.
+    /// Makes the cookie work over plain HTTP: without `Secure`, and without the prefix of its name
+    /// that requires `Secure`. This applies to every cookie that is set before or after.
+    ///
+    /// Anything on the network path can then take over sessions.
     #[must_use]
     pub fn insecure_for_development(mut self) -> Self {
         let policy = Arc::make_mut(&mut self.policy);
@@ -142,15 +155,18 @@ impl<R> SessionLayer<R> {
         self
     }
 
-    /// Whether changes are also saved when the response says 5xx. No unless set: the handler has failed, and what it left half done is dropped.
+    /// Whether changes are also saved when the status of the response is 5xx. Default: no, because
+    /// the handler has failed, and its incomplete changes are discarded.
     #[must_use]
     pub fn save_after_server_error(mut self, save: bool) -> Self {
         Arc::make_mut(&mut self.policy).save_after_server_error = save;
         self
     }
 
-    /// The manager, for what is done outside of requests. It is [for](SessionManager::for_purpose) ids of this layer's cookie alone: another manager over
-    /// the same store loads nothing by them.
+    /// The manager, for work outside of requests.
+    ///
+    /// It is [restricted](SessionManager::for_purpose) to ids of this layer's cookie: another
+    /// manager over the same store loads no session by them.
     pub fn manager(&self) -> &SessionManager {
         &self.policy.manager
     }

@@ -14,9 +14,9 @@ mod lifetime;
 #[cfg(feature = "axum")]
 mod named;
 mod presented;
+mod request_session;
 mod service;
 mod session;
-mod slot;
 #[cfg(any(feature = "tower-sessions", feature = "tower-sessions-014"))]
 mod tower_sessions_store;
 

@@ -5,13 +5,15 @@ use http::{StatusCode, request::Parts};
 
 use crate::Session;
 
-/// Names the cookie of one of [several layers](crate::SessionLayer#several-layers), for [`NamedSession`].
+/// Names the cookie of one of [several layers](crate::SessionLayer#several-layers), for
+/// [`NamedSession`].
 pub trait SessionCookie {
-    /// The name as it stands in [`CookieSettings`](crate::CookieSettings), with or without the prefix `__Host-` or `__Secure-`.
+    /// The name as in [`CookieSettings`](crate::CookieSettings), with or without the prefix
+    /// `__Host-` or `__Secure-`.
     const NAME: &'static str;
 }
 
-/// The session of the layer with this cookie, as an extractor.
+/// An extractor for the session of the layer with this cookie.
 ///
 /// ```
 /// use axum::{Router, routing::get};
@@ -76,7 +78,7 @@ impl<C: SessionCookie, S: Sync> FromRequestParts<S> for NamedSession<C> {
     }
 }
 
-/// `None` where there is no such layer, and never because a visitor has no session yet.
+/// `None` means that there is no such layer, never that a visitor has no session yet.
 impl<C: SessionCookie, S: Sync> OptionalFromRequestParts<S> for NamedSession<C> {
     type Rejection = Infallible;
 

@@ -2,8 +2,9 @@ use http::{HeaderMap, HeaderValue, header::COOKIE};
 use memchr::memchr_iter;
 use session_manager::session_core::SessionId;
 
-/// How many ids of one request the store is asked for. Browsers send several cookies of one name if these differ in their domain or path, as after a
-/// change of the settings, or if another host of the domain has planted one.
+/// The maximum number of ids of one request that the store is asked for. Browsers send several
+/// cookies of one name if these differ in their domain or path: after a change of the settings, or
+/// if another host of the domain has planted one.
 const MOST: usize = 4;
 
 /// The ids in a request's cookies of one name.
@@ -11,12 +12,12 @@ const MOST: usize = 4;
 pub(crate) struct Presented {
     pub(crate) first: Option<SessionId>,
     pub(crate) others: Vec<SessionId>,
-    /// There is more than one cookie of this name, whatever is in them.
+    /// There is more than one cookie of this name, whatever its value.
     pub(crate) are_several: bool,
 }
 
 impl Presented {
-    /// What is malformed, too long, or no text counts as no id.
+    /// Collects the ids. A value that is malformed, too long, or not text counts as no id.
     pub(crate) fn of(headers: &HeaderMap, name: &str) -> Self {
         let mut presented = Self::default();
         let values = headers.get_all(COOKIE).iter().flat_map(|header| values(header, name));
@@ -38,7 +39,7 @@ impl Presented {
     }
 }
 
-/// The values of the cookies of this name. Other cookies may be as broken as they like.
+/// The values of the cookies of this name. Malformed other cookies are skipped.
 fn values<'a>(header: &'a HeaderValue, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
     let bytes = header.as_bytes();
     let ends = memchr_iter(b';', bytes).chain([bytes.len()]);

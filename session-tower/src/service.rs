@@ -11,10 +11,10 @@ use crate::{
     ResponseBody, ResponseFuture,
     failure::{EmptyResponse, FailureResponse},
     layer::Policy,
-    slot::Scope,
+    request_session::Scope,
 };
 
-/// A service whose requests have a session: what a [`SessionLayer`](crate::SessionLayer) makes.
+/// A service whose requests have a session, created by [`SessionLayer`](crate::SessionLayer).
 #[derive(Clone)]
 pub struct SessionService<S, R = EmptyResponse> {
     inner: S,

@@ -8,16 +8,17 @@ use session_manager::session_core::{
 use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
-/// How often a save is tried again when others save the same session at the same time.
+/// Maximum number of attempts of a save when others save the same session at the same time.
 const MOST_ATTEMPTS: usize = 64;
 
-/// How often another id is drawn for a new session, should one ever be taken.
+/// Maximum number of ids that are tried for a new session, in case one is taken.
 const MOST_IDS: usize = 8;
 
-/// Any store of this workspace, for applications that are written for the crate `tower-sessions`: change the store
-/// in the one line that makes their `SessionManagerLayer`.
+/// An adapter that makes any store of this workspace a store of the crate `tower-sessions`.
 ///
-/// The feature `tower-sessions` is for its release 0.15, `tower-sessions-014` for 0.14, which `axum-login` 0.18 is written for. Both can be on.
+/// Applications change only the line that creates their `SessionManagerLayer`. The feature
+/// `tower-sessions` supports release 0.15; `tower-sessions-014` supports 0.14, which `axum-login`
+/// 0.18 uses. Both can be enabled.
 ///
 /// ```
 /// use session_memory::MemoryStore;
@@ -30,15 +31,16 @@ const MOST_IDS: usize = 8;
 ///
 /// | | |
 /// | --- | --- |
-/// | Deleted stays deleted | A save of a session that has ended is an error, which their layer answers with 500, and brings nothing back. |
+/// | Deleted stays deleted | A save of a session that has ended is an error, which `tower-sessions` answers with 500. It brings nothing back. |
 /// | Ids | The store sees a digest of an id, never the id. |
-/// | Expiry | Counted by the store's clock, from how much time is left when a session is saved. |
+/// | Expiry | Counted by the store's clock, from the time that is left when a session is saved. |
 /// | Outage | An error, never an empty session. |
-/// | **Two requests at once** | Their interface hands over whole sessions without a version, so the one that saves last wins, and changes of the other are lost, as with all of their stores. [`SessionLayer`](crate::SessionLayer) merges. |
-/// | **"Log out everywhere"** | Their interface knows no owners, so [`OwnerIndex`](session_manager::session_core::OwnerIndex) finds none of these sessions. |
-/// | **New id at login** | Their `cycle_id` deletes the session and stores it anew: a crash in between loses it. |
+/// | **Concurrent requests** | The interface of `tower-sessions` passes whole sessions without a version, so the last save wins, and changes of the other request are lost, as with all stores of `tower-sessions`. [`SessionLayer`](crate::SessionLayer) merges. |
+/// | **"Log out everywhere"** | The interface has no owners, so [`OwnerIndex`](session_manager::session_core::OwnerIndex) finds none of these sessions. |
+/// | **New id at login** | `cycle_id` of `tower-sessions` deletes the session and stores it again: a crash in between loses it. |
 ///
-/// Sessions of this adapter and of [`SessionLayer`](crate::SessionLayer) are not each other's: give each a namespace of its own.
+/// This adapter and [`SessionLayer`](crate::SessionLayer) cannot read each other's sessions: give
+/// each its own namespace.
 #[derive(Clone)]
 pub struct TowerSessionsStore {
     store: Arc<dyn SessionStore>,
@@ -46,20 +48,22 @@ pub struct TowerSessionsStore {
 }
 
 impl TowerSessionsStore {
-    /// Keeps their sessions in this store.
+    /// Stores the sessions of `tower-sessions` in this store.
     pub fn new(store: impl SessionStore + 'static) -> Self {
         Self { store: Arc::new(store), purpose: "".into() }
     }
 
-    /// The same for ids of this purpose alone, such as the name of the layer's cookie. With two layers over one store, an id opens the same session under both
-    /// of their cookies unless each has a purpose of its own.
+    /// The same adapter, restricted to ids of this purpose, such as the name of the layer's cookie.
+    ///
+    /// With two layers over one store, an id opens the same session under both cookies unless each
+    /// layer has its own purpose.
     #[must_use]
     pub fn for_purpose(mut self, name: &str) -> Self {
         self.purpose = name.into();
         self
     }
 
-    /// Their ids are numbers of 128 bits from the operating system's generator.
+    /// The ids of `tower-sessions` are 128-bit numbers from the operating system's generator.
     fn key(&self, id: i128) -> SessionKey {
         let id = id.to_le_bytes();
         let mut digest = Sha256::new();
@@ -71,7 +75,7 @@ impl TowerSessionsStore {
         SessionKey::from_bytes(key)
     }
 
-    /// Stores a new session under an id that is free, the first one if it is, and returns that.
+    /// Stores a new session under a free id, `first` if that is free, and returns the id.
     async fn create(
         &self,
         first: i128,
@@ -130,7 +134,8 @@ impl fmt::Debug for TowerSessionsStore {
     }
 }
 
-/// The errors that their interface knows. What serde says quotes values, so that it is not passed on.
+/// The error categories of `tower-sessions`. Messages of serde quote values, so they are not passed
+/// on.
 enum Failure {
     Encode(&'static str),
     Decode(&'static str),
@@ -143,11 +148,11 @@ impl From<Error> for Failure {
     }
 }
 
-/// `None` if the session has ended by its own date.
+/// Returns `None` if the expiry date has passed.
 fn write(data: &impl Serialize, expiry_date: OffsetDateTime) -> Result<Option<Write>, Failure> {
     let left = expiry_date - OffsetDateTime::now_utc();
     let Ok(left) = Duration::try_from(left) else { return Ok(None) };
-    // What is left of a millisecond counts as one.
+    // A fraction of a millisecond counts as one millisecond.
     let Ok(ttl) = Ttl::new(left.max(Duration::from_millis(1))) else {
         return Err(Failure::Backend(format!("{expiry_date} lies too far in the future")));
     };
@@ -156,7 +161,8 @@ fn write(data: &impl Serialize, expiry_date: OffsetDateTime) -> Result<Option<Wr
     Ok(Some(Write::new(data, ttl)))
 }
 
-/// Their trait, which each release of their crate has as a type of its own.
+/// Implements the trait `SessionStore`, which is a separate type in each release of
+/// `tower-sessions`.
 macro_rules! implement {
     ($core:ident) => {
         impl From<Failure> for $core::session_store::Error {

@@ -1,4 +1,4 @@
-//! A database that answers no more: what a client sees, and when.
+//! A database that no longer answers: what a client receives, and when.
 
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,8 @@ async fn ask(app: &Router, path: &str, cookie: Option<&str>) -> Response {
     app.clone().oneshot(request.body(Body::empty()).expect("a request")).await.expect("it cannot fail")
 }
 
-/// Another process keeps the database locked for writing, as one does that was stopped in the middle of a transaction.
+/// Another process keeps the database locked for writing, as if it was stopped during a
+/// transaction.
 #[tokio::test]
 async fn a_locked_database_is_a_503_in_time() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -1,4 +1,5 @@
-//! A server that answers no more, and a network that swallows its replies: what a client sees, and when.
+//! A server that no longer answers, and a network that drops its replies: what a client receives,
+//! and when.
 
 use std::{
     future::Future,
@@ -25,7 +26,7 @@ use tower::ServiceExt as _;
 
 const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How soon service must resume.
+/// The time limit for service to resume.
 const RECOVERY: Duration = Duration::from_secs(2);
 
 struct Setting {
@@ -73,7 +74,7 @@ impl Setting {
             .expect("it cannot fail")
     }
 
-    /// A session that has counted to one.
+    /// Creates a session whose count is one, and returns its cookie.
     async fn signed_in(&self) -> String {
         let first = self.ask("/count", None).await;
         assert_eq!(first.status(), StatusCode::OK);
@@ -87,11 +88,11 @@ impl Setting {
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(response.headers().contains_key(RETRY_AFTER), "{path}");
         assert!(!response.headers().contains_key(SET_COOKIE), "{path}: nothing is known to be stored");
-        // A load or a save each have the deadline.
+        // The load and the save each have the deadline.
         assert!(begun.elapsed() < 2 * DEADLINE + Duration::from_millis(500), "{path}: {:?}", begun.elapsed());
     }
 
-    /// Asks until there is an answer.
+    /// Sends requests until one succeeds.
     async fn back(&self, path: &str, cookie: &str) -> String {
         let begun = Instant::now();
         loop {
@@ -124,11 +125,11 @@ async fn a_killed_server_is_a_503(setting: Setting) {
     }
     assert_eq!(setting.ask("/untouched", Some(&cookie)).await.status(), StatusCode::OK);
     setting.server.restart().await.expect("restarted");
-    // It had no log, so that the session is gone; that is known now, and was not before.
+    // The server has no persistence, so the session is gone. This is known only now.
     assert_eq!(setting.back("/look", &cookie).await, "None");
 }
 
-/// The change is carried out, and nobody is told: the request fails, and is not repeated by any layer.
+/// The change is carried out, but the reply is lost. The request fails, and no layer repeats it.
 async fn swallowed_replies_are_a_503(setting: Setting) {
     let cookie = setting.signed_in().await;
     setting.proxy.swallow_replies(true);

@@ -1,4 +1,5 @@
-//! The layer in the stacks that applications have: what must compile, and what then comes back.
+//! The layer in typical stacks of applications: they must compile, and return the expected
+//! responses.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -23,7 +24,8 @@ async fn count(session: Session) -> Result<String, SessionError> {
     Ok(session.update("count", |n: Option<u64>| n.unwrap_or(0) + 1).await?.to_string())
 }
 
-/// Asks for this path, and returns the status, how many cookies are set, and the text.
+/// Sends a request for this path. Returns the status, the number of cookies that are set, and the
+/// text.
 async fn ask<S, B>(service: S, path: &str) -> (StatusCode, usize, String)
 where
     S: Service<Request<Body>, Response = Response<B>, Error = Infallible>,
@@ -86,7 +88,7 @@ async fn two_layers_and_the_responses_of_the_application() {
     assert_eq!(ask(app, "/fail").await.0, StatusCode::IM_A_TEAPOT);
 }
 
-/// Without axum: any body, also one that has no default.
+/// Without axum: any body works, even one without a default.
 #[tokio::test]
 async fn a_service_of_tower() {
     struct NoDefault(Full<Bytes>);
@@ -113,7 +115,7 @@ async fn a_service_of_tower() {
     assert_eq!(ask(service, "/").await, (StatusCode::OK, 1, "done".to_owned()));
 }
 
-/// A body with a default has one behind the layer, too, as layers further out may need.
+/// A body with a default still has one outside of the layer, as outer layers may need.
 #[test]
 fn a_body_with_a_default_keeps_it() {
     fn has_default<B: Default>() {}

@@ -1,8 +1,9 @@
-//! What the batcher adds to a call that meets nobody.
+//! The overhead of the batcher for an uncontended call.
 //!
 //! `cargo bench -p benches --bench batcher -- [--quick] [--rounds N]`
 //!
-//! One caller on `MemoryStore`, which answers at once, so that all the rest is the batcher's.
+//! One caller on `MemoryStore`, which answers at once, so that the rest of the time is the
+//! batcher's.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! The memory that a full cache takes, measured in a process that does nothing else.
+//! The memory of a full cache, measured in a process that does nothing else.
 
 use std::hint::black_box;
 
@@ -11,7 +11,7 @@ use session_memory::{CacheExt as _, CacheSettings};
 
 use crate::sessions::{data, ttl};
 
-/// A store that has every session and keeps none.
+/// A store that returns a session for every key and keeps none.
 #[derive(Debug)]
 struct Bottomless;
 
@@ -48,7 +48,8 @@ pub(crate) fn report() {
     table.print();
 }
 
-/// Reads three times as many sessions as there is room for, each twice, and prints by how many MiB the process grew.
+/// Reads three times as many sessions as the cache can hold, each twice, and prints the growth of
+/// the process in MiB.
 #[expect(clippy::print_stdout, reason = "the parent process reads it")]
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) async fn measure(bound: u64) {

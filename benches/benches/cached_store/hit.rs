@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 
 use crate::sessions::{Sessions, data, ttl};
 
-/// Hits on one thread, beside `get` of a moka cache with the same policy, hasher and data.
+/// Hits on one thread, compared with `get` of a moka cache with the same policy, hasher and data.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 pub(crate) fn report(runtime: &Runtime, count: u32, rounds: usize, operations: usize) {
     let sessions = Sessions::draw(count);
@@ -23,7 +23,7 @@ pub(crate) fn report(runtime: &Runtime, count: u32, rounds: usize, operations: u
         let cached = MemoryStore::new()
             .cached(CacheSettings::default().max_bytes(1 << 30).max_staleness(ttl().as_duration() / 4));
         let cached = cached.expect("a cache");
-        cached.until_whole().await;
+        cached.wait_until_ready().await;
         for key in sessions.keys() {
             bare.insert(*key, data());
             assert!(

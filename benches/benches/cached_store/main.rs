@@ -1,4 +1,5 @@
-//! What `Cached` itself costs: a hit beside a bare look-up in moka, and the memory that it takes. What it brings is in the report of the program.
+//! The cost of `Cached` itself: a hit compared with a bare look-up in moka, and its memory. Its
+//! gain is in the report of the program.
 //!
 //! `cargo bench -p benches --bench cached_store -- [--quick] [--rounds N] [--sessions N]`
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use rand::Rng as _;
 use session_core::{SessionId, SessionKey, Ttl};
 
-/// How many bytes of data a session has.
+/// Bytes of data per session.
 const LEN: usize = 400;
 
 /// The keys of sessions.
@@ -21,7 +21,7 @@ impl Sessions {
     }
 }
 
-/// What no other session has.
+/// Data that is unique to a session.
 pub(crate) fn data() -> Bytes {
     let mut data = vec![0; LEN];
     rand::rng().fill_bytes(&mut data);

@@ -11,14 +11,14 @@ use session_memory::MemoryStore;
 use session_tower::{Session, SessionError, SessionLayer};
 use tower::ServiceExt as _;
 
-/// One of those that are compared, with the cookie that its clients send.
+/// A compared application, with the cookie that its clients send.
 pub(crate) struct App {
     pub(crate) name: &'static str,
     pub(crate) router: Router,
     pub(crate) cookie: HeaderValue,
 }
 
-/// All of them. The first one has no session.
+/// All applications. The first one has no session.
 pub(crate) async fn all() -> Vec<App> {
     let any = HeaderValue::from_static("id=AAAAAAAAAAAAAAAAAAAAAAAAAAAA");
     let bare = Router::new().route("/", get(async || "42"));
@@ -34,7 +34,7 @@ pub(crate) async fn all() -> Vec<App> {
     all
 }
 
-/// An application, with the cookie of a session that has the number.
+/// An application, with the cookie of a session that holds the number.
 async fn with_cookie(name: &'static str, router: Router) -> App {
     let request = Request::get("/begin").body(Body::empty()).expect("a request");
     let response = router.clone().oneshot(request).await.expect("it cannot fail");
@@ -66,7 +66,7 @@ fn theirs() -> Router {
     Router::new().route("/", get(one_key)).route("/begin", get(begin)).layer(layer)
 }
 
-/// What one might write for the purpose: a map of ids, and the id from the cookie.
+/// A handwritten alternative: a map of ids, and the id from the cookie.
 fn by_hand() -> Router {
     let sessions = Arc::new(HashMap::<String, u64>::new());
     assert!(sessions.insert_sync("AAAAAAAAAAAAAAAAAAAAAAAAAAAA".to_owned(), 42).is_ok());

@@ -6,7 +6,7 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Lets so many clients send so many requests together, each over one connection, one after the other.
+/// Runs this many clients concurrently, each sending its requests in sequence over one connection.
 pub(crate) async fn requests_a_second(
     address: SocketAddr,
     cookie: &HeaderValue,
@@ -27,7 +27,7 @@ pub(crate) async fn requests_a_second(
                 for _ in 0..share {
                     connection.write_all(request.as_bytes()).await.expect("it is sent");
                     answer.clear();
-                    // The body is the number, and comes with the head.
+                    // The body is the number, and arrives with the head.
                     while !answer.ends_with(b"\r\n\r\n42") {
                         let read = connection.read_buf(&mut answer).await.expect("an answer");
                         assert!(read > 0, "the server has closed the connection");

@@ -1,10 +1,15 @@
-//! What a session costs an HTTP request.
+//! The cost of a session for an HTTP request.
 //!
-//! `cargo bench -p benches --bench http_layer -- [--quick] [--rounds N]`, and beside tower-sessions with `--features peers`
+//! `cargo bench -p benches --bench http_layer -- [--quick] [--rounds N]`, and beside tower-sessions
+//! with `--features peers`
 //!
-//! The same handler of axum, which answers with a number: without any session, with the number in a session of `MemoryStore` (read, and not
-//! read), with a look-up by a cookie as one might write it by hand, and in tower-sessions' `MemoryStore`. Once called in the process, in processor time, so that the difference is what the
-//! layer costs, and once over loopback, by 32 clients with a connection each, which share the machine with the server.
+//! All candidates use the same axum handler, which answers with a number: without any session, with
+//! the number in a session of `MemoryStore` (read, and not read), with a handwritten look-up by
+//! cookie, and in the `MemoryStore` of tower-sessions.
+//!
+//! One part calls the handler in the process and measures processor time, so that the difference is
+//! the cost of the layer. The other uses loopback, with 32 clients that have one connection each
+//! and share the machine with the server.
 
 mod apps;
 mod client;
@@ -20,7 +25,7 @@ use tower::Service as _;
 
 use crate::apps::App;
 
-/// How many clients there are over loopback.
+/// The number of clients over loopback.
 const CLIENTS: usize = 32;
 
 fn main() {

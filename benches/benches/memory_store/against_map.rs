@@ -20,11 +20,13 @@ enum Which {
 
 /// Measures all operations on both, and prints a table for each number of threads.
 ///
-/// A time of the store includes the call through `dyn SessionStore`, the future's allocation and its one poll, the
-/// lock, the clock, the copy of the record or the outcome and its drop. It does not include making the key or the
-/// data, which are made before; where nothing else is said it includes drawing the version of a write. The map has no
-/// clock, and in a loop like this one the processor begins its next operation before the last has ended; it cannot do
-/// that across a reading of the clock.
+/// A time of the store includes the call through `dyn SessionStore`, the future's allocation and
+/// its one poll, the lock, the clock, and the copy of the record or the outcome and its drop. It
+/// does not include the key and the data, which are made before. Unless stated, it includes drawing
+/// the version of a write.
+///
+/// The map has no clock. In a loop like this one, the processor begins the next operation before
+/// the last one has ended. It cannot do that across a reading of the clock.
 pub(crate) fn report(sessions: u32, rounds: usize, ops: usize) {
     let keys: Vec<_> = (0..u64::from(sessions)).map(session::key).collect();
     let (map, store) = (RawMap::new(), TheStore::new());

@@ -10,10 +10,10 @@ use crate::session;
 use crate::sessions::Sessions as _;
 use crate::the_store::TheStore;
 
-/// The most overhead that a session should have.
+/// The maximum overhead per session, in bytes.
 const BAR: f64 = 250.0;
 
-/// Has a process of its own measure each combination (see [`measure`]) and prints a table.
+/// Measures each combination in its own process (see [`measure`]) and prints a table.
 pub(crate) fn report(sizes: &[u32]) {
     let title = "memory: bytes per session beyond its data (resident set, allocator's waste included)";
     let mut table = Table::new(title, &["sessions", "owner", "read", "bytes", "bar", ""]);
@@ -30,8 +30,8 @@ pub(crate) fn report(sizes: &[u32]) {
     table.print();
 }
 
-/// Fills a store with so many sessions of `owner`, has each read as often as `read` says, and prints by how much the
-/// process grew, per session, less the length of the data.
+/// Fills a store with this many sessions of `owner`, reads each as often as `read` says, and prints
+/// the growth of the process per session, less the length of the data.
 #[expect(clippy::print_stdout, reason = "the parent process reads it")]
 pub(crate) fn measure(owner: &str, sessions: u32, read: &str) {
     let before = memory::resident_bytes();

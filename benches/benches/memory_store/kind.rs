@@ -1,23 +1,25 @@
-//! What is measured.
+//! The measured operations.
 
 /// One kind of operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Look a session up and clone it.
     Read,
-    /// Replace a session that has the expected version. Nothing is freed meanwhile, because somebody else holds all
-    /// data, old and new; the map gives away what it replaces, and the store lets go of it. The store draws the version.
+    /// Replace a session that has the expected version. Nothing is freed meanwhile, because other
+    /// handles hold all data, old and new. The map returns what it replaces, and the store drops
+    /// it. The store draws the version.
     Write,
-    /// The same, but the store's versions were drawn before, too.
+    /// Like `Write`, but the store's versions were also drawn before.
     WriteDrawn,
-    /// The same as the first, but the map lets go of what it replaces, too.
+    /// Like `Write`, but the map also drops what it replaces.
     WriteAndLetGo,
-    /// Replace a session that has the expected version; both free what is replaced. The store draws the version.
+    /// Replace a session that has the expected version, and free the old data, in both. The store
+    /// draws the version.
     WriteAndFree,
-    /// Move the expiry.
+    /// Set the expiry.
     Touch,
     /// Create a session and delete one created earlier.
-    Churn,
+    FaultWorkload,
     /// Move a session to another key of its shard, with new data.
     Rename,
     /// Look up 64 sessions in one call.
@@ -34,7 +36,7 @@ impl Kind {
         Self::WriteAndLetGo,
         Self::WriteAndFree,
         Self::Touch,
-        Self::Churn,
+        Self::FaultWorkload,
         Self::Rename,
         Self::ReadMany,
         Self::WriteMany,
@@ -48,14 +50,14 @@ impl Kind {
             Self::WriteAndLetGo => "conditional write, map lets go too",
             Self::WriteAndFree => "conditional write, both free",
             Self::Touch => "touch",
-            Self::Churn => "create + delete",
+            Self::FaultWorkload => "create + delete",
             Self::Rename => "rename",
             Self::ReadMany => "read_many, each of 64",
             Self::WriteMany => "write_many, each of 64",
         }
     }
 
-    /// How many times the map's time the store may take at most.
+    /// The maximum ratio of the store's time to the map's time.
     pub(crate) fn bar(self) -> Option<f64> {
         match self {
             Self::Read => Some(3.0),
@@ -64,13 +66,13 @@ impl Kind {
         }
     }
 
-    /// Whether its sessions are new ones, hit once each, so that no keys are more popular than others.
+    /// Whether its sessions are new and hit once each, so that no key is more popular than others.
     pub(crate) fn is_of_new_sessions(self) -> bool {
-        matches!(self, Self::Churn | Self::Rename)
+        matches!(self, Self::FaultWorkload | Self::Rename)
     }
 
-    /// Whether an operation must know what the one before it has written, so that each thread needs sessions of its
-    /// own.
+    /// Whether an operation needs the version that the previous one wrote, so that each thread
+    /// needs its own sessions.
     pub(crate) fn needs_versions(self) -> bool {
         matches!(
             self,

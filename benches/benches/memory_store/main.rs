@@ -1,11 +1,11 @@
-//! What the in-memory session store costs.
+//! The costs of the in-memory session store.
 //!
 //! `cargo bench -p benches --bench memory_store -- [--quick] [--rounds N] [--sessions N] [--only PART]`
 //!
-//! Four parts: `map`, the store against the bare map that it is built on; `peers`, against the in-memory store of
-//! `tower-sessions` (with `--features peers`); `purge`, what freeing expired sessions costs; `memory`, the bytes that a
-//! session takes beyond its data. Candidates take turns in every round, and a ratio is the median of the ratios within
-//! the rounds.
+//! Four parts: `map`, the store against the bare map that it is built on; `peers`, against the
+//! in-memory store of `tower-sessions` (with `--features peers`); `purge`, the cost of freeing
+//! expired sessions; `memory`, the bytes of a session beyond its data. Every round runs all
+//! candidates, and a ratio is the median of the ratios within the rounds.
 
 mod against_map;
 mod footprint;

@@ -1,4 +1,4 @@
-//! What an application keeps in a session, for stores that take it as it is.
+//! The data that an application keeps in a session, for stores that keep it unencoded.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use session_core::SessionKey;
 /// The type of `tower_sessions::session::Record::data`.
 pub(crate) type Payload = HashMap<String, Value>;
 
-/// Eight entries that no other session has, about 400 bytes as JSON.
+/// Eight unique entries, about 400 bytes as JSON.
 pub(crate) fn of(key: &SessionKey, number: u64) -> Payload {
     let hex = key.to_string();
     let entries = [
@@ -34,7 +34,7 @@ pub(crate) fn encode(payload: &Payload) -> Vec<u8> {
     serde_json::to_vec(payload).expect("all keys are text")
 }
 
-/// The payload back from JSON.
+/// Decodes a payload from JSON.
 pub(crate) fn decode(json: &[u8]) -> Payload {
     serde_json::from_slice(json).expect("it was encoded by this")
 }

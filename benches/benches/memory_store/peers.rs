@@ -7,11 +7,11 @@ use benches::{parallel, rounds};
 
 use crate::tower::{Both, Names, Save};
 
-/// How many times the operations per second of theirs the store should do.
+/// The target ratio of our operations per second to theirs.
 const BAR: f64 = 25.0;
 
-/// What is asked of the stores: reads or writes, of theirs, of ours, and of ours with the work that theirs does not
-/// have because it keeps decoded values.
+/// The operations: reads or writes, of their store, of ours, and of ours with the encoding or
+/// decoding that theirs avoids because it keeps decoded values.
 #[derive(Clone, Copy)]
 enum Contest {
     Reads([fn(&Both, &Names); 3]),
@@ -26,7 +26,7 @@ const CONTESTS: [(&str, Contest); 2] = [
     ),
 ];
 
-/// Runs the contests and prints a table for each number of threads.
+/// Runs the comparisons and prints a table for each number of threads.
 pub(crate) fn report(sessions: u32, rounds: usize, ops: usize) {
     let (both, names) = Both::with(sessions);
     for threads in [1, 2] {
@@ -64,8 +64,8 @@ pub(crate) fn report(sessions: u32, rounds: usize, ops: usize) {
     note();
 }
 
-/// The sessions of every thread's operations, in order. No two threads have the same ones, because a conditional
-/// write must know what was written before.
+/// The sessions of every thread's operations, in order. No two threads share a session, because a
+/// conditional write must know what was written before.
 fn draw(names: &[Names], spread: Spread, threads: usize, ops: usize) -> Vec<Vec<&Names>> {
     let count = u32::try_from(names.len() / threads).expect("far fewer sessions");
     let draw = |thread| {
@@ -76,7 +76,7 @@ fn draw(names: &[Names], spread: Spread, threads: usize, ops: usize) -> Vec<Vec<
 }
 
 impl Contest {
-    /// Nanoseconds that one thread spends on one operation, all threads running at once.
+    /// Nanoseconds per operation and thread, with all threads running at once.
     fn measure(self, candidate: usize, both: &Both, keys: &[Vec<&Names>]) -> f64 {
         let took = match self {
             Self::Reads(reads) => {
@@ -89,7 +89,7 @@ impl Contest {
             }
             Self::Writes(writes) => {
                 let prepare = |thread: usize| both.saves(keys[thread].iter().copied());
-                // What was saved is returned, to be freed when the clock has stopped.
+                // The saves are returned, to be freed after the timing.
                 let write = |mut saves: Vec<Save>| {
                     for save in &mut saves {
                         writes[candidate](both, save);

@@ -1,4 +1,4 @@
-//! What is made before the clock runs.
+//! Preparations before the timing.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use session_core::{Bytes, SessionKey, When, WriteItem};
 use crate::sessions::Sessions;
 use crate::{run, session};
 
-/// After the other's turn nothing of this one is cached.
+/// Warms the processor caches after the other candidate's turn.
 pub(crate) fn warm<'a>(on: &impl Sessions, keys: &'a [SessionKey]) -> &'a [SessionKey] {
     run::read(on, keys);
     keys
 }
 
-/// What replaces each session, knowing what is there by then.
+/// A replacement for each session, conditional on the version that will be there by then.
 pub(crate) fn replacements(on: &impl Sessions, keys: &[SessionKey]) -> Vec<WriteItem> {
     let mut last = HashMap::new();
     let replace = |(number, key): (u64, &SessionKey)| {
@@ -24,7 +24,7 @@ pub(crate) fn replacements(on: &impl Sessions, keys: &[SessionKey]) -> Vec<Write
     (0..).zip(keys).map(replace).collect()
 }
 
-/// The same, and handles on all the data there is and will be, so that no write frees any.
+/// Like [`replacements`], with handles on all old and new data, so that no write frees any.
 pub(crate) fn held(on: &impl Sessions, keys: &[SessionKey]) -> (Vec<WriteItem>, Vec<Bytes>) {
     let items = replacements(on, keys);
     let held = keys.iter().map(|key| on.get(key).0).chain(items.iter().map(|item| item.write.data.clone()));
@@ -41,7 +41,7 @@ pub(crate) fn creations(keys: &[SessionKey]) -> Vec<WriteItem> {
     (0..).zip(keys).map(create).collect()
 }
 
-/// Creates the sessions, and returns what renames them and the new keys.
+/// Creates the sessions, and returns the writes that rename them and the new keys.
 pub(crate) fn created(on: &impl Sessions, keys: &[SessionKey]) -> Vec<(WriteItem, SessionKey)> {
     for item in creations(keys) {
         assert!(on.create(&item.key, item.write), "every key is a new one");

@@ -1,4 +1,4 @@
-//! What it costs to free expired sessions.
+//! The cost of freeing expired sessions.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use session_core::{SessionKey, Ttl, When, Write};
 use crate::session;
 use crate::the_store::TheStore;
 
-/// A store of which a part has expired.
+/// A store in which some sessions have expired.
 struct Case {
     store: TheStore,
     stored: u32,
@@ -21,8 +21,8 @@ struct Case {
 
 /// Frees the same numbers of sessions from stores of different sizes, and prints a table.
 ///
-/// The expired ones are scattered over all parts of the store. The time includes giving their data back to the
-/// allocator.
+/// The expired ones are scattered over all parts of the store. The time includes returning their
+/// data to the allocator.
 pub(crate) fn report(rounds: usize, scale: u32) {
     let cases = [(1_000_000, 1_000), (1_000_000, 10_000), (100_000, 1_000), (100_000, 10_000)]
         .map(|(stored, expired)| Case::new(stored / scale, expired / scale));
@@ -64,7 +64,8 @@ impl Case {
         Self { store, stored, expiring }
     }
 
-    /// Stores the sessions that expire, lets them, and returns how many microseconds it takes to free them.
+    /// Stores the sessions that expire, waits for that, and returns the microseconds that freeing
+    /// them takes.
     fn measure(&self) -> f64 {
         for (number, key) in (0..).zip(&self.expiring) {
             let write = Write { ttl: Ttl::MIN, ..session::creation(key, number) };

@@ -12,18 +12,18 @@ use session_core::{Bytes, Owner, SessionKey, Version, When, Write, WriteItem};
 use crate::session;
 use crate::sessions::Sessions;
 
-/// 256 locks, each around its part of the map: the design that the benchmark `memory_map` led to.
+/// 256 locks, each of which guards a part of the map, as in `MemoryStore`.
 pub(crate) struct RawMap {
     shards: Box<[CachePadded<Mutex<Shard>>]>,
 }
 
 type Shard = HashMap<SessionKey, Value, BuildHasherDefault<DigestHasher>>;
 
-/// Takes eight bytes of the digest as they are: they are uniform already.
+/// Uses eight bytes of the digest unchanged: they are already uniform.
 #[derive(Default)]
 struct DigestHasher(u64);
 
-/// What the store keeps for a session as well, as large and as dear to clone.
+/// What the store keeps for a session, too: as large, and as costly to clone.
 #[derive(Clone)]
 struct Value {
     data: Bytes,
@@ -61,7 +61,8 @@ impl Value {
         Self { data: write.data, version: write.version, expires_at: write.ttl.as_millis(), owner }
     }
 
-    /// Swaps data and version with those of `write` if this is the expected version, and says whether it did.
+    /// Swaps data and version with those of `write` if this is the expected version, and returns
+    /// whether it did.
     fn swap_if(&mut self, expected: Version, write: &mut Write) -> bool {
         let as_expected = self.version == expected;
         if as_expected {
@@ -74,7 +75,8 @@ impl Value {
 }
 
 impl Hasher for DigestHasher {
-    /// A key hashes as its length, which has too few bytes to be taken, and then its bytes: first that of the shard.
+    /// A key hashes as its length, which is too short to be used, and then its bytes, the shard
+    /// byte first.
     fn write(&mut self, bytes: &[u8]) {
         if let Some(digest) = bytes.get(1..).and_then(|digest| digest.first_chunk()) {
             self.0 = u64::from_le_bytes(*digest);

@@ -1,4 +1,4 @@
-//! What is done while the clock runs.
+//! The timed operations.
 
 use std::hint::black_box;
 
@@ -6,10 +6,10 @@ use session_core::{Bytes, SessionKey, Version, When, WriteItem};
 
 use crate::sessions::Sessions;
 
-/// How many new sessions a thread keeps before it deletes the oldest of them.
+/// New sessions that a thread keeps before it deletes the oldest of them.
 const CHURN_BACKLOG: usize = 1000;
 
-/// How many items a batch has.
+/// Items per batch.
 const BATCH: usize = 64;
 
 pub(crate) fn read(on: &impl Sessions, keys: &[SessionKey]) {
@@ -24,10 +24,10 @@ pub(crate) fn touch(on: &impl Sessions, keys: &[SessionKey]) {
     }
 }
 
-/// Returns what the map gave away, to be freed when the clock has stopped, unless it is to be freed at once.
+/// Returns what the map gave away, to be freed after the timing, unless it is to be freed at once.
 ///
-/// A version drawn now is thrown away, and the one drawn before is written, because the writes that follow were
-/// prepared to expect that one. It takes as long.
+/// A version drawn here is discarded, and the one drawn before is written, because the following
+/// writes expect that one. It takes the same time.
 pub(crate) fn write(on: &impl Sessions, mut items: Vec<WriteItem>, draw: bool, free: bool) -> Vec<WriteItem> {
     for WriteItem { key, write, when } in &mut items {
         if draw {
@@ -53,7 +53,7 @@ pub(crate) fn churn(on: &impl Sessions, keys: &[SessionKey], items: Vec<WriteIte
     }
 }
 
-/// Returns what deletes the sessions, when the clock has stopped.
+/// Returns a guard that deletes the renamed sessions after the timing.
 pub(crate) fn rename<S: Sessions>(on: &S, items: Vec<(WriteItem, SessionKey)>) -> Deleter<'_, S> {
     let mut renamed = Deleter { on, keys: Vec::with_capacity(items.len()) };
     for (item, new) in items {
@@ -84,7 +84,7 @@ pub(crate) fn read_many(on: &impl Sessions, keys: &[SessionKey]) {
     }
 }
 
-/// Returns the items, which share what was written, as they do with a caller that keeps them.
+/// Returns the items, which share the written data, as with a caller that keeps them.
 pub(crate) fn write_many(on: &impl Sessions, items: Vec<WriteItem>) -> Vec<WriteItem> {
     for items in items.chunks(BATCH) {
         assert!(on.write_many(items), "every version is the expected one");

@@ -26,7 +26,7 @@ fn with_shard(shard: u8, digest: &[u8]) -> SessionKey {
     SessionKey::from_bytes(bytes)
 }
 
-/// Data that no other session has.
+/// Data that is unique to a session.
 pub(crate) fn data(key: &SessionKey, number: u64) -> Bytes {
     let mut data = vec![0; DATA_LEN];
     data[..8].copy_from_slice(&number.to_le_bytes());
@@ -34,15 +34,15 @@ pub(crate) fn data(key: &SessionKey, number: u64) -> Bytes {
     Bytes::from(data)
 }
 
-/// The same, already shared once: the first clone of `Bytes` allocates the reference count, and a read should not
-/// be measured doing so.
+/// Like [`data`], but already shared once: the first clone of `Bytes` allocates the reference
+/// count, which must not be part of a read.
 pub(crate) fn shared_data(key: &SessionKey, number: u64) -> Bytes {
     let data = data(key, number);
     drop(data.clone());
     data
 }
 
-/// The owner of a session: half of the sessions have one, each another one.
+/// The owner of a session. Half of the sessions have one, each a different one.
 pub(crate) fn owner(key: &SessionKey, number: u64) -> OwnerChange {
     if key.as_bytes()[32] & 1 == 1 {
         return OwnerChange::Keep;
@@ -50,22 +50,22 @@ pub(crate) fn owner(key: &SessionKey, number: u64) -> OwnerChange {
     owned(number)
 }
 
-/// An owner that no other session has.
+/// An owner that is unique to a session.
 pub(crate) fn owned(number: u64) -> OwnerChange {
     OwnerChange::Set(Owner::new(format!("user-{number}")).expect("a short text"))
 }
 
-/// A ttl that does not pass while the benchmark runs.
+/// A TTL that does not pass while the benchmark runs.
 pub(crate) fn ttl() -> Ttl {
     Ttl::new(Duration::from_hours(24)).expect("a day")
 }
 
-/// What creates a session, with its owner.
+/// The write that creates a session, with its owner.
 pub(crate) fn creation(key: &SessionKey, number: u64) -> Write {
     Write::new(shared_data(key, number), ttl()).owner(owner(key, number))
 }
 
-/// What replaces the data of a session and keeps its owner.
+/// The write that replaces the data of a session and keeps its owner.
 pub(crate) fn replacement(key: &SessionKey, number: u64) -> Write {
     Write::new(shared_data(key, number), ttl())
 }

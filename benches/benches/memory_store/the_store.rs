@@ -1,4 +1,4 @@
-//! `MemoryStore` through `dyn SessionStore`: each call goes through a table of methods and gives a boxed future.
+//! `MemoryStore` through `dyn SessionStore`: each call uses a vtable and returns a boxed future.
 
 use std::hint::black_box;
 use std::mem;

@@ -13,7 +13,7 @@ use crate::session;
 use crate::sessions::Sessions as _;
 use crate::the_store::TheStore;
 
-/// A session as the operations on either store name it.
+/// The names of a session in both stores.
 #[derive(Clone)]
 pub(crate) struct Names {
     key: SessionKey,
@@ -22,16 +22,19 @@ pub(crate) struct Names {
 
 /// Both stores.
 ///
-/// Theirs is a `HashMap<Id, Record>` in a `tokio::sync::Mutex`; a record is a `HashMap<String, serde_json::Value>`.
-/// `load` clones the record, and `save` clones the one it is given, both under the lock; `save` is unconditional, the
-/// last writer wins. Ours keeps bytes: a read shares them, and a write takes them over if the version is the expected
-/// one. Both stores check the expiry, both are called through their trait, whose methods are boxed futures in both.
+/// Theirs is a `HashMap<Id, Record>` in a `tokio::sync::Mutex`. A record is a
+/// `HashMap<String, serde_json::Value>`. `load` clones the record, and `save` clones its argument,
+/// both under the lock. `save` is unconditional: the last writer wins.
+///
+/// Ours keeps bytes: a read shares them, and a write takes them over if the version is the expected
+/// one. Both stores check the expiry. Both are called through their trait, whose methods are boxed
+/// futures.
 pub(crate) struct Both {
     theirs: Box<dyn tower_sessions::SessionStore>,
     ours: TheStore,
 }
 
-/// A save for either store, all its parts made before.
+/// A save for either store, with all its parts made before.
 pub(crate) struct Save {
     names: Names,
     record: Record,
@@ -40,14 +43,14 @@ pub(crate) struct Save {
 }
 
 impl Both {
-    /// Both stores with so many sessions, and the sessions' names.
+    /// Both stores with this many sessions, and the sessions' names.
     pub(crate) fn with(sessions: u32) -> (Self, Vec<Names>) {
         let both = Self { theirs: Box::new(tower_sessions::MemoryStore::default()), ours: TheStore::new() };
         let names = (0..u64::from(sessions)).map(|number| both.create(number)).collect();
         (both, names)
     }
 
-    /// How long the sessions' data is on average, in bytes.
+    /// The average length of the sessions' data, in bytes.
     pub(crate) fn mean_len(&self, names: &[Names]) -> usize {
         let len = |names: &Names| {
             block_on(self.ours.0.read(&names.key)).ok().flatten().map_or(0, |record| record.data.len())
@@ -78,15 +81,16 @@ impl Both {
         block_on(self.theirs.save(&save.record)).expect("it cannot fail");
     }
 
-    /// Our conditional write of bytes that are there, with a version drawn for it: that is thrown away, because the
-    /// next save expects the one drawn before.
+    /// Our conditional write of encoded bytes. The version that is drawn for it is discarded,
+    /// because the next save expects the one drawn before.
     pub(crate) fn write_ours(&self, save: &mut Save) {
         black_box(Version::random());
         let write = save.write.take().expect("it is written once");
         assert!(self.ours.write(&save.names.key, write, save.when), "every version is the expected one");
     }
 
-    /// The same, but the bytes are first encoded from the same map as theirs.
+    /// Like [`write_ours`](Self::write_ours), but the bytes are first encoded from the same map as
+    /// theirs.
     pub(crate) fn encode_and_write_ours(&self, save: &mut Save) {
         if let Some(write) = &mut save.write {
             write.data = payload::encode(&save.record.data).into();
@@ -94,7 +98,7 @@ impl Both {
         self.write_ours(save);
     }
 
-    /// Saves of these sessions, one after another, knowing what is there by then.
+    /// Saves of these sessions in sequence, each conditional on what will be there by then.
     pub(crate) fn saves<'a>(&self, of: impl Iterator<Item = &'a Names>) -> Vec<Save> {
         let mut last = HashMap::new();
         let save = |(number, names): (u64, &Names)| {
@@ -108,7 +112,7 @@ impl Both {
         (0..).zip(of).map(save).collect()
     }
 
-    /// Creates the session in both.
+    /// Creates the session in both stores.
     fn create(&self, number: u64) -> Names {
         let key = session::key(number);
         let (bytes, _) = key.as_bytes()[1..].split_first_chunk().expect("a digest is longer");

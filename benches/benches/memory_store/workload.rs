@@ -1,4 +1,4 @@
-//! What is done to the map or the store while the clock runs.
+//! The timed operations on the map or the store.
 
 use benches::keys::Spread;
 use benches::parallel;
@@ -8,8 +8,8 @@ use crate::kind::Kind;
 use crate::sessions::Sessions;
 use crate::{prepare, run, session};
 
-/// The keys of every thread's operations, in order. They and all that is written are made before anything is
-/// timed; the operations go through them one after another.
+/// The keys of every thread's operations, in order. The keys and all written data are made before
+/// the timing. The operations use them sequentially.
 pub(crate) struct Workload {
     kind: Kind,
     keys: Vec<Vec<SessionKey>>,
@@ -37,7 +37,7 @@ impl Workload {
         Self { kind, keys: keys.collect() }
     }
 
-    /// Nanoseconds that one thread spends on one operation, all threads running at once.
+    /// Nanoseconds per operation and thread, with all threads running at once.
     pub(crate) fn measure<S: Sessions>(&self, on: &S) -> f64 {
         match self.kind {
             Kind::Read => self.time(|keys| prepare::warm(on, keys), |keys| run::read(on, keys)),
@@ -62,7 +62,7 @@ impl Workload {
             Kind::WriteMany => {
                 self.time(|keys| prepare::replacements(on, keys), |items| run::write_many(on, items))
             }
-            Kind::Churn => self
+            Kind::FaultWorkload => self
                 .time(|keys| (keys, prepare::creations(keys)), |(keys, items)| run::churn(on, keys, items)),
             Kind::Rename => self.time(|keys| prepare::created(on, keys), |items| run::rename(on, items)),
         }

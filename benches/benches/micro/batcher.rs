@@ -7,7 +7,8 @@ use session_core::{SessionId, SessionStore, Ttl, When, Write};
 use session_memory::MemoryStore;
 use tokio::runtime::Builder;
 
-/// What the batcher adds, over a store that answers at once: to a call alone, and to calls that are made together.
+/// The overhead of the batcher over a store that answers at once: for a single call, and for
+/// concurrent calls.
 pub(crate) fn benchmarks(criterion: &mut Criterion) {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let key = SessionId::generate().key();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use session_manager::{Codec, SessionManager};
 use session_memory::MemoryStore;
 
-/// What a shop might keep.
+/// A value that a shop might store.
 #[derive(Debug, Serialize, Deserialize)]
 struct Cart {
     customer: String,
@@ -26,7 +26,8 @@ fn cart() -> Cart {
     Cart { customer: "Ada".to_owned(), items: (0..5).map(item).collect(), coupon: None }
 }
 
-/// Values on their way into a session and out of it, by each codec. An `insert` includes reading the value back, as it always does.
+/// Values written to and read from a session, by each codec. As always, `insert` includes reading
+/// the value back.
 pub(crate) fn benchmarks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("codecs");
     for (name, codec) in

@@ -3,7 +3,7 @@ use std::hint::black_box;
 use criterion::Criterion;
 use session_core::{SessionId, SessionKey, Version};
 
-/// Ids, and what becomes of them.
+/// Ids, and the values derived from them.
 pub(crate) fn benchmarks(criterion: &mut Criterion) {
     let id = SessionId::generate();
     let (text, key) = (id.expose(), id.key());

@@ -34,7 +34,7 @@ fn app() -> Router {
         .layer(layer)
 }
 
-/// The cookie of a session that has visited once.
+/// The cookie of a session after one visit.
 fn cookie(runtime: &Runtime, app: &Router) -> HeaderValue {
     let response = runtime.block_on(app.clone().oneshot(request("/visit", None))).expect("it cannot fail");
     let cookie = response.headers()[SET_COOKIE].to_str().expect("text").split(';').next().expect("a pair");

@@ -1,4 +1,4 @@
-//! Micro-benchmarks, by criterion: what an operation costs before any server is asked.
+//! Micro-benchmarks with criterion: the cost of operations without a server.
 //!
 //! `cargo bench -p benches --bench micro`, or with the name of a group: `-- codecs`
 

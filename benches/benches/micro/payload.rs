@@ -6,7 +6,7 @@ use criterion::{BenchmarkId, Criterion};
 use session_manager::{SessionManager, payload::Payload};
 use session_memory::MemoryStore;
 
-/// The bytes of a session with so many values.
+/// The bytes of a session with this many values.
 fn stored(values: usize) -> Bytes {
     let manager = SessionManager::new(MemoryStore::new());
     let session = manager.create();
@@ -20,7 +20,7 @@ fn stored(values: usize) -> Bytes {
     block_on(manager.store().read(&key)).expect("a read").expect("it is live").data
 }
 
-/// The table of keys and values in a record: only what is asked for is decoded.
+/// The table of keys and values in a record, of which only the requested values are decoded.
 pub(crate) fn benchmarks(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("payload table");
     for values in [1_usize, 8, 64] {

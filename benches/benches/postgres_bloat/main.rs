@@ -1,8 +1,10 @@
-//! What a table of `PostgresStore` grows by when its sessions are touched a million times, and what is left of it when they expire.
+//! The growth of a `PostgresStore` table when its sessions are touched a million times, and what
+//! remains of it when they expire.
 //!
 //! `cargo bench -p benches --bench postgres_bloat -- [--quick] [--sessions N] [--touches N]`
 //!
-//! One launched `postgres` with its own settings, but for autovacuum, which looks once a second, because a minute of this is a day of an application.
+//! Uses one launched `postgres` with its default settings, except that autovacuum runs once a
+//! second, because a minute here stands for a day of an application.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ const STATE: &str =
     round(pg_relation_size(relid) / 1048576.0, 1)::text, round(pg_indexes_size(relid) / 1048576.0, 1)::text
     FROM pg_stat_user_tables WHERE relname = 'sessions'";
 
-/// How many touches travel together, as they do under load.
+/// Touches per batch, as under load.
 const BATCH: usize = 128;
 
 struct Bloat {
@@ -31,7 +33,7 @@ struct Bloat {
 impl Bloat {
     async fn note(&mut self, what: &str, begun: Instant) {
         let took = begun.elapsed().as_secs_f64();
-        // So that the server has counted what was done.
+        // Waits until the server has updated its statistics.
         sleep(Duration::from_secs(2)).await;
         let row = sqlx::query(STATE).fetch_one(&mut self.connection).await.expect("it is counted");
         let [updates, hot, table, indexes] = [0, 1, 2, 3].map(|column| row.get::<String, _>(column));
@@ -81,7 +83,7 @@ async fn run(sessions: usize, touches: usize) {
         assert!(bloat.store.touch_many(&items).await.into_iter().all(|outcome| outcome.expect("it answers")));
     }
     bloat.note(&format!("touched {touches} times"), begun).await;
-    // What the purge would find six hours later at the latest.
+    // The state that the purge would find six hours later at the latest.
     let expire = "UPDATE sessions SET e = clock_timestamp(), b = 0";
     sqlx::query(expire).execute(&mut bloat.connection).await.expect("they expire");
     bloat.note("expired, by hand", Instant::now()).await;

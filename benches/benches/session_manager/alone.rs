@@ -1,4 +1,4 @@
-//! The parts of a request's work with its session, each by itself.
+//! The parts of a request's work with its session, separately.
 
 use std::{hint::black_box, time::Instant};
 
@@ -71,7 +71,7 @@ const WORK: [Work; 8] = [
     }),
 ];
 
-/// Prints what each part takes, for each codec.
+/// Prints the duration of each part, for each codec.
 pub(crate) fn report(rounds: usize, ops: u32) {
     for codec in [Codec::MessagePack, Codec::Json, Codec::Bincode] {
         let subject = Subject::new(codec);

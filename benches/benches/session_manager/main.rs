@@ -1,7 +1,8 @@
-//! What a session costs an application, over `MemoryStore`.
+//! The cost of a session for an application, over `MemoryStore`.
 //!
-//! `cargo bench -p benches --bench session_manager -- [--quick] [--rounds N]`; with `--features peers`, beside
-//! `tower-sessions`. Candidates take turns in every round, and a ratio is the median of the ratios within the rounds.
+//! `cargo bench -p benches --bench session_manager -- [--quick] [--rounds N]`; with
+//! `--features peers`, compared with `tower-sessions`. Every round runs all candidates, and a ratio is
+//! the median of the ratios within the rounds.
 
 mod alone;
 mod payload;

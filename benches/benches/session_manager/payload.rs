@@ -1,4 +1,4 @@
-//! What the sessions hold: eight values, about 400 bytes as JSON.
+//! The data of the sessions: eight values, about 400 bytes as JSON.
 
 use serde_json::{Value, json};
 

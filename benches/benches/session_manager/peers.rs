@@ -1,4 +1,4 @@
-//! Load a session and get one value: `tower-sessions` over its `MemoryStore`, and ours.
+//! Loads a session and gets one value: `tower-sessions` over its `MemoryStore`, and ours.
 
 use std::{hint::black_box, sync::Arc};
 
@@ -14,7 +14,7 @@ use tower_sessions::{
 
 use crate::payload;
 
-/// How many times the operations per second of theirs ours should do.
+/// The target ratio of our operations per second to theirs.
 const BAR: f64 = 15.0;
 
 struct Both {
@@ -48,14 +48,14 @@ impl Both {
         Self { theirs, ours, ids }
     }
 
-    /// What their extractor hands to an application: a lazy session, which loads at the first get.
+    /// What their extractor gives to an application: a lazy session, which loads at the first get.
     fn their_session(&self, (id, _): &(Id, SessionId)) {
         let session = tower_sessions::Session::new(Some(*id), Arc::clone(&self.theirs) as _, None);
         let value = block_on(session.get::<u64>(payload::READ));
         assert!(matches!(black_box(value), Ok(Some(_))), "every session is there");
     }
 
-    /// Their store by itself, and the value out of the map that it returns.
+    /// Their store alone, and the value from the map that it returns.
     fn their_store(&self, (id, _): &(Id, SessionId)) {
         let record = block_on(self.theirs.load(id)).expect("it cannot fail").expect("it is there");
         let value = record.data.get(payload::READ).cloned().map(serde_json::from_value::<u64>);
@@ -71,7 +71,7 @@ impl Both {
 
 type Candidate = fn(&Both, &(Id, SessionId));
 
-/// Prints the contests for so many sessions.
+/// Prints the comparisons for this many sessions.
 pub(crate) fn report(sessions: u32, rounds: usize, ops: u32) {
     let both = Both::with(sessions);
     let title = format!(

@@ -1,6 +1,6 @@
 use super::{Spec, ours, plain};
 
-/// Every candidate that was compiled in, in the order of the report.
+/// All candidates that were compiled in, in the order of the report.
 pub fn all() -> Vec<Spec> {
     let mut specs = ours::specs();
     specs.extend(plain::specs());

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 
-/// What a candidate is in a comparison.
+/// The role of a candidate in a comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
@@ -10,41 +10,42 @@ pub enum Kind {
     Ours,
     /// A store of this workspace behind `Cached`.
     Cached,
-    /// The driver alone, as most programs use it: what is left when a store costs nothing.
+    /// The driver alone, as most programs use it: the cost without a store.
     Plain,
-    /// A store of somebody else.
+    /// A third-party store.
     Peer,
-    /// A store of somebody else behind a cache of theirs.
+    /// A third-party store behind its own cache.
     CachedPeer,
 }
 
 impl Kind {
-    /// Of somebody else.
+    /// Whether the store is a third-party one.
     pub fn is_peer(self) -> bool {
         matches!(self, Self::Peer | Self::CachedPeer)
     }
 
-    /// Keeps what it read in the memory of the process, before a store that others share.
+    /// Whether the candidate keeps what it read in the memory of the process, in front of a shared
+    /// store.
     pub fn is_cached(self) -> bool {
         matches!(self, Self::Cached | Self::CachedPeer)
     }
 }
 
-/// What a candidate is called, and what is to be known about it.
+/// The name and the properties of a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Description {
-    /// One of a kind: the engine, a slash, and the candidate in small letters, such as `redis/ours`.
+    /// A unique id: the engine, a slash, and the candidate in lower case, such as `redis/ours`.
     pub id: String,
-    /// As in the report, such as `RedisStore`.
+    /// The name in the report, such as `RedisStore`.
     pub name: String,
-    /// Of the crate that is measured.
+    /// The version of the measured crate.
     pub version: String,
-    /// On what it keeps sessions.
+    /// The engine that keeps the sessions.
     pub engine: Engine,
-    /// What it is in the comparison.
+    /// The role in the comparison.
     pub kind: Kind,
-    /// How many connections it uses, in words.
+    /// A description of the number of connections.
     pub connections: String,
-    /// Whether an update is conditional on what was read.
+    /// Whether an update is conditional on the version that was read.
     pub conditional: bool,
 }

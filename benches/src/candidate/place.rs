@@ -2,18 +2,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
 
-/// Where a candidate keeps its sessions: a server, and a name on it that nobody else has.
+/// Where a candidate keeps its sessions: a server, and a name that is unique on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Place {
-    /// What kind of server.
+    /// The kind of server.
     pub engine: Engine,
-    /// Where it is: a URL, or a directory for SQLite, or nothing for the memory of this process.
+    /// The URL, or a directory for SQLite, or empty for the memory of this process.
     pub url: String,
-    /// For a table, a namespace, a database or a file: small letters, digits and underscores.
+    /// The name of the table, namespace, database or file: lower case, digits and underscores.
     pub name: String,
-    /// Whether each write is on the disk when it is acknowledged.
+    /// Whether each write is on disk when it is acknowledged.
     pub durable: bool,
-    /// Whether a store may remove by itself what has expired. Not where it is measured how long that takes.
+    /// Whether a store may remove expired sessions by itself. Off where the purge is measured.
     pub purges_itself: bool,
 }
 

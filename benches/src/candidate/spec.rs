@@ -5,21 +5,22 @@ use futures_util::future::BoxFuture;
 use super::{Candidate, Description, Place, Result};
 use crate::probe::Probe;
 
-/// A candidate on its way.
+/// A candidate that is being opened.
 pub type Opening = BoxFuture<'static, Result<Arc<dyn Candidate>>>;
 
-/// One application process on its way.
+/// An application process that is being opened.
 pub type OpeningProbe = BoxFuture<'static, Result<Arc<dyn Probe>>>;
 
 /// How to open a candidate.
 #[derive(Clone)]
 pub struct Spec {
-    /// What it is.
+    /// The description.
     pub description: Description,
-    /// Opens it, empty, in this place, with room for so many numbered sessions.
+    /// Opens the candidate, empty, in this place, with room for this many numbered sessions.
     pub open: fn(Place, usize) -> Opening,
-    /// Opens what an application meets, as one process of several that share this place; `None` for what is no session library. Called once in
-    /// each process, but for the memory of a process, where there is only one.
+    /// Opens the application's view of the library, as one of several processes that share this
+    /// place. `None` for a candidate that is not a session library. Called once in each process.
+    /// For the memory of a process, there is only one.
     pub probe: Option<fn(Place) -> OpeningProbe>,
 }
 

@@ -1,26 +1,28 @@
 use tokio::sync::{Mutex, MutexGuard};
 
-/// Lets those callers of a process that have met a conflict on a session try again one after another: or all of them would fail each other's
-/// attempts, and a session that many change would cost each of them a trip for each rival.
+/// Serialises the retries of the callers in a process that met a conflict on the same session.
 ///
-/// For the plain drivers, which write conditionally. Ours does what `session-manager` does for its applications.
+/// Without it, the callers would fail each other's attempts, and a contended session would cost
+/// each of them a round trip for each rival. Used by the plain drivers, which write conditionally.
+/// Our stores do what `session-manager` does for its applications.
 #[derive(Debug)]
 pub struct Turns(Box<[Mutex<()>]>);
 
-/// Nobody else who has taken a turn on the same session has it until this is dropped.
+/// The turn of a session, held exclusively until this is dropped.
 pub type Turn<'a> = MutexGuard<'a, ()>;
 
-/// Sessions that share a turn wait for each other for nothing, which is rare with so many.
+/// Sessions that share a turn wait for each other needlessly, which is rare with this many.
 const TURNS: usize = 256;
 
 impl Turns {
-    /// Takes a turn if somebody else has it: who comes new queues up behind those who have met a conflict.
+    /// Takes the turn if another caller holds it: new callers queue behind those that met a
+    /// conflict.
     pub async fn if_contended(&self, session: usize) -> Option<Turn<'_>> {
         let turn = self.of(session);
         if turn.try_lock().is_ok() { None } else { Some(turn.lock().await) }
     }
 
-    /// Takes a turn after a conflict, unless the caller has it.
+    /// Takes the turn after a conflict, unless the caller holds it.
     pub async fn after_conflict<'a>(&'a self, session: usize, turn: &mut Option<Turn<'a>>) {
         if turn.is_none() {
             *turn = Some(self.of(session).lock().await);

@@ -1,16 +1,16 @@
-//! Which release of a crate this program was built with.
+//! The release of a crate that this program was built with.
 
 use std::cmp::Reverse;
 
-/// The versions that are locked at the time of the build.
+/// The lock file at build time.
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
-/// The newest release of this crate among those that are locked, or `?` if there is none.
+/// The newest release of this crate in the lock file, or `?` if there is none.
 pub fn of(name: &str) -> String {
     compatible_with(name, "")
 }
 
-/// The newest locked release whose version begins with `prefix`, such as `0.14.`; or `?`.
+/// The newest locked release whose version begins with `prefix`, such as `0.14.`, or `?`.
 pub fn compatible_with(name: &str, prefix: &str) -> String {
     let heading = format!("name = \"{name}\"");
     let mut lines = LOCK.lines();

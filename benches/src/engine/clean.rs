@@ -1,4 +1,4 @@
-//! Removing what a benchmark has left, because a server may be somebody else's.
+//! Removes what a benchmark has stored, because it may use a server that it did not launch.
 
 use std::{fs, io, path::Path};
 
@@ -9,11 +9,11 @@ use sqlx::Connection as _;
 use super::Engine;
 use crate::candidate::{Place, Result};
 
-/// Removes everything whose name begins with that of the place.
+/// Removes everything whose name begins with the name of the place.
 ///
 /// # Errors
 ///
-/// What the server says.
+/// The server's error.
 pub async fn clean(place: &Place) -> Result<()> {
     match place.engine {
         Engine::Memory => Ok(()),
@@ -63,7 +63,7 @@ pub async fn clean(place: &Place) -> Result<()> {
     }
 }
 
-/// Removes a file that SQLite, closing its last connection, may remove first.
+/// Removes a file. SQLite may already have removed it while closing its last connection.
 fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

@@ -1,23 +1,25 @@
-//! Processor time: of a server's processes, and of this one.
+//! Processor time of a server's processes, and of this process.
 
 use std::{collections::HashMap, fs, time::Duration};
 
-/// Processor time, in user and in kernel mode, of this process since it began.
+/// User and kernel time of this process since it began.
 pub fn of_this_process() -> Duration {
-    // Threads that have ended count, too.
+    // Includes threads that have ended.
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
     Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
-/// Processor time of a process and all that descend from it, those that have ended included: to a timer tick, usually a hundredth of a second.
+/// Processor time of a process and its descendants, including those that have ended.
+///
+/// Accurate to a timer tick, usually a hundredth of a second.
 pub fn of_tree(root: u32) -> Duration {
     let alive: u64 = tree(root).into_iter().filter_map(Stat::of).map(|process| process.ticks).sum();
     let ended = Stat::of(root).map_or(0, |process| process.ticks_of_ended_children);
     Duration::from_millis((alive + ended) * 1_000 / rustix::param::clock_ticks_per_second().max(1))
 }
 
-/// A process and all that descend from it, as far as they run.
+/// A process and its descendants that are running.
 pub(super) fn tree(root: u32) -> Vec<u32> {
     let parents: HashMap<u32, u32> = fs::read_dir("/proc")
         .into_iter()
@@ -45,10 +47,10 @@ struct Stat {
 }
 
 impl Stat {
-    /// From `/proc/<pid>/stat`; see proc(5).
+    /// Reads `/proc/<pid>/stat`; see proc(5).
     fn of(pid: u32) -> Option<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name, in parentheses, may hold blanks. It is the second field.
+        // The second field, the name in parentheses, may contain spaces.
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
         Some(Self {

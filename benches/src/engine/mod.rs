@@ -1,4 +1,4 @@
-//! On what sessions are kept.
+//! The engines that keep sessions.
 
 mod clean;
 pub mod cpu;
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use clean::clean;
 pub use server::Server;
 
-/// A kind of server, or what takes its place.
+/// A kind of server or embedded engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Engine {
@@ -33,11 +33,11 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// All of them, in the order of the report.
+    /// All engines, in the order of the report.
     pub const ALL: [Self; 6] =
         [Self::Memory, Self::Sqlite, Self::Redis, Self::Postgres, Self::Mysql, Self::Mongo];
 
-    /// Its name in arguments and in the JSON.
+    /// The name in arguments and in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Memory => "memory",
@@ -49,7 +49,7 @@ impl Engine {
         }
     }
 
-    /// Whether it is a process of its own.
+    /// Whether the engine is a separate process.
     pub fn is_server(self) -> bool {
         !matches!(self, Self::Memory | Self::Sqlite)
     }

@@ -1,11 +1,11 @@
-//! What a server's processes have in memory.
+//! The memory of a server's processes.
 
 use std::fs;
 
 use super::cpu;
 
-/// The proportional set sizes of a process and all that descend from it, in bytes: what they share counts once. The resident set where the kernel
-/// does not tell that.
+/// The proportional set sizes of a process and its descendants, in bytes. Shared memory counts
+/// once. Uses the resident set where the kernel does not report proportional sizes.
 pub fn of_tree(root: u32) -> u64 {
     cpu::tree(root).into_iter().map(of).sum()
 }

@@ -7,32 +7,34 @@ use session_servers::{
 use super::{Engine, version};
 use crate::candidate::Place;
 
-/// A server that runs for as long as this lives, or one that somebody else runs.
+/// A server that is launched and runs until this is dropped, or an external one.
 pub struct Server {
-    /// What kind.
+    /// The engine.
     pub engine: Engine,
-    /// For clients.
+    /// The URL for clients.
     pub url: String,
-    /// Its process, if we launched it.
+    /// The server's process, if this program launched it.
     pub pid: Option<u32>,
-    /// As it says itself.
+    /// The version that the server reports.
     pub version: String,
-    /// How it was tuned, in words.
+    /// A description of its tuning.
     pub tuning: String,
     durable: bool,
     _running: Box<dyn Any + Send + Sync>,
 }
 
-/// The words for a server of somebody else.
+/// The tuning description of an external server.
 const EXTERNAL: &str = "given by URL, as its owner has tuned it";
 
 impl Server {
-    /// Launches it, or takes the one that the environment names: `SESSION_REDIS_URL` and so on. If `durable`, each write is on the disk when it is
-    /// acknowledged; otherwise a crash of the machine may take back about the last second, and that of all alike.
+    /// Launches a server, or uses the one in the environment: `SESSION_REDIS_URL` and so on.
+    ///
+    /// If `durable`, each write is on disk when it is acknowledged. Otherwise a crash of the
+    /// machine may lose about the last second, for all stores alike.
     ///
     /// # Errors
     ///
-    /// Why there is none.
+    /// The reason why there is no server.
     pub async fn start(engine: Engine, durable: bool) -> Result<Self, String> {
         let variable = format!("SESSION_{}_URL", engine.name().to_uppercase());
         let url = env::var(variable).ok().filter(|url| !url.is_empty() && engine.is_server());
@@ -96,7 +98,7 @@ impl Server {
             Engine::Mongo => {
                 let args = ["--wiredTigerCacheSizeGB", "1"];
                 let set = MongoReplicaSet::start(1, &args, Duration::from_secs(10)).await?;
-                // Each write in the journal, or the journal written ten times in a second.
+                // Each write is journaled, or the journal is written ten times a second.
                 let concern = if durable { "w=majority&journal=true" } else { "w=1&journal=false" };
                 let url = format!("{}&{concern}", set.url());
                 let pid = set.members().first().and_then(session_servers::Server::pid);
@@ -106,7 +108,7 @@ impl Server {
         Ok(Self { engine, url, pid, version: String::new(), tuning, durable, _running: running })
     }
 
-    /// A place on it.
+    /// A place on this server.
     pub fn place(&self, name: &str) -> Place {
         Place {
             engine: self.engine,
@@ -117,7 +119,7 @@ impl Server {
         }
     }
 
-    /// Whether it ends with us.
+    /// Whether this program launched the server, and ends it.
     pub fn is_launched(&self) -> bool {
         self.pid.is_some()
     }
@@ -125,7 +127,7 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL may hold a password.
+        // The URL may contain a password.
         f.debug_struct("Server").field("engine", &self.engine).field("pid", &self.pid).finish_non_exhaustive()
     }
 }

@@ -1,16 +1,18 @@
-//! How many bytes sessions take on an engine.
+//! The bytes that sessions take on an engine.
 
 use sqlx::{Connection as _, Row as _};
 
 use super::Engine;
 use crate::candidate::{Place, Result};
 
-/// The bytes of everything in this place, indexes included, as the engine itself counts. `None` for the memory of this process. For Redis, what
-/// the whole server uses: a difference tells what sessions take.
+/// The bytes of everything in this place, indexes included, as the engine reports them.
+///
+/// `None` for the memory of this process. For Redis, the memory of the whole server: a difference
+/// shows what sessions take.
 ///
 /// # Errors
 ///
-/// What the server says.
+/// The server's error.
 pub async fn of(place: &Place) -> Result<Option<u64>> {
     match place.engine {
         Engine::Memory => Ok(None),
@@ -22,7 +24,7 @@ pub async fn of(place: &Place) -> Result<Option<u64>> {
     }
 }
 
-/// The file and its log.
+/// The size of the file and its write-ahead log.
 fn sqlite(place: &Place) -> Result<u64> {
     let file = place.file();
     let log = file.with_extension("db-wal");
@@ -38,7 +40,7 @@ async fn redis(url: &str) -> Result<u64> {
 
 async fn postgres(place: &Place) -> Result<u64> {
     let mut connection = sqlx::PgConnection::connect(&place.url).await?;
-    // The underscore means any letter, which does no harm: the names differ elsewhere.
+    // An underscore in `LIKE` matches any character, which is harmless: the names differ elsewhere.
     let query = "SELECT COALESCE(SUM(pg_total_relation_size(oid)), 0)::bigint FROM pg_class WHERE relkind = 'r' AND relname LIKE $1 || '%'";
     let row = sqlx::query(query).bind(&place.name).fetch_one(&mut connection).await?;
     Ok(u64::try_from(row.try_get::<i64, _>(0)?)?)
@@ -53,7 +55,7 @@ async fn mysql(place: &Place) -> Result<u64> {
 
 async fn mongo(place: &Place) -> Result<u64> {
     let client = mongodb::Client::with_uri_str(&place.url).await?;
-    // What was written last is in no file yet.
+    // Recent writes are not in the files yet.
     client.database("admin").run_command(mongodb::bson::doc! { "fsync": 1 }).await?;
     let question = mongodb::bson::doc! { "dbStats": 1 };
     let stats = client.database(&place.name).run_command(question).await?;

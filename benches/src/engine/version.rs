@@ -1,15 +1,15 @@
-//! What a server says it is.
+//! The version that a server reports.
 
 use sqlx::Connection as _;
 
 use super::Engine;
 use crate::candidate::{Place, Result, versions};
 
-/// The release that answers in this place; of this workspace for the memory of this process.
+/// The release of the server in this place, or of this workspace for the memory of this process.
 ///
 /// # Errors
 ///
-/// What the server says instead.
+/// The server's error.
 pub(super) async fn of(place: &Place) -> Result<String> {
     Ok(match place.engine {
         Engine::Memory => format!("session-memory {}", versions::of("session-memory")),

@@ -12,39 +12,40 @@ use crate::{
     report::{Report, Skipped},
 };
 
-/// What all measurements need, and where they leave what they saw.
+/// The inputs and the results of all measurements.
 pub struct Context {
-    /// What was asked for.
+    /// The options of the run.
     pub options: Options,
-    /// The servers that run.
+    /// The running servers.
     pub servers: BTreeMap<Engine, Server>,
-    /// What is compared: only candidates whose server runs.
+    /// The candidates whose server runs.
     pub specs: Vec<Spec>,
-    /// Whether to end.
+    /// Whether the run is to end.
     pub interrupt: Interrupt,
-    /// How far it is.
+    /// The progress of the run.
     pub progress: Progress,
-    /// What was seen.
+    /// The results.
     pub report: Report,
 }
 
 impl Context {
-    /// A place on the server of a candidate, which nobody else has: not even another process on a server of somebody else.
+    /// A place with a unique name on the server of a candidate: no other process uses it, not even
+    /// on an external server.
     pub fn place(&self, engine: Engine) -> Place {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         self.servers[&engine].place(&format!("bench_{:x}_{number}x", std::process::id()))
     }
 
-    /// The process of a server, if we launched it.
+    /// The process of a server, if this program launched it.
     pub fn pid(&self, engine: Engine) -> Option<u32> {
         self.servers[&engine].pid
     }
 
-    /// Notes what is left out.
+    /// Records what is left out.
     pub fn skip(&mut self, what: impl Into<String>, reason: &dyn std::fmt::Display) {
         let skipped = Skipped { what: what.into(), reason: reason.to_string() };
-        // One that cannot be opened is tried for each part of the run.
+        // A candidate that cannot be opened is tried for each part of the run.
         if self.report.skipped.contains(&skipped) {
             return;
         }

@@ -9,7 +9,7 @@ use crate::{
     probe::{Probe, Remote, checks},
 };
 
-/// Runs the checks for each candidate that an application can meet, between two processes.
+/// Runs the checks between two processes, for each candidate that is a session library.
 pub(super) async fn run(context: &mut Context) {
     for spec in context.specs.clone() {
         let Some(open) = spec.probe else { continue };
@@ -36,7 +36,7 @@ pub(super) async fn run(context: &mut Context) {
     }
 }
 
-/// The second process. The memory of a process is in no other one.
+/// The second process. For the memory of this process, the first one, because no other can see it.
 async fn other(spec: &Spec, place: &Place, one: &Arc<dyn Probe>) -> Result<Arc<dyn Probe>> {
     if spec.description.engine == Engine::Memory {
         return Ok(Arc::clone(one));

@@ -1,4 +1,5 @@
-//! How much memory sessions take in a process that holds nothing else: in this one, what was freed before is used again.
+//! The memory of sessions, in a process that holds nothing else: this process would reuse freed
+//! memory.
 
 use std::process::Stdio;
 
@@ -11,14 +12,14 @@ use crate::{
     payload::Payload,
 };
 
-/// The argument that makes this program such a process.
+/// The argument that starts this program as such a process.
 pub const FOOTPRINT: &str = "--footprint-of";
 
-/// What this process prints when the benchmark has started it to be measured: the bytes by which it grew.
+/// The entry point of such a process: prints the bytes by which it grew.
 ///
 /// # Errors
 ///
-/// If its arguments are not those, or the sessions cannot be stored.
+/// If its arguments are wrong, or the sessions cannot be stored.
 #[expect(clippy::print_stdout, reason = "this is what the process was started for")]
 pub async fn answer(arguments: &[String]) -> Result<()> {
     let [id, sessions, payload] = arguments else {
@@ -34,7 +35,7 @@ pub async fn answer(arguments: &[String]) -> Result<()> {
         purges_itself: true,
     };
     let candidate = (spec.ok_or("there is no such candidate")?.open)(place, sessions).await?;
-    // What a payload is cut from is not the store's.
+    // Initialises the text that payloads are cut from, which is not part of the store.
     drop(payload.next());
     let before = memory::resident_bytes();
     candidate.fill(0..sessions, &payload, TTL).await?;
@@ -42,11 +43,11 @@ pub async fn answer(arguments: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// By how many bytes another process grows that stores so many sessions in its memory.
+/// The bytes by which another process grows when it stores this many sessions in its memory.
 ///
 /// # Errors
 ///
-/// If it does not start, or cannot store them.
+/// If the process does not start, or cannot store the sessions.
 pub(super) async fn of(id: &str, sessions: usize, payload: usize) -> Result<u64> {
     let output = Command::new(std::env::current_exe()?)
         .args([FOOTPRINT, id, &sessions.to_string(), &payload.to_string()])

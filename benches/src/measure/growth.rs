@@ -1,4 +1,4 @@
-//! What becomes of throughput, latency and bytes as the store grows.
+//! Throughput, latency and bytes as the store grows.
 
 use std::{sync::Arc, time::Instant};
 
@@ -12,13 +12,14 @@ use crate::{
     workload::{Load, RING, Slice, Workload, closed_loop},
 };
 
-/// Grows each of our stores, and the plain drivers, from the least number of sessions to the most.
+/// Grows each of our stores, and the plain drivers, from the smallest to the largest size.
 pub(super) async fn run(context: &mut Context) {
     let sizes = context.options.growth.clone();
     let Some(&most) = sizes.iter().max() else { return };
     let payload = Payload::of_len(context.options.payload);
     for spec in context.specs.clone() {
-        // A cache grows no further than its bound, and what others store one by one takes an hour.
+        // A cache does not grow beyond its bound, and filling peers one session at a time takes an
+        // hour.
         if spec.description.kind.is_cached()
             || spec.description.kind.is_peer()
             || context.interrupt.has_come()

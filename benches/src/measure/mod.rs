@@ -1,4 +1,4 @@
-//! A run: what is measured, in which order, and how long that takes.
+//! A run: the measurements, their order and their duration.
 
 mod context;
 mod correctness;
@@ -18,36 +18,37 @@ pub use progress::Progress;
 
 use crate::workload::Workload;
 
-/// What was asked for.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// How often each measurement is repeated.
+    /// Repetitions of each measurement.
     pub rounds: usize,
-    /// How long each lasts.
+    /// Duration of each repetition.
     pub slice: Duration,
-    /// How many sessions there are.
+    /// Number of sessions.
     pub sessions: usize,
-    /// How many bytes each holds.
+    /// Bytes of data per session.
     pub payload: usize,
-    /// With how many callers.
+    /// Numbers of callers.
     pub callers: Vec<usize>,
-    /// Under which workloads.
+    /// The workloads.
     pub workloads: Vec<Workload>,
-    /// How long sessions are, for one measurement each.
+    /// Session sizes, with one measurement each.
     pub payloads: Vec<usize>,
-    /// How many sessions there are, for the growth of the store.
+    /// Numbers of sessions for the growth of the store.
     pub growth: Vec<usize>,
-    /// How many sessions have expired, for the purge.
+    /// Numbers of expired sessions for the purge.
     pub purges: Vec<usize>,
-    /// Whether for a first impression only.
+    /// Whether the run is only for a first impression.
     pub quick: bool,
-    /// Whether each write is on the disk when it is acknowledged.
+    /// Whether each write is on disk when it is acknowledged.
     pub durable: bool,
 }
 
-/// Measures everything that was asked for, and leaves what was seen in the report of the context.
+/// Runs all measurements, and adds the results to the report of the context.
 ///
-/// Growth comes first, because the memory of this process is only told from a process that did nothing before.
+/// Growth comes first, because the memory of this process can only be measured before it does
+/// anything else.
 pub async fn run(context: &mut Context, plan: &Plan) {
     growth::run(context).await;
     purge::run(context).await;

@@ -3,24 +3,25 @@ use std::time::Duration;
 use super::Options;
 use crate::{keys::Spread, report::Mode, workload::Workload};
 
-/// How many callers there are where their number is not what is measured.
+/// The number of callers where that number is not the subject of the measurement.
 const MANY: usize = 64;
 
-/// The part of the closed loop's throughput at which operations arrive in the open loop.
+/// The arrival rate of the open loop as a share of the closed loop's throughput.
 const SHARE: f64 = 0.5;
 
-/// What a slice takes beside its time: waiting for the last operations of many callers, and for what is to expire.
+/// The overhead of a slice: waiting for the last operations of many callers, and for sessions to
+/// expire.
 const AROUND: Duration = Duration::from_millis(150);
 
-/// How many sessions there are of each length, so that long ones fit into memory.
+/// The number of sessions of each size, so that long ones fit into memory.
 const OF_EACH_LENGTH: usize = 1_000;
 
-/// One measurement of each candidate.
+/// One measurement, done for each candidate.
 #[derive(Clone, Copy, Debug)]
 pub struct Cell {
-    /// What is done.
+    /// The workload.
     pub workload: Workload,
-    /// To which sessions.
+    /// How the operations spread over the sessions.
     pub keys: Spread,
     /// How operations begin.
     pub mode: Mode,
@@ -29,23 +30,23 @@ pub struct Cell {
 /// Measurements on the same sessions.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// How many sessions.
+    /// The number of sessions.
     pub sessions: usize,
-    /// How many bytes each holds.
+    /// Bytes of data per session.
     pub payload: usize,
-    /// What is measured, in this order.
+    /// The measurements, in order.
     pub cells: Vec<Cell>,
 }
 
 /// All measurements of throughput and latency.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// In this order.
+    /// The groups, in order.
     pub groups: Vec<Group>,
 }
 
 impl Plan {
-    /// What was asked for.
+    /// The plan for these options.
     pub fn of(options: &Options) -> Self {
         let many = many(&options.callers);
         let cell = |workload, keys, callers| Cell { workload, keys, mode: Mode::Closed { callers } };
@@ -78,14 +79,16 @@ impl Plan {
         Self { groups }
     }
 
-    /// How many steps of progress there are for so many candidates, at most: not all can do everything.
+    /// The maximum number of progress steps for this many candidates. Not every candidate supports
+    /// everything.
     pub fn steps(&self, options: &Options, candidates: usize) -> u64 {
         let cells: usize = self.groups.iter().map(|group| group.cells.len()).sum();
         let steps = (cells * options.rounds + options.growth.len() + options.purges.len() + 1) * candidates;
         u64::try_from(steps).unwrap_or(u64::MAX)
     }
 
-    /// About how long it takes for so many candidates, with what comes before: from runs on a machine of two cores.
+    /// An estimate of the duration for this many candidates, including preparation. Based on runs
+    /// on a machine with two cores.
     pub fn time(&self, options: &Options, candidates: usize) -> Duration {
         let cells: usize = self.groups.iter().map(|group| group.cells.len()).sum();
         let slices = u32::try_from(cells * options.rounds * candidates).unwrap_or(u32::MAX);
@@ -98,7 +101,7 @@ impl Plan {
     }
 }
 
-/// Of these numbers of callers, the one that stands for many.
+/// The number of callers, among these, that stands for "many".
 pub(super) fn many(callers: &[usize]) -> usize {
     callers.iter().copied().min_by_key(|callers| callers.abs_diff(MANY)).unwrap_or(MANY)
 }

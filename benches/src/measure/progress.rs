@@ -2,17 +2,18 @@ use std::{fmt, time::Duration};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// In so many parts a run is told where there is no terminal.
+/// The number of progress lines of a run without a terminal.
 const PARTS: u64 = 20;
 
-/// How far a run is: a bar on a terminal; elsewhere, as in a log, a line for each twentieth.
+/// The progress of a run: a bar on a terminal; elsewhere, such as in a log, a line for each
+/// twentieth.
 pub struct Progress {
     bar: ProgressBar,
     told: u64,
 }
 
 impl Progress {
-    /// Nothing is done of so many steps.
+    /// Starts at zero of this many steps.
     pub fn new(steps: u64) -> Self {
         let style = ProgressStyle::with_template("{elapsed_precise} [{bar:30}] {pos}/{len} {wide_msg}");
         let bar = ProgressBar::new(steps);
@@ -23,7 +24,7 @@ impl Progress {
         Self { bar, told: 0 }
     }
 
-    /// Says what is being done.
+    /// Reports what is being done.
     pub fn say(&mut self, what: String) {
         if self.bar.is_hidden()
             && let Some(part) = due(self.bar.position(), self.bar.length().unwrap_or(0), self.told)
@@ -34,23 +35,23 @@ impl Progress {
         self.bar.set_message(what);
     }
 
-    /// One more step is done.
+    /// Completes a step.
     pub fn step(&self) {
         self.bar.inc(1);
     }
 
-    /// Prints something that stays, without the bar in between.
+    /// Hides the bar while `print` prints.
     pub fn suspend(&self, print: impl FnOnce()) {
         self.bar.suspend(print);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// The part of the run that has begun, if that is a later one than was told last.
+/// The part of the run that has begun, if it is later than the last reported part.
 fn due(done: u64, steps: u64, told: u64) -> Option<u64> {
     let part = (PARTS * done).checked_div(steps)?;
     (part > told).then_some(part)

@@ -1,14 +1,16 @@
-//! What it costs to remove what has expired, beside sessions that have not.
+//! The cost of removing expired sessions while live ones remain.
 
 use std::time::{Duration, Instant};
 
 use super::{Context, stage};
 use crate::{payload::Payload, report::Purge};
 
-/// How long the sessions live that are to expire: long enough for most to be stored, and for those who fill slowly it is waited in addition.
+/// The TTL of the sessions that are to expire: long enough to store most of them. Candidates that
+/// fill slowly get additional time.
 const TTL: Duration = Duration::from_millis(200);
 
-/// Times the purge of each candidate that has one. Not of caches: they have none of their own.
+/// Times the purge of each candidate that has one. Excludes caches, which have no purge of their
+/// own.
 pub(super) async fn run(context: &mut Context) {
     let numbers = context.options.purges.clone();
     let Some(&most) = numbers.iter().max() else { return };

@@ -7,7 +7,7 @@ use crate::{
     payload::Payload,
 };
 
-/// A candidate that was opened, and where.
+/// An open candidate, and its place.
 pub(super) struct Opened {
     pub(super) id: String,
     pub(super) kind: Kind,
@@ -22,7 +22,9 @@ impl fmt::Debug for Opened {
     }
 }
 
-/// Opens one candidate with room for so many sessions above those that are counted. `None` if that fails, which the report says, or after an interrupt.
+/// Opens a candidate with room for this many sessions.
+///
+/// Returns `None` after an interrupt, or on failure, which the report then contains.
 pub(super) async fn open(
     context: &mut Context,
     spec: &Spec,
@@ -44,7 +46,9 @@ pub(super) async fn open(
 }
 
 impl Opened {
-    /// Stores the sessions `begin` to `end`. `false` if that fails, which the report says, or after an interrupt.
+    /// Stores the sessions `begin` to `end`.
+    ///
+    /// Returns `false` after an interrupt, or on failure, which the report then contains.
     pub(super) async fn fill(
         &self,
         context: &mut Context,
@@ -64,7 +68,7 @@ impl Opened {
         }
     }
 
-    /// Closes it, and removes what it has stored.
+    /// Closes the candidate, and removes what it has stored.
     pub(super) async fn remove(self, context: &mut Context) {
         let Self { id, candidate, place, .. } = self;
         drop(candidate);

@@ -1,4 +1,4 @@
-//! Throughput and latencies, in interleaved rounds.
+//! Throughput and latency, in interleaved rounds.
 
 use std::{
     sync::{Arc, atomic::AtomicUsize},
@@ -18,19 +18,19 @@ use crate::{
     workload::{Load, RING, Slice, WAVE, Workload, closed_loop, open_loop},
 };
 
-/// The most arrivals in a second that one thread lets begin on time.
+/// The highest arrival rate per second that one thread can sustain on time.
 const MOST_ARRIVALS: f64 = 50_000.0;
 
-/// The open loop's slices are longer, by so much, for its percentiles are what is asked for.
+/// The slices of the open loop are longer by this factor, for the sake of their percentiles.
 const LONGER: u32 = 3;
 
-/// A candidate, with the numbers of its operations.
+/// A candidate, and the number of its next operation.
 struct Runner {
     opened: Opened,
     next: Arc<AtomicUsize>,
 }
 
-/// Measures all cells of a group.
+/// Runs all cells of a group.
 pub(super) async fn run(context: &mut Context, group: &Group) {
     let payload = Payload::of_len(group.payload);
     let mut runners = Vec::new();
@@ -44,7 +44,8 @@ pub(super) async fn run(context: &mut Context, group: &Group) {
             opened.remove(context).await;
         }
     }
-    // The first calls open connections and prepare statements. A cache is filled by reading everything once, as a server that has been up for a while has.
+    // The first calls open connections and prepare statements. Reading everything once fills a
+    // cache, as on a server that has been up for a while.
     for runner in &runners {
         if runner.opened.kind.is_cached() {
             let _ = context.interrupt.or(read_all(&runner.opened.candidate, group.sessions)).await;
@@ -69,7 +70,7 @@ pub(super) async fn run(context: &mut Context, group: &Group) {
 /// Reads every session once.
 async fn read_all(candidate: &Arc<dyn Candidate>, sessions: usize) {
     stream::iter(0..sessions)
-        // Whether they can be read is measured later.
+        // Whether the sessions can be read is measured later.
         .for_each_concurrent(64, |session| async move { drop(candidate.read(session).await) })
         .await;
 }
@@ -125,7 +126,7 @@ async fn measure(context: &mut Context, runners: &[Runner], group: &Group, cell:
     }
 }
 
-/// At which rate operations are to arrive: a part of what the candidate achieved with many callers.
+/// The arrival rate: a share of what the candidate achieved with many callers.
 fn rate_of(context: &Context, runner: &Runner, cell: Cell, share: f64) -> Option<f64> {
     let callers = super::plan::many(&context.options.callers);
     let achieved = context.report.measurements.iter().find(|measured| {
@@ -167,7 +168,7 @@ async fn one_slice(
     Some(slice)
 }
 
-/// What the rounds have in common. `None` if there were none.
+/// Summarises the rounds. `None` if there were none.
 fn summarised(id: &str, group: &Group, cell: Cell, slices: &[Slice]) -> Option<Measurement> {
     let of = |value: &dyn Fn(&Slice) -> f64| Spread::of(slices.iter().map(value));
     Some(Measurement {

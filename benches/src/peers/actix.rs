@@ -1,4 +1,4 @@
-//! actix-session's store for Redis.
+//! The Redis store of actix-session.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     probe::{Probe, Request},
 };
 
-/// The one for Redis.
+/// The candidate for Redis.
 pub(super) fn specs() -> Vec<Spec> {
     vec![Spec {
         description: describe(Engine::Redis, "actix-session", "actix-session Redis", "actix-session", "1"),
@@ -37,7 +37,7 @@ async fn open(place: &Place) -> Result<RedisSessionStore> {
     Ok(builder.build().await?)
 }
 
-/// A session: values are JSON, in a map that is JSON.
+/// A session: a JSON map whose values are JSON.
 type State = HashMap<String, String>;
 
 struct Actix {
@@ -74,7 +74,7 @@ impl Candidate for Actix {
         Ok(value.map(|value| value.len()))
     }
 
-    /// Under a new id if the session has ended meanwhile.
+    /// Saves under a new id if the session has ended meanwhile.
     async fn update(&self, session: usize, data: Bytes) -> Result<u32> {
         let key = self.store.update(self.key(session)?, state(&data)?, &hour()).await?;
         self.ids.set(session, key.into());
@@ -89,7 +89,7 @@ impl Candidate for Actix {
         Ok(self.store.delete(&self.key(session)?).await?)
     }
 
-    /// What its middleware does after `renew`.
+    /// Does what its middleware does after `renew`.
     async fn rotate(&self, session: usize, new: NewSession) -> Result<()> {
         self.delete(session).await?;
         self.create(session, new).await
@@ -100,8 +100,8 @@ impl Candidate for Actix {
     }
 }
 
-/// An application. Its middleware runs on actix's own threads alone, so these are the calls that it makes: a session is loaded when a request
-/// arrives, and updated as a whole when it ends.
+/// An application. The middleware runs only on actix's own threads, so this makes the same calls:
+/// it loads a session when a request arrives, and updates it as a whole when the request ends.
 struct App {
     store: RedisSessionStore,
     browser: Arc<Browser>,

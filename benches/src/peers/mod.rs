@@ -1,7 +1,8 @@
-//! The stores of others, each as its documentation says it is used, at the newest release that builds.
+//! Third-party stores, each used as documented, at the newest release that builds.
 //!
-//! A candidate calls the store of a library, as ours are called; a probe goes through what the library gives to a request. Saves are
-//! unconditional, because none of them has another.
+//! A candidate calls the store of a library, as ours are called. A probe uses the API that the
+//! library gives to a request. Saves are unconditional, because none of the libraries has
+//! conditional ones.
 
 mod actix;
 mod axum_session;
@@ -19,18 +20,19 @@ use crate::{
 use browser::Browser;
 use ids::Ids;
 
-/// All of them.
+/// All third-party candidates.
 pub fn specs() -> Vec<Spec> {
     [tower::specs(), axum_session::specs(), ruts::specs(), actix::specs()].concat()
 }
 
-/// Under which key a session keeps the text that is measured.
+/// The key of the text that is measured.
 const DATA: &str = "data";
 
-/// Under which key a session keeps who is logged in.
+/// The key of the logged-in user.
 const USER: &str = "user";
 
-/// Of a peer whose part in its id is `part`, measured at the locked release of `package`.
+/// Describes a peer. `part` is its part of the id, and `package` the crate whose locked release is
+/// measured.
 fn describe(engine: Engine, part: &str, name: &str, package: &str, connections: &str) -> Description {
     Description {
         id: format!("{engine}/{part}"),
@@ -43,17 +45,19 @@ fn describe(engine: Engine, part: &str, name: &str, package: &str, connections: 
     }
 }
 
-/// The payload as a text: most of them keep JSON, which has no bytes.
+/// The payload as text: most peers keep JSON, which has no bytes.
 fn text(data: &Bytes) -> Result<String> {
     Ok(std::str::from_utf8(data)?.to_owned())
 }
 
-/// A duration in whole seconds, which is what most of them count in: not less than one, so that nothing expires before it should.
+/// A duration in whole seconds, as most peers count. At least one, so that nothing expires too
+/// early.
 fn seconds(ttl: std::time::Duration) -> i64 {
     i64::try_from(ttl.as_secs()).map_or(i64::MAX, |seconds| seconds.max(1))
 }
 
-/// How much longer those may let something live that count in whole seconds: up to the next one of the lifetime, and of the clock.
+/// How much longer than its TTL a session may live if a store counts in whole seconds: up to one
+/// second for the rounding of the TTL, and one for that of the clock.
 const WHOLE_SECONDS: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// [`TTL`] in whole seconds.

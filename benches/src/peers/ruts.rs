@@ -1,4 +1,4 @@
-//! ruts' stores: each field of a session is a value of its own, written at once.
+//! The stores of ruts: each field of a session is a separate value, written at once.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ macro_rules! spec {
     };
 }
 
-/// All of them.
+/// All ruts candidates.
 pub(super) fn specs() -> Vec<Spec> {
     vec![
         spec!(Memory / "ruts", "ruts MokaStore", moka, "none"),
@@ -44,12 +44,13 @@ pub(super) fn specs() -> Vec<Spec> {
     ]
 }
 
-/// With room for twice the sessions: what is measured is not what it drops.
+/// With room for twice the sessions, because evictions are not what is measured.
 async fn moka(_: &Place, sessions: usize) -> Result<MokaStore> {
     Ok(MokaStore::builder().max_capacity(2 * sessions as u64).build())
 }
 
-/// Six connections, as tower-sessions' store for the same driver. Its keys have no prefix: what a run leaves expires within the hour.
+/// Six connections, as for the tower-sessions store with the same driver. Its keys have no prefix:
+/// what a run leaves expires within the hour.
 async fn redis(place: &Place, _: usize) -> Result<RedisStore<Pool>> {
     let pool = Pool::new(Config::from_url(&place.url)?, None, None, None, 6)?;
     let _task = pool.connect();
@@ -108,7 +109,7 @@ impl<S: SessionStore> Candidate for Ruts<S> {
         Err("nothing was deleted".into())
     }
 
-    /// What `prepare_regenerate` and the set after it do.
+    /// Does what `prepare_regenerate` and the set after it do.
     async fn rotate(&self, session: usize, new: NewSession) -> Result<()> {
         let (old, id) = (self.ids.get(session)?, Id::default());
         let ttl = Ttl::new(seconds(new.ttl))?;
@@ -122,7 +123,8 @@ impl<S: SessionStore> Candidate for Ruts<S> {
     }
 }
 
-/// An application. Its `Session` comes from a server's request alone and passes each call on to the store, so these are the same calls.
+/// An application. The `Session` of ruts only comes from a server's request and passes each call on
+/// to the store, so this makes the same calls.
 struct App<S> {
     store: S,
 }
@@ -162,7 +164,8 @@ struct AppRequest<S> {
 
 #[async_trait]
 impl<S: SessionStore> Request for AppRequest<S> {
-    /// A value is written when it is set. This request sets its values at its end, when the others save theirs.
+    /// Defers the write to the end of the request, when the others save. ruts itself writes a value
+    /// when it is set.
     async fn set(&mut self, key: &str, value: &str) -> Result<()> {
         self.changes.push((key.to_owned(), value.to_owned()));
         Ok(())

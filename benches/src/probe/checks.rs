@@ -1,4 +1,4 @@
-//! The checks behind the *correct?* columns. Each is written once, for every library.
+//! The checks behind the *correct?* columns. Each one is written once, for all libraries.
 
 use std::{
     future::Future,
@@ -13,13 +13,13 @@ use crate::{
     report::{Correctness, Finding},
 };
 
-/// How long a logout may take to be seen elsewhere.
+/// Maximum time until a logout must be visible elsewhere.
 const REACH: Duration = Duration::from_secs(1);
 
-/// How long a check may take: far longer than any does, but for a library that waits for ever.
+/// Timeout of a check: far longer than any check takes, for a library that waits for ever.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs all checks between two processes of an application. `name` is unknown to the store so far.
+/// Runs all checks between two processes of an application. `name` must be new to the store.
 pub async fn run(candidate: &str, name: &str, one: &dyn Probe, other: &dyn Probe) -> Correctness {
     let user = |check: &str| format!("{name}-{check}");
     Correctness {
@@ -47,7 +47,7 @@ fn no(seen: impl Into<String>) -> Finding {
     Finding { holds: Some(false), seen: seen.into() }
 }
 
-/// Two requests of one session load it, and each changes another value.
+/// Two requests of one session load it, and each changes a different value.
 async fn lost_update(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<Finding> {
     let id = one.login(user).await?;
     let (mut first, mut second) = (one.begin(&id).await?, other.begin(&id).await?);
@@ -57,7 +57,7 @@ async fn lost_update(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<F
     if let Err(error) = second.save().await {
         return Ok(no(format!("the second save was refused: {error}")));
     }
-    // From the process that saved last: what others see of it, and when, is another check.
+    // Read in the process that saved last. Whether other processes see it is another check.
     Ok(match (other.get(&id, "cart").await?, other.get(&id, "theme").await?) {
         (Some(cart), Some(theme)) if cart == "book" && theme == "dark" => yes("both changes are there"),
         (None, _) => no("the first change is gone"),
@@ -66,14 +66,15 @@ async fn lost_update(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<F
     })
 }
 
-/// A request begins, another one logs out, and the first one is saved: from another process, and from the same.
+/// A request begins, another one logs out, and then the first one is saved: in another process, and
+/// in the same one.
 async fn revival(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<Finding> {
     for (slow, place) in [(other, "another process"), (one, "the same process")] {
         let id = one.login(user).await?;
         let mut request = slow.begin(&id).await?;
         request.set("draft", "half a sentence").await?;
         one.logout(&id).await?;
-        // Whether it is refused is the library's affair. What counts is what is there afterwards.
+        // The library may refuse the save. Only the state afterwards counts.
         let saved = request.save().await;
         if one.is_logged_in(&id).await? {
             return Ok(no(format!("a save from {place} logged in again")));
@@ -86,7 +87,7 @@ async fn revival(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<Findi
     Ok(yes("nothing came back"))
 }
 
-/// Another process has just seen the session when it is logged out.
+/// Another process has just read the session when it is logged out.
 async fn stale_login(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<Finding> {
     let id = one.login(user).await?;
     for _ in 0..3 {
@@ -124,7 +125,7 @@ async fn everywhere(one: &dyn Probe, other: &dyn Probe, user: &str) -> Result<Fi
     Ok(yes("both sessions ended in both processes"))
 }
 
-/// How long it takes until the session is not logged in any more; `None` if longer than [`REACH`].
+/// The time until the session is no longer logged in; `None` if it exceeds [`REACH`].
 async fn until_out(node: &dyn Probe, id: &str) -> Result<Option<Duration>> {
     let begin = Instant::now();
     loop {

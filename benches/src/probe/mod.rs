@@ -1,4 +1,4 @@
-//! What an application meets, and whether it is right: the *correct?* columns.
+//! Correctness from an application's point of view: the *correct?* columns.
 
 pub mod checks;
 pub mod node;
@@ -12,37 +12,39 @@ pub use remote::Remote;
 
 use crate::candidate::Result;
 
-/// One process of an application, with the library as its documentation says it is used. What requests see, not what the store does.
+/// One process of an application that uses the library as documented. Tests what requests see, not
+/// what the store does.
 #[async_trait]
 pub trait Probe: Send + Sync {
     /// A visitor logs in as this user. Returns the id in the cookie.
     async fn login(&self, user: &str) -> Result<String>;
 
-    /// A request with this cookie arrives, and its session is loaded.
+    /// A request with this cookie arrives, and loads its session.
     async fn begin(&self, id: &str) -> Result<Box<dyn Request>>;
 
     /// A request with this cookie logs out.
     async fn logout(&self, id: &str) -> Result<()>;
 
-    /// A request with this cookie asks whether somebody is logged in.
+    /// A request with this cookie asks whether a user is logged in.
     async fn is_logged_in(&self, id: &str) -> Result<bool>;
 
     /// A request with this cookie reads a value.
     async fn get(&self, id: &str, key: &str) -> Result<Option<String>>;
 
-    /// Ends all sessions of this user. `None` where the library has no such call.
+    /// Ends all sessions of this user. `None` if the library has no such call.
     async fn logout_everywhere(&self, user: &str) -> Option<Result<()>> {
         let _ = user;
         None
     }
 }
 
-/// A request whose session was loaded when it arrived.
+/// A request whose session has been loaded.
 #[async_trait]
 pub trait Request: Send {
     /// Sets one value of the session.
     async fn set(&mut self, key: &str, value: &str) -> Result<()>;
 
-    /// The request ends, and what it changed is saved. A library that refuses to save returns an error, which is an answer too.
+    /// The request ends, and its changes are saved. A library that refuses to save returns an
+    /// error, which is a valid answer.
     async fn save(self: Box<Self>) -> Result<()>;
 }

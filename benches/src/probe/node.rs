@@ -1,4 +1,5 @@
-//! The other end of a [`Remote`](super::Remote): questions on standard input, answers on standard output, a line of JSON each.
+//! The server side of a [`Remote`](super::Remote): requests on standard input, answers on standard
+//! output, one line of JSON each.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,7 +9,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use super::{Probe, Request};
 use crate::candidate::{self, Place, Result};
 
-/// The argument that makes this program such a process.
+/// The argument that starts this program as such a process.
 pub const NODE: &str = "--node-of-a-check";
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,11 +40,11 @@ pub(super) enum Answer {
     Failed(String),
 }
 
-/// Answers until there are no more questions.
+/// Answers requests until the input ends.
 ///
 /// # Errors
 ///
-/// If the other process does not speak as it should.
+/// If the other process violates the protocol.
 pub async fn serve() -> Result<()> {
     let mut questions = BufReader::new(tokio::io::stdin()).lines();
     let mut answers = tokio::io::stdout();

@@ -12,7 +12,7 @@ use crate::candidate::Result;
 pub struct Ours(SessionManager);
 
 impl Ours {
-    /// Over this store, with all settings at their defaults.
+    /// Uses this store, with all settings at their defaults.
     ///
     /// # Errors
     ///

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::candidate::{Error, Place, Result};
 
-/// A probe in another process, which ends with this.
+/// A probe in another process, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Remote(std::sync::Arc<Mutex<Pipe>>);
 
@@ -25,7 +25,7 @@ struct Pipe {
 }
 
 impl Remote {
-    /// Starts this program again, as one more process of an application over the candidate of this id.
+    /// Starts this program as another process of an application over the candidate with this id.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Remote {
         let questions = process.stdin.take().ok_or_else(gone)?;
         let answers = BufReader::new(process.stdout.take().ok_or_else(gone)?).lines();
         let mut pipe = Pipe { questions, answers, _process: process };
-        // By a pipe and not as an argument, because a URL may hold a password.
+        // Through the pipe and not as an argument, because a URL may contain a password.
         pipe.send(&Start { candidate: candidate.to_owned(), place: place.clone() }).await?;
         match pipe.receive().await? {
             Answer::Done => Ok(Self(std::sync::Arc::new(Mutex::new(pipe)))),

@@ -1,33 +1,33 @@
 use super::{Measurement, Mode, Report, Spread};
 
-/// This run beside an older one.
+/// The comparison of this run with an older one.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     /// When the older one began.
     pub older_date: String,
-    /// Whether both ran on the same machine with the same settings.
+    /// Whether both runs used the same machine and settings.
     pub same_machine: bool,
-    /// What both measured.
+    /// The measurements that both runs have.
     pub lines: Vec<Line>,
-    /// How much only this one measured.
+    /// The number of measurements that only this run has.
     pub unmatched: usize,
 }
 
-/// One measurement of both.
+/// One measurement of both runs.
 #[derive(Clone, Debug)]
 pub struct Line {
     /// The id of the candidate.
     pub candidate: String,
     /// What was measured, in words.
     pub measurement: String,
-    /// New to old. The quartiles are of the worst cases.
+    /// The ratio of new to old. The quartiles are the worst cases.
     pub throughput: Spread,
-    /// New to old.
+    /// The ratio of new to old.
     pub p99: Spread,
 }
 
 impl Comparison {
-    /// Compares each measurement with the same one in the older run.
+    /// Compares each measurement with the same measurement in the older run.
     pub fn of(newer: &Report, older: &Report) -> Self {
         let mut lines = Vec::new();
         for new in &newer.measurements {

@@ -11,44 +11,44 @@ use crate::{
     workload::Workload,
 };
 
-/// The version of the schema: another number for a change that older readers cannot take.
+/// The version of the schema. Increased by changes that older readers cannot handle.
 pub const SCHEMA: u32 = 1;
 
-/// A whole run.
+/// The report of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: u32,
-    /// When it began, in UTC.
+    /// The start of the run, in UTC.
     pub date: String,
-    /// Whether it was ended before all was measured.
+    /// Whether the run was interrupted.
     pub interrupted: bool,
-    /// Where it ran.
+    /// The machine.
     pub machine: Machine,
-    /// With which settings.
+    /// The settings.
     pub settings: Settings,
-    /// On which servers.
+    /// The servers.
     pub engines: Vec<EngineInfo>,
-    /// What was compared.
+    /// The candidates.
     pub candidates: Vec<Description>,
     /// What was left out, and why.
     pub skipped: Vec<Skipped>,
-    /// Throughput and latencies.
+    /// Throughput and latency.
     pub measurements: Vec<Measurement>,
-    /// What becomes of them as the store grows.
+    /// Throughput and latency as the store grows.
     pub growth: Vec<Growth>,
-    /// What it costs to remove what has expired.
+    /// The cost of removing expired sessions.
     pub purges: Vec<Purge>,
-    /// What is right.
+    /// The results of the correctness checks.
     pub correctness: Vec<Correctness>,
 }
 
 impl Report {
-    /// Reads a report that was written before.
+    /// Reads a report from a file.
     ///
     /// # Errors
     ///
-    /// If there is none, or one of another schema.
+    /// If there is no report, or its schema differs.
     pub fn read(file: &Path) -> Result<Self> {
         let problem = |what: &dyn std::fmt::Display| format!("{}: {what}", file.display());
         let text = std::fs::read_to_string(file).map_err(|error| problem(&error))?;
@@ -71,56 +71,56 @@ impl Report {
 pub struct Machine {
     /// The model of the processor.
     pub cpu: String,
-    /// How many of its cores there are.
+    /// The number of cores.
     pub cores: usize,
-    /// In bytes.
+    /// The memory, in bytes.
     pub memory: u64,
     /// The operating system's kernel.
     pub kernel: String,
     /// The compiler.
     pub rustc: String,
-    /// Whether this was built with optimisation. If not, no figure means anything.
+    /// Whether this was built with optimisation. If not, the figures are meaningless.
     pub optimised: bool,
 }
 
-/// What the run was asked for.
+/// The settings of a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
-    /// Whether for a first impression only.
+    /// Whether the run is only for a first impression.
     pub quick: bool,
-    /// How often each measurement was repeated.
+    /// Repetitions of each measurement.
     pub rounds: usize,
-    /// How long each lasted, in milliseconds.
+    /// Duration of each repetition, in milliseconds.
     pub slice_ms: u64,
-    /// How many sessions there were.
+    /// Number of sessions.
     pub sessions: usize,
-    /// How many bytes each held.
+    /// Bytes of data per session.
     pub payload: usize,
-    /// With how many callers.
+    /// Numbers of callers.
     pub callers: Vec<usize>,
-    /// Whether each write was on the disk when it was acknowledged.
+    /// Whether each write was on disk when it was acknowledged.
     pub durable: bool,
 }
 
 /// A server.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EngineInfo {
-    /// Of which kind.
+    /// The engine.
     pub engine: Engine,
-    /// As it says itself.
+    /// The version that the server reports.
     pub version: String,
-    /// In words.
+    /// A description of the tuning.
     pub tuning: String,
     /// Whether its processor time is known.
     pub launched: bool,
 }
 
-/// What was left out.
+/// Something that was left out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Skipped {
     /// An engine, or a candidate, or one of its measurements.
     pub what: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
@@ -128,14 +128,14 @@ pub struct Skipped {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "loop")]
 pub enum Mode {
-    /// Each caller waits for an answer before it asks again.
+    /// Each caller waits for an answer before it begins the next operation.
     Closed {
-        /// How many callers.
+        /// The number of callers.
         callers: usize,
     },
-    /// They arrive at random, at a part of what the candidate achieved in the closed loop.
+    /// Operations arrive at random, at a share of the candidate's closed-loop throughput.
     Open {
-        /// Which part.
+        /// The share.
         share: f64,
     },
 }
@@ -145,42 +145,42 @@ pub enum Mode {
 pub struct Measurement {
     /// The id of the candidate.
     pub candidate: String,
-    /// What was done.
+    /// The workload.
     pub workload: Workload,
     /// How the operations spread over the sessions: `zipf` or `uniform`.
     pub keys: String,
-    /// How many sessions there were.
+    /// Number of sessions.
     pub sessions: usize,
-    /// How many bytes each held.
+    /// Bytes of data per session.
     pub payload: usize,
     /// How operations began.
     pub mode: Mode,
-    /// Operations in a second that succeeded.
+    /// Successful operations per second.
     pub throughput: Spread,
-    /// The latency that half of the operations had at most, in microseconds.
+    /// The p50 latency, in microseconds.
     pub p50: Spread,
-    /// The same for 90 of 100.
+    /// The p90 latency, in microseconds.
     pub p90: Spread,
-    /// The same for 99 of 100.
+    /// The p99 latency, in microseconds.
     pub p99: Spread,
-    /// The same for 999 of 1,000.
+    /// The p99.9 latency, in microseconds.
     pub p999: Spread,
-    /// Processor time of this process for an operation, in microseconds.
+    /// Processor time of this process per operation, in microseconds.
     pub client_cpu: Spread,
-    /// The same of the server, if we launched one.
+    /// Processor time of the server per operation, if this program launched it.
     pub server_cpu: Option<Spread>,
-    /// How many operations succeeded, in all rounds.
+    /// Number of successful operations, in all rounds.
     pub operations: u64,
-    /// How many conflicts were met and overcome.
+    /// Number of conflicts that were met and resolved.
     pub conflicts: u64,
-    /// How many operations failed.
+    /// Number of failed operations.
     pub failed: u64,
-    /// What the first of those said.
+    /// The error of the first failure.
     pub first_failure: Option<String>,
 }
 
 impl Measurement {
-    /// Whether the other one measured the same thing, perhaps in another run.
+    /// Whether the other measurement is of the same thing, perhaps in another run.
     pub fn is_of_same(&self, other: &Self) -> bool {
         self.candidate == other.candidate
             && self.workload == other.workload
@@ -191,64 +191,64 @@ impl Measurement {
     }
 }
 
-/// A store of some size, under workload B.
+/// The results for one store size, under workload B.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Growth {
     /// The id of the candidate.
     pub candidate: String,
-    /// How many sessions there were.
+    /// Number of sessions.
     pub sessions: usize,
-    /// How many sessions in a second were stored in bulk.
+    /// Sessions stored per second in bulk.
     pub filled: f64,
-    /// Operations in a second.
+    /// Operations per second.
     pub throughput: Spread,
-    /// The latency of 99 of 100 operations at most, in microseconds.
+    /// The p99 latency, in microseconds.
     pub p99: Spread,
-    /// What a session takes on the engine, in bytes, indexes included.
+    /// Bytes per session on the engine, indexes included.
     pub bytes_per_session: Option<f64>,
-    /// By how much the process grew, in bytes: this one, or for stores in memory one that did nothing else.
+    /// Growth in bytes of this process or, for in-memory stores, of one that did nothing else.
     pub process_memory: u64,
-    /// What the processes of the server have in memory, in bytes.
+    /// Memory of the server's processes, in bytes.
     pub server_memory: Option<u64>,
-    /// How many operations failed.
+    /// Number of failed operations.
     pub failed: u64,
 }
 
-/// How long a purge took.
+/// The duration of a purge.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Purge {
     /// The id of the candidate.
     pub candidate: String,
-    /// How many live sessions there were.
+    /// Number of live sessions.
     pub live: usize,
-    /// How many had expired.
+    /// Number of expired sessions.
     pub expired: usize,
-    /// How many of those it removed, if it tells.
+    /// Number of removed sessions, if the store reports it.
     pub purged: Option<u64>,
-    /// In milliseconds.
+    /// The duration, in milliseconds.
     pub milliseconds: f64,
 }
 
-/// What an application saw.
+/// The results of the correctness checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Correctness {
     /// The id of the candidate.
     pub candidate: String,
-    /// The changes of two requests of one session, each of another value, are both kept.
+    /// Two requests of one session each change a different value, and both changes are kept.
     pub keeps_both_updates: Finding,
-    /// A session stays logged out when a request that began before is saved after.
+    /// A session stays logged out when a request that began before the logout is saved after it.
     pub stays_logged_out: Finding,
-    /// A logout is seen by another process of the application within a second.
+    /// Another process of the application sees a logout within a second.
     pub logout_reaches_others: Finding,
     /// One call ends all sessions of a user, in all processes.
     pub logs_out_everywhere: Finding,
 }
 
-/// What a check showed.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// Whether it is so; `None` if it cannot be done, or could not be tried.
+    /// Whether the property holds; `None` if there is no such call, or the check could not be run.
     pub holds: Option<bool>,
-    /// What was seen.
+    /// What the check saw.
     pub seen: String,
 }

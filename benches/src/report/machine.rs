@@ -3,7 +3,7 @@ use std::{fs, thread};
 use super::Machine;
 
 impl Machine {
-    /// This one.
+    /// This machine.
     pub fn this() -> Self {
         let uname = rustix::system::uname();
         let text = |text: &std::ffi::CStr| text.to_string_lossy().into_owned();
@@ -20,7 +20,7 @@ impl Machine {
     }
 }
 
-/// What follows the colon after the first such name in a file.
+/// The text after the colon in the first line of a file that starts with `name`.
 fn line(file: &str, name: &str) -> Option<String> {
     let file = fs::read_to_string(file).ok()?;
     let line = file.lines().find(|line| line.starts_with(name))?;

@@ -1,4 +1,4 @@
-//! What a run has shown: the JSON, and what is made of it.
+//! The results of a run: the JSON, and the output made from it.
 
 mod compare;
 mod data;

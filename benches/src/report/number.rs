@@ -1,6 +1,6 @@
-//! Numbers as people read them.
+//! Numbers for people.
 
-/// Three digits that count, with `k`, `M` or `G`: 950, 12.3k, 1.05M.
+/// Three significant digits, with `k`, `M` or `G`: 950, 12.3k, 1.05M.
 pub(super) fn short(number: f64) -> String {
     let (scaled, unit) = match number.abs() {
         n if n >= 999.5e6 => (number / 1e9, "G"),
@@ -11,7 +11,7 @@ pub(super) fn short(number: f64) -> String {
     format!("{}{unit}", digits(scaled))
 }
 
-/// A time given in microseconds.
+/// Formats a time given in microseconds.
 pub(super) fn time(microseconds: f64) -> String {
     match microseconds {
         t if t >= 999.5e3 => format!("{} s", digits(t / 1e6)),
@@ -21,12 +21,12 @@ pub(super) fn time(microseconds: f64) -> String {
     }
 }
 
-/// How many times as much.
+/// Formats a ratio.
 pub(super) fn times(ratio: f64) -> String {
     format!("{}×", digits(ratio))
 }
 
-/// At most three digits that count, without zeros at the end of a fraction.
+/// At most three significant digits, without trailing zeros in the fraction.
 fn digits(number: f64) -> String {
     let decimals = match number.abs() {
         n if n >= 99.95 => 0,

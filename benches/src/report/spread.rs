@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::summary::Summary;
 
-/// The median of the rounds, and how far they spread.
+/// The median and the quartiles of the rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The middle round.
@@ -14,7 +14,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these rounds, in any order; `None` if there are none.
+    /// Summarises these rounds, in any order; `None` if there are none.
     pub fn of(rounds: impl IntoIterator<Item = f64>) -> Option<Self> {
         let rounds: Vec<f64> = rounds.into_iter().collect();
         if rounds.is_empty() {

@@ -1,11 +1,11 @@
-//! What a run prints.
+//! The terminal output of a run.
 
 use std::collections::BTreeMap;
 
 use super::{Comparison, Mode, Report, Skipped, Spread};
 use crate::table::Table;
 
-/// Says at once what is left out.
+/// Reports at once what is left out.
 #[expect(clippy::print_stderr, reason = "who runs it is to see why something is missing")]
 pub fn note(skipped: &Skipped) {
     eprintln!("skipped: {}: {}", skipped.what, skipped.reason);
@@ -89,7 +89,7 @@ fn tables(report: &Report) -> Vec<Table> {
     tables
 }
 
-/// With its engine, because several have a candidate of the same name.
+/// The name with its engine, because several engines have a candidate of the same name.
 fn name(report: &Report, id: &str) -> String {
     let found = report.candidates.iter().find(|candidate| candidate.id == id);
     found.map_or_else(|| id.to_owned(), |candidate| format!("{}: {}", candidate.engine, candidate.name))

@@ -10,16 +10,17 @@ use tokio::task::JoinSet;
 
 use super::{Load, Slice, slice};
 
-/// After so many operations a caller lets others run, because a store in memory never makes it wait.
+/// A caller yields after this many operations, because an in-memory store never makes it wait.
 const TURN: usize = 32;
 
-/// The closed loop: so many callers, each of whom waits for an answer before it asks again, for so long.
+/// The closed loop: each caller waits for an answer before it begins the next operation.
 ///
-/// `server` is the process whose processor time is counted. Numbers continue from one run to the next, so that they do not repeat the same operations.
+/// `server` is the process whose processor time is counted. The operation numbers continue from one
+/// run to the next, so that runs do not repeat the same operations.
 ///
 /// # Panics
 ///
-/// When an operation does: a candidate returns errors.
+/// If an operation panics. Candidates return errors instead.
 pub async fn run(
     load: &Load,
     callers: usize,
@@ -39,7 +40,8 @@ pub async fn run(
                     let outcome = load.operate(next.fetch_add(1, Ordering::Relaxed)).await;
                     let latency = begin.elapsed();
                     slice.record(latency, outcome);
-                    // After the operation: on a busy machine, a caller may begin when a short slice is over.
+                    // Checked after the operation: on a busy machine, a caller may begin only when
+                    // a short slice is over.
                     if begin + latency >= end {
                         break;
                     }

@@ -14,37 +14,38 @@ use crate::{
     payload::Payload,
 };
 
-/// How many numbers above the population are for sessions that a workload creates. More than there are callers, so that no two meet.
+/// Session numbers above the population for sessions that a workload creates. More than there are
+/// callers, so that no two callers use the same one.
 pub const RING: usize = 8_192;
 
-/// How many numbers above those are for sessions that expire.
+/// Session numbers above the ring for sessions that expire.
 pub const WAVE: usize = 2_000;
 
-/// How long sessions of the wave live.
+/// The TTL of sessions in the expiry wave.
 const WAVE_TTL: Duration = Duration::from_millis(100);
 
-/// One page view in so many is due to touch.
+/// One page view in this many needs a touch.
 const TOUCH_DUE: usize = 10;
 
-/// Numbers that no operation of this process had before, for users.
+/// The next unused user number of this process.
 static NEXT_OWNER: AtomicUsize = AtomicUsize::new(0);
 
 /// One candidate under one workload.
 #[derive(Clone)]
 pub struct Load {
-    /// Who does it.
+    /// The candidate under load.
     pub candidate: Arc<dyn Candidate>,
-    /// What.
+    /// The workload.
     pub workload: Workload,
-    /// How many sessions there are.
+    /// The number of sessions.
     pub sessions: usize,
-    /// What they hold.
+    /// Their data.
     pub payload: Payload,
-    /// In which order they are used.
+    /// The order in which sessions are used.
     pub order: Arc<Vec<u32>>,
-    /// How many sessions `chat` writes to.
+    /// The number of sessions that `chat` writes to.
     pub rooms: usize,
-    /// How many sessions expire at a time.
+    /// The number of sessions that expire at a time.
     pub wave: usize,
 }
 
@@ -59,11 +60,11 @@ impl Load {
         Arc::new(spread.draw(sessions, 1 << 18, 7))
     }
 
-    /// Carries out the operation of this number, and returns how many conflicts were in its way.
+    /// Carries out the operation of this number, and returns the number of conflicts that it met.
     ///
     /// # Errors
     ///
-    /// What the candidate says, and if it did not do what it is for.
+    /// The candidate's error, or an error if the result is wrong.
     pub async fn operate(&self, number: usize) -> Result<u32> {
         let session = self.order[number % self.order.len()] as usize;
         let candidate = &*self.candidate;
@@ -95,7 +96,7 @@ impl Load {
 
     async fn read(&self, session: usize) -> Result<u32> {
         match self.candidate.read(session).await? {
-            // Some keep texts with more around them, but none keeps less than it was given.
+            // Some stores wrap the data, but none keeps less than it was given.
             Some(len) if len >= self.payload.len() => Ok(0),
             Some(len) => Err(format!("{len} bytes were read, not {}", self.payload.len()).into()),
             None => Err("a live session was not there".into()),
@@ -120,16 +121,16 @@ impl Load {
         }
     }
 
-    /// Whether the candidate can do this workload at all.
+    /// Whether the candidate supports this workload.
     pub async fn is_possible(&self) -> bool {
         self.workload != Workload::Logout || self.candidate.logout_everywhere(usize::MAX).await.is_some()
     }
 
-    /// What has to be there before a run: for the expiry wave, sessions that have expired.
+    /// Prepares a run: for the expiry wave, stores sessions that will have expired.
     ///
     /// # Errors
     ///
-    /// What the candidate says.
+    /// The candidate's error.
     pub async fn prepare(&self) -> Result<()> {
         if self.workload == Workload::Expiry {
             let begin = self.sessions + RING;

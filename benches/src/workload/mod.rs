@@ -1,4 +1,4 @@
-//! What callers do: workloads that look like sessions.
+//! Workloads that resemble the use of sessions.
 
 mod callers;
 mod load;
@@ -14,7 +14,7 @@ pub use load::{Load, RING, WAVE};
 pub use open_loop::run as open_loop;
 pub use slice::Slice;
 
-/// What one caller does again and again.
+/// The operation that each caller repeats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Workload {
@@ -24,27 +24,27 @@ pub enum Workload {
     B,
     /// YCSB C: reads.
     C,
-    /// A page view: a read, and one time in ten the touch that is due.
+    /// A page view: a read, and a touch one time in ten.
     Browse,
-    /// A session is created, and gets another id at the login.
+    /// A session is created, and gets a new id at login.
     Login,
-    /// Two sessions of one user are created, and both ended by one call.
+    /// Two sessions of one user are created, and one call ends both.
     Logout,
-    /// Updates of one session for each eight callers: a room in which all write.
+    /// Updates of shared sessions, one session for every eight callers: a room in which all write.
     Chat,
     /// YCSB B while thousands of other sessions have expired and are purged.
     Expiry,
 }
 
 impl Workload {
-    /// All of them, in the order of the report.
+    /// All workloads, in the order of the report.
     pub const ALL: [Self; 8] =
         [Self::A, Self::B, Self::C, Self::Browse, Self::Login, Self::Logout, Self::Chat, Self::Expiry];
 
-    /// Those of YCSB, which are run with few and with many callers.
+    /// The YCSB workloads, which are run with few and with many callers.
     pub const YCSB: [Self; 3] = [Self::A, Self::B, Self::C];
 
-    /// Its name in arguments and in the JSON.
+    /// The name in arguments and in the JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::A => "a",
@@ -58,7 +58,7 @@ impl Workload {
         }
     }
 
-    /// Its name in the report.
+    /// The name in the report.
     pub fn title(self) -> &'static str {
         match self {
             Self::A => "A: half reads, half updates",

@@ -14,20 +14,22 @@ use tokio::{runtime::Handle, sync::Semaphore};
 
 use super::{Load, Slice, slice};
 
-/// How many operations may be under way. Beyond, arrivals wait, and their latency counts from when they should have begun.
+/// Maximum number of operations in flight. Further arrivals wait, and their latency counts from
+/// their scheduled time.
 const UNDER_WAY: u32 = 8_192;
 
-/// Where latencies are counted, so that tasks seldom wait for each other.
+/// Number of latency counters, so that tasks seldom contend.
 const COUNTERS: usize = 16;
 
-/// The open loop: operations arrive at random moments (Poisson), so many in a second on average, whether or not earlier ones are done, for so long.
+/// The open loop: operations arrive at random moments (Poisson) at this average rate per second,
+/// whether or not earlier ones are done.
 ///
-/// A latency counts from the moment at which the operation should have begun. So an operation that waits behind a slow one shows that, and no
-/// slowness of the store keeps it from being measured (coordinated omission).
+/// A latency counts from the scheduled time of the operation. An operation that waits behind a slow
+/// one shows that wait, so slowness of the store cannot hide itself (coordinated omission).
 ///
 /// # Panics
 ///
-/// When an operation does: a candidate returns errors.
+/// If an operation panics. Candidates return errors instead.
 pub async fn run(
     load: &Load,
     rate: f64,
@@ -49,7 +51,7 @@ pub async fn run(
     .await
 }
 
-/// Lets operations begin, on a thread of its own: a timer of the runtime is only exact to a millisecond.
+/// Starts the operations, on its own thread: a timer of the runtime is only exact to a millisecond.
 fn arrive(load: &Load, rate: f64, duration: Duration, next: &AtomicUsize, counters: &Arc<Vec<Mutex<Slice>>>) {
     let runtime = Handle::current();
     let under_way = Arc::new(Semaphore::new(UNDER_WAY as usize));
@@ -78,6 +80,6 @@ fn arrive(load: &Load, rate: f64, duration: Duration, next: &AtomicUsize, counte
         });
         due += Duration::from_secs_f64(between.sample(&mut rng));
     }
-    // Those under way end, too.
+    // Waits for the operations in flight.
     drop(runtime.block_on(under_way.acquire_many(UNDER_WAY)));
 }

@@ -7,22 +7,22 @@ use hdrhistogram::Histogram;
 
 use crate::{candidate::Error, engine::cpu};
 
-/// What a run of a fraction of a second showed.
+/// The results of one short run.
 #[derive(Clone, Debug)]
 pub struct Slice {
-    /// Latencies of the operations that succeeded, in nanoseconds, to one part in a hundred.
+    /// Latencies of the successful operations, in nanoseconds, accurate to 1 %.
     pub latencies: Histogram<u64>,
-    /// How many failed.
+    /// The number of failed operations.
     pub failed: u64,
-    /// What the first of those said.
+    /// The error of the first failure.
     pub first_failure: Option<String>,
-    /// How many conflicts were met, and overcome.
+    /// The number of conflicts that were met and resolved.
     pub conflicts: u64,
-    /// How long it took, until the last operation had ended.
+    /// The duration, until the last operation had ended.
     pub took: Duration,
-    /// The processor time of this process meanwhile.
+    /// The processor time of this process during the run.
     pub client_cpu: Duration,
-    /// The processor time of the server meanwhile, if we launched it.
+    /// The processor time of the server during the run, if this program launched it.
     pub server_cpu: Option<Duration>,
 }
 
@@ -41,7 +41,7 @@ impl Default for Slice {
 }
 
 impl Slice {
-    /// Counts one operation.
+    /// Records one operation.
     ///
     /// # Panics
     ///
@@ -50,7 +50,7 @@ impl Slice {
         match outcome {
             Ok(conflicts) => {
                 self.conflicts += u64::from(conflicts);
-                // An hour is more than any takes. Zero is not in the range of a histogram.
+                // No operation takes more than an hour. A histogram cannot record zero.
                 let nanoseconds =
                     u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX).clamp(1, 3_600_000_000_000);
                 self.latencies.record(nanoseconds).expect("a histogram of two digits grows to an hour");
@@ -62,11 +62,11 @@ impl Slice {
         }
     }
 
-    /// Adds what another caller has seen at the same time.
+    /// Adds the results of another concurrent caller.
     ///
     /// # Panics
     ///
-    /// Never: both grow as they must.
+    /// Never: both histograms grow as needed.
     pub fn add(&mut self, other: Self) {
         self.latencies.add(&other.latencies).expect("both grow as they must");
         self.failed += other.failed;
@@ -74,31 +74,31 @@ impl Slice {
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
 
-    /// How many operations succeeded.
+    /// The number of successful operations.
     pub fn operations(&self) -> u64 {
         self.latencies.len()
     }
 
-    /// Operations in a second.
+    /// Successful operations per second.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub fn throughput(&self) -> f64 {
         self.operations() as f64 / self.took.as_secs_f64()
     }
 
-    /// The latency that such a part of the operations had at most, in microseconds.
+    /// The latency at this quantile, in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "an hour in nanoseconds is far below 2^52")]
     pub fn at(&self, part: f64) -> f64 {
         self.latencies.value_at_quantile(part) as f64 / 1e3
     }
 
-    /// So much processor time for each operation, in microseconds.
+    /// This processor time per operation, in microseconds.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     pub fn each(&self, cpu: Duration) -> f64 {
         cpu.as_secs_f64() * 1e6 / self.operations().max(1) as f64
     }
 }
 
-/// Runs `callers`, and adds how long they took and what it cost the machine.
+/// Runs `callers`, and adds the duration and the processor time.
 pub(super) async fn watched(server: Option<u32>, callers: impl Future<Output = Slice>) -> Slice {
     let before = (cpu::of_this_process(), server.map(cpu::of_tree));
     let begin = Instant::now();

@@ -60,7 +60,7 @@ pub(crate) async fn sign_out(
     visitor: Visitor,
     Form(Device { key }): Form<Device>,
 ) -> Result<Redirect, Failure> {
-    // Nobody ends a session that is not theirs, whatever the form says.
+    // Only sessions of this visitor can be ended, whatever key the form holds.
     if let Ok(key) = key.parse::<SessionKey>()
         && app.manager.sessions_of(&visitor.owner).await?.iter().any(|device| device.key == key)
     {
@@ -78,14 +78,15 @@ pub(crate) async fn sign_out_everywhere(
     State(app): State<App>,
     visitor: Visitor,
 ) -> Result<Redirect, Failure> {
-    // This one first: a logout also takes the cookie away, and says so if there was nothing left to end.
+    // This session first: its logout also removes the cookie, and reports whether there was a
+    // session to end.
     let here = visitor.session.logout().await;
     app.manager.logout_everywhere(&visitor.owner).await?;
     here?;
     Ok(Redirect::to("/"))
 }
 
-/// How long ago that was, in words.
+/// The time since `then`, in words.
 pub(crate) fn ago(then: SystemTime) -> String {
     let seconds = then.elapsed().unwrap_or_default().as_secs();
     let (many, unit) = match seconds {

@@ -7,7 +7,7 @@ use session_manager::SessionError;
 
 use super::layout::{Place, page};
 
-/// What a visitor is shown when the session cannot be had or kept.
+/// The page that a visitor sees when the session cannot be loaded or saved.
 pub(crate) struct Failure(SessionError);
 
 impl From<SessionError> for Failure {
@@ -25,7 +25,7 @@ impl From<session_core::Error> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         if self.0.is_gone() {
-            // Signed out in another tab, meanwhile.
+            // The visitor has signed out in another tab meanwhile.
             return Redirect::to("/?ended").into_response();
         }
         let (status, what) = if self.0.is_transient() {
@@ -33,7 +33,7 @@ impl IntoResponse for Failure {
         } else {
             (StatusCode::INTERNAL_SERVER_ERROR, "This did not work.")
         };
-        // The exact cause is for the operator: it may name hosts, files and keys.
+        // The exact cause is for the operator only: it may name hosts, files and keys.
         crate::complain(&self.0);
         let body = html! {
             h1 { "Please try again" }

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 
 use super::visitor::Visitor;
 
-/// The pages that have a place in the menu.
+/// The pages in the menu.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     SignIn,
@@ -21,7 +21,8 @@ const MENU: [(Place, &str, &str); 3] = [
     (Place::Operators, "/operators", "Operators"),
 ];
 
-/// A whole page. No cache keeps it, so that nothing private is left when somebody signs out and presses "back".
+/// A whole page. It may not be cached, so that pressing "back" after signing out shows nothing
+/// private.
 pub(crate) fn page(place: Place, title: &str, visitor: Option<&Visitor>, body: &Markup) -> Response {
     let page = html! {
         (DOCTYPE)

@@ -1,4 +1,5 @@
-//! What a browser shows. Every page is whole without scripts: forms post, and the answer sends the browser on.
+//! The pages. All of them work without scripts: forms use POST, and the response redirects the
+//! browser.
 
 pub(crate) mod devices;
 mod failure;

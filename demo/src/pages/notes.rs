@@ -13,12 +13,13 @@ use super::{
     visitor::Visitor,
 };
 
-/// As many notes are kept; the oldest make way.
+/// The maximum number of notes; the oldest are removed.
 const MOST_NOTES: usize = 50;
 
 const LONGEST_NOTE: usize = 200;
 
-/// How many seconds the slow way takes: long enough to sign out in another tab. A form may ask for more.
+/// The delay of the slow request in seconds: long enough to sign out in another tab. A form may ask
+/// for more.
 const SLOWLY: u64 = 4;
 const MOST_SLOWLY: u64 = 30;
 
@@ -32,7 +33,7 @@ struct Note {
     text: String,
 }
 
-/// What somebody wants to buy: so many of each.
+/// The goods in a visitor's cart, with their number.
 type Cart = Vec<(String, u32)>;
 
 pub(crate) async fn page(visitor: Visitor) -> Result<Response, Failure> {
@@ -113,7 +114,8 @@ pub(crate) async fn add(visitor: Visitor, Form(Text { text, .. }): Form<Text>) -
     Ok(Redirect::to("/notes"))
 }
 
-/// As [`add`], but as slow as a request can be that calls a busy service: what happens meanwhile must not be undone by it.
+/// As [`add`], but with the delay of a request that calls a busy service. It must not undo what
+/// happens meanwhile.
 pub(crate) async fn add_slowly(visitor: Visitor, form: Form<Text>) -> Result<Redirect, Failure> {
     let seconds = form.seconds.unwrap_or(SLOWLY).min(MOST_SLOWLY);
     tokio::time::sleep(Duration::from_secs(seconds)).await;

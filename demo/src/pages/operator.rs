@@ -18,21 +18,22 @@ use super::{
 };
 use crate::app::App;
 
-/// The cookie of an operator, which has a session of its own beside that of a visitor: signing in or out as one changes nothing for the other, and a
-/// visitor's id opens nothing here.
+/// The cookie of an operator. Its session is separate from a visitor's session in the same browser:
+/// signing in or out of one does not change the other, and a visitor's id opens nothing here.
 pub(crate) struct OperatorCookie;
 
 impl SessionCookie for OperatorCookie {
     const NAME: &'static str = "__Host-operator";
 }
 
-/// Under which key such a session keeps what it was let in with.
+/// The session key that holds the digest of the secret with which the operator has signed in.
 const KEY: &str = "operator";
 
 const IDLE: Duration = Duration::from_mins(30);
 const ABSOLUTE: Duration = Duration::from_hours(8);
 
-/// An operator that has signed in. A handler that takes one is reached by no other visitor: those see the page to sign in.
+/// An operator that has signed in. Other visitors do not reach a handler that takes this: they get
+/// the sign-in page.
 pub(crate) struct Operator;
 
 impl FromRequestParts<App> for Operator {
@@ -53,7 +54,7 @@ async fn is_let_in(parts: &mut Parts, app: &App) -> Result<bool, Response> {
     let session = session.map_err(IntoResponse::into_response)?;
     let let_in: Option<String> =
         session.get(KEY).await.map_err(|error| Failure::from(error).into_response())?;
-    // The digest of the secret, which is another one after each start.
+    // The digest of the current secret, which changes with each start.
     Ok(let_in == Some(app.operators_secret.key().to_string()))
 }
 
@@ -85,11 +86,11 @@ pub(crate) async fn sign_in(
     session: NamedSession<OperatorCookie>,
     Form(Secret { secret }): Form<Secret>,
 ) -> Result<Response, Failure> {
-    // The comparison takes the same time wherever they differ.
+    // The comparison takes constant time.
     if secret.trim().parse::<SessionId>().is_ok_and(|secret| secret == *app.operators_secret) {
         session.insert(KEY, &app.operators_secret.key().to_string())?;
         session.set_timeouts(IDLE, ABSOLUTE)?;
-        // An id that was good for less must not be good for this.
+        // An id with fewer rights must not get these rights.
         session.rotate().await?;
         return Ok(Redirect::to("/operators").into_response());
     }

@@ -25,7 +25,7 @@ pub(crate) struct Search {
     owner: Option<String>,
 }
 
-/// For operators of the application.
+/// The page for the application's operators.
 pub(crate) async fn page(
     State(app): State<App>,
     _: Operator,

@@ -19,7 +19,7 @@ use crate::{
     newcomers::WINDOW,
 };
 
-/// As long as a name may be.
+/// The maximum length of a name.
 const LONGEST_NAME: usize = 40;
 
 fn for_guests(app: &App, tried: Option<&str>, error: Option<&str>, ended: bool) -> Response {
@@ -93,7 +93,8 @@ pub(crate) async fn sign_in(
     Ok(Redirect::to("/notes").into_response())
 }
 
-/// Keeps what a guest has typed, so that it need not be typed again: a session begins before its owner is known, and not for long.
+/// Stores the name that a guest has typed, so that it need not be typed again. This creates a
+/// short-lived session without an owner.
 fn remember(session: &session_manager::Session, tried: &str) -> session_manager::Result<()> {
     session.insert("tried", tried)?;
     session.set_timeouts(WINDOW, WINDOW)
@@ -104,14 +105,14 @@ pub(crate) async fn sign_out(session: Session) -> Result<Redirect, Failure> {
     Ok(Redirect::to("/"))
 }
 
-/// What a browser calls itself, in a few words.
+/// The browser's name from its user agent, in a few words.
 fn browser(headers: &HeaderMap) -> String {
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let first = |known: &[(&str, &str)], otherwise: &str| {
         let found = known.iter().find(|(part, _)| agent.contains(part));
         found.map_or_else(|| otherwise.to_owned(), |(_, name)| (*name).to_owned())
     };
-    // In this order: those further down call themselves by the names above them, too.
+    // The order matters: the user agents of earlier entries contain the names of later ones, too.
     let name = first(
         &[
             ("Edg/", "Edge"),

@@ -8,7 +8,8 @@ use session_tower::Session;
 
 use super::failure::Failure;
 
-/// Somebody who has signed in. Handlers that ask for one are not reached by others, who are sent to sign in.
+/// A visitor that has signed in. Requests without a sign-in do not reach handlers that take this:
+/// they are redirected to the sign-in page.
 pub(crate) struct Visitor {
     pub(crate) session: Session,
     pub(crate) owner: Owner,
@@ -16,7 +17,7 @@ pub(crate) struct Visitor {
 }
 
 impl Visitor {
-    /// Who is there, if they have signed in.
+    /// The visitor of this session, or `None` without a sign-in.
     pub(crate) async fn of(session: Session) -> Result<Option<Self>, Failure> {
         let Some(owner) = session.owner().await? else { return Ok(None) };
         let name = session.get("name").await?.unwrap_or_else(|| owner.as_str().to_owned());

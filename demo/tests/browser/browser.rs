@@ -6,10 +6,10 @@ use tempfile::TempDir;
 
 use crate::driver::Driver;
 
-/// How long a page may take.
+/// The time limit for a page.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A browser with a profile of its own.
+/// A browser with its own profile.
 pub(crate) struct Browser {
     pub(crate) client: Client,
     base: String,
@@ -46,13 +46,13 @@ impl Browser {
         self.client.goto(&format!("{}{path}", self.base)).await.expect("a page");
     }
 
-    /// The path that it is at.
+    /// The path of the current page.
     pub(crate) async fn path(&self) -> String {
         let url = self.client.current_url().await.expect("a URL");
         url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
     }
 
-    /// The text that is to be seen.
+    /// The visible text of the page.
     pub(crate) async fn text(&self) -> String {
         let body = self.client.find(Locator::Css("body")).await.expect("a body");
         body.text().await.expect("its text")
@@ -66,7 +66,7 @@ impl Browser {
         .await;
     }
 
-    /// Types into the field that the page gives the focus to, which happens some time after the page is there.
+    /// Types into the field that gets the focus from the page, some time after the page has loaded.
     pub(crate) async fn type_into(&self, field: &str, keys: &str) {
         for _ in 0..400 {
             let active = self.client.active_element().await.expect("something has the focus");
@@ -78,19 +78,20 @@ impl Browser {
         panic!("{field} never gets the focus");
     }
 
-    /// Presses the button with this text, or this description.
+    /// Presses the button with this text or `aria-label`.
     pub(crate) async fn press(&self, button: &str) {
         let path = format!("//button[normalize-space()='{button}' or @aria-label='{button}']");
         self.on_element(Locator::XPath(&path), async |button| button.click().await).await;
     }
 
-    /// Does something to an element, once that is there. If the page is just being replaced by the next one, the element of that one is meant.
+    /// Waits for an element, and calls `act` on it. If the page is being replaced by the next one,
+    /// uses the element of the next one.
     async fn on_element(&self, place: Locator<'_>, act: impl AsyncFn(Element) -> Result<(), CmdError>) {
         let mut outcome = Ok(());
         for _ in 0..20 {
             let element = self.client.wait().at_most(PATIENCE).for_element(place).await;
             outcome = act(element.unwrap_or_else(|error| panic!("{place:?} does not come: {error}"))).await;
-            // The driver has two ways to say that the element is one of a page that is gone.
+            // The driver reports an element of a replaced page in two ways.
             match &outcome {
                 Err(error) if error.is_stale_element_reference() => {}
                 Err(error) if error.to_string().contains("does not belong to the document") => {}
@@ -100,7 +101,7 @@ impl Browser {
         outcome.unwrap_or_else(|error| panic!("{place:?}: {error}"));
     }
 
-    /// Sends a note in a request that takes twelve seconds, and does not wait for it.
+    /// Sends a note in a request that takes twelve seconds, without waiting for the response.
     pub(crate) async fn add_slowly(&self, text: &str) {
         let script = "const body = new URLSearchParams({ text: arguments[0], seconds: '12' });
             window.slow = 'under way';
@@ -108,13 +109,13 @@ impl Browser {
         self.client.execute(script, vec![json!(text)]).await.expect("it is sent");
     }
 
-    /// Where the slow request of this tab has led to, or that it is under way.
+    /// The path to which the slow request of this tab was redirected, or "under way".
     pub(crate) async fn slow(&self) -> String {
         let slow = self.client.execute("return window.slow", vec![]).await.expect("a script");
         slow.as_str().expect("a text").to_owned()
     }
 
-    /// Waits until the slow request of this tab is answered, and says where that has led to.
+    /// Waits for the response to the slow request of this tab, and returns its path.
     pub(crate) async fn slow_answer(&self) -> String {
         for _ in 0..400 {
             let slow = self.slow().await;
@@ -140,7 +141,7 @@ impl Browser {
         self.wait_for("Live sessions").await;
     }
 
-    /// Waits until a script has given the page this title.
+    /// Waits until a script has set the page's title to this one.
     pub(crate) async fn wait_for_title(&self, title: &str) {
         for _ in 0..400 {
             if self.client.title().await.expect("a title") == title {
@@ -151,7 +152,7 @@ impl Browser {
         panic!("the title never becomes {title}");
     }
 
-    /// Waits until this can be read on the page.
+    /// Waits until the page contains this text.
     pub(crate) async fn wait_for(&self, text: &str) {
         let path = format!("//body[contains(., \"{text}\")]");
         let found = self.client.wait().at_most(PATIENCE).for_element(Locator::XPath(&path)).await;
@@ -160,7 +161,7 @@ impl Browser {
         }
     }
 
-    /// Puts one more of these goods into the cart, of which there are so many then.
+    /// Adds one more of these goods to the cart, and waits until it holds this number.
     pub(crate) async fn add_to_cart(&self, goods: &str, many: u32) {
         self.press(&format!("One {goods} more")).await;
         let path = format!("//*[@data-goods='{goods}' and normalize-space()='{many}']");
@@ -170,7 +171,7 @@ impl Browser {
         }
     }
 
-    /// Waits until there are so many elements.
+    /// Waits until there are this many elements.
     pub(crate) async fn wait_for_as_many(&self, css: &str, many: usize) {
         let mut found = 0;
         for _ in 0..400 {
@@ -189,7 +190,7 @@ impl Browser {
         cookies.iter().find(|cookie| cookie.name() == "session").map(|cookie| cookie.value().to_owned())
     }
 
-    /// Opens another tab, goes there, and returns what leads back.
+    /// Opens another tab, switches to it, and returns the handle of the previous one.
     pub(crate) async fn new_tab(&self) -> fantoccini::wd::WindowHandle {
         let before = self.client.window().await.expect("a tab");
         let tab = self.client.new_window(true).await.expect("a tab");
@@ -197,7 +198,7 @@ impl Browser {
         before
     }
 
-    /// Goes to another tab, and returns what leads back.
+    /// Switches to another tab, and returns the handle of the previous one.
     pub(crate) async fn switch(&self, tab: fantoccini::wd::WindowHandle) -> fantoccini::wd::WindowHandle {
         let before = self.client.window().await.expect("a tab");
         self.client.switch_to_window(tab).await.expect("it is there");

@@ -4,7 +4,7 @@ use fantoccini::Locator;
 
 use crate::{browser::Browser, demo::Demo, driver::Driver};
 
-/// A demo and a driver for browsers.
+/// A running demo and a browser driver.
 pub(crate) struct Stage {
     store: String,
     demo: Mutex<Option<Demo>>,
@@ -33,7 +33,7 @@ impl Stage {
         browser.open_operators_page(&secret).await;
     }
 
-    /// Ends the demo and starts it again where it was.
+    /// Stops the demo and starts it again at the same address.
     fn restart(&self) {
         let demo = &mut *self.demo.lock().expect("no panic");
         demo.take().expect("it runs").stop();
@@ -69,12 +69,12 @@ cases!(
     the_keyboard_is_enough,
 );
 
-/// Those in which the store has no part: one is enough.
+/// Cases that do not depend on the store: one store is enough.
 pub(crate) const OF_PAGES: &[&str] =
     &["the_cookie_has_its_flags", "nothing_private_is_behind_the_back_button", "the_keyboard_is_enough"];
 
-/// Those that ask most of a store. The others meet an embedded store and a server: what stands between is the same for all, and has tests of its own on
-/// each.
+/// Cases that depend most on the store. The other cases run on one embedded store and one server:
+/// the layers between are the same for all stores, and have their own tests on each.
 pub(crate) const OF_EACH_STORE: &[&str] = &[
     "signing_out_is_final_although_a_slow_request_saves_afterwards",
     "two_tabs_keep_both_edits",
@@ -101,7 +101,7 @@ async fn signing_in_rotates_the_cookie(stage: &Stage) {
     let browser = stage.browser().await;
     browser.go("/").await;
     assert_eq!(browser.cookie().await, None, "there is nothing to remember yet");
-    // A name of blanks is none, and what was typed is remembered: a session begins.
+    // Blanks are not a name. The input is remembered, so a session begins.
     browser.fill("name", "   ").await;
     browser.press("Sign in").await;
     browser.wait_for("A name has 1 to 40 characters.").await;
@@ -140,10 +140,10 @@ async fn a_late_request_does_not_erase_a_new_login(stage: &Stage) {
     browser.sign_in("Alice").await;
     browser.add_slowly("too late").await;
     let slow = browser.new_tab().await;
-    // The same browser signs in as somebody else while the request with the old id is on its way.
+    // The same browser signs in as another user while a request with the old id is in flight.
     browser.go("/notes").await;
     browser.press("Sign out").await;
-    // A page that is asked for sooner would take the place of the one that signs out.
+    // Loading another page sooner would cancel the sign-out.
     browser.wait_for("Any name will do").await;
     browser.sign_in("Bob").await;
     let new = browser.cookie().await.expect("a session of Bob");
@@ -164,7 +164,8 @@ async fn a_late_request_does_not_erase_a_new_login(stage: &Stage) {
 async fn two_tabs_keep_both_edits(stage: &Stage) {
     let browser = stage.browser().await;
     browser.sign_in("Alice").await;
-    // The first tab's request is under way while the second one changes the same session, and even the same list.
+    // The request of the first tab is in flight while the second tab changes the same session, and
+    // even the same list.
     browser.add_slowly("from the first tab").await;
     let first = browser.new_tab().await;
     browser.go("/notes").await;
@@ -265,7 +266,7 @@ async fn operators_find_and_end_sessions(stage: &Stage) {
 async fn the_keyboard_is_enough(stage: &Stage) {
     let browser = stage.browser().await;
     browser.go("/").await;
-    // The field has the focus; Enter sends the form.
+    // The field has the focus; Enter submits the form.
     browser.type_into("name", "Alice\u{e007}").await;
     browser.wait_for("Hello, Alice").await;
     browser.type_into("text", "typed only\u{e007}").await;
@@ -280,7 +281,8 @@ async fn another_user_of_the_browser_reads_nothing_of_the_first(stage: &Stage) {
     browser.press("Add").await;
     browser.wait_for("for Alice alone").await;
     browser.add_to_cart("Tea", 1).await;
-    // Without signing out: the page for that is not shown to Alice, but the form can be sent.
+    // Without signing out first: Alice does not see the sign-in page, but the form can still be
+    // sent.
     let script = "const body = new URLSearchParams({ name: 'Bob' });
         fetch('/sign-in', { method: 'POST', body }).then(() => { document.title = 'sent'; })";
     browser.client.execute(script, vec![]).await.expect("it is sent");

@@ -5,19 +5,19 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The program, running.
+/// A running demo program.
 pub(crate) struct Demo {
     process: Child,
     pub(crate) address: String,
-    /// What opens the operators' page.
+    /// The secret that opens the operators' page.
     pub(crate) secret: String,
-    /// All that it has printed until it said where it is.
+    /// The output up to the line with the address.
     #[allow(dead_code, reason = "not all programs that share this file look at it")]
     pub(crate) printed: String,
 }
 
 impl Demo {
-    /// Starts it, and waits until it says where it is.
+    /// Starts the program, and waits until it prints its address.
     pub(crate) fn start(store: &str, listen: &str) -> Self {
         Self::start_with(&["--store", store, "--listen", listen])
     }
@@ -44,7 +44,7 @@ impl Demo {
         Self { process, address, secret, printed }
     }
 
-    /// Ends it as a service manager does.
+    /// Stops the program as a service manager does.
     #[allow(dead_code, reason = "not all programs that share this file end it so")]
     pub(crate) fn stop(mut self) {
         let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw).expect("a process");
@@ -55,7 +55,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The program may have exited already.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -5,14 +5,14 @@ use std::{
 
 use session_servers::Program;
 
-/// `chromedriver`, on a port of its own.
+/// `chromedriver` on a free port.
 pub(crate) struct Driver {
     process: Child,
     pub(crate) url: String,
 }
 
 impl Driver {
-    /// What is missing of what the browser needs, if anything.
+    /// The error for the first program that is missing, if any.
     pub(crate) fn missing() -> Option<String> {
         let programs =
             [Program::new("chromium", "chromium"), Program::new("chromedriver", "chromium-driver")];

@@ -1,7 +1,8 @@
-//! The demo as a person meets it: in Chromium, by way of `chromedriver`, on every store that this program has.
+//! The demo in a real browser: Chromium, controlled by `chromedriver`, on every store that the
+//! program supports.
 //!
-//! Without these two programs the cases are ignored with that reason, unless `SESSION_REQUIRE` holds `chromium`. `DEMO_SCREENSHOTS=directory` keeps
-//! pictures of all pages.
+//! Without these two programs, the cases are ignored with that reason, unless `SESSION_REQUIRE`
+//! contains `chromium`. `DEMO_SCREENSHOTS=directory` saves screenshots of all pages.
 
 mod browser;
 mod cases;
@@ -17,7 +18,8 @@ use tokio::runtime::Builder;
 
 use crate::{cases::Stage, driver::Driver};
 
-/// The URL of an empty store. Otherwise whether that is a failure, and what is missing: a program, a server, or a feature of the demo.
+/// The URL of an empty store. Otherwise whether its absence is a failure, and what is missing: a
+/// program, a server, or a feature of the demo.
 async fn url(deployment: Deployment) -> Result<String, (bool, String)> {
     if let Some(reason) = Driver::missing() {
         return Err((required("chromium"), reason));
@@ -31,7 +33,10 @@ async fn url(deployment: Deployment) -> Result<String, (bool, String)> {
         _ => true,
     };
     if !compiled {
-        return Err((false, format!("the demo was compiled without it; --features demo/{}", deployment.name)));
+        return Err((
+            false,
+            format!("the demo was compiled without it; --features demo/{}", deployment.name),
+        ));
     }
     deployment.new_url().await.map_err(|reason| (deployment.is_required(), reason))
 }
@@ -40,7 +45,7 @@ fn main() -> ExitCode {
     let mut trials = Vec::new();
     for deployment in deployments() {
         for (name, case) in cases::ALL {
-            // What is in this process ends with it.
+            // A store in memory does not survive a restart.
             if !deployment.is_durable && *name == "a_restart_keeps_the_session" {
                 continue;
             }
@@ -75,7 +80,7 @@ fn main() -> ExitCode {
         }));
     }
     let mut arguments = Arguments::from_args();
-    // Each case has a browser of its own.
+    // Each case starts its own browser.
     arguments.test_threads = Some(arguments.test_threads.unwrap_or(2).min(2));
     libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use crate::{browser::Browser, demo::Demo, driver::Driver};
 
-/// Pictures of all pages, wide and narrow, light and dark.
+/// Takes screenshots of all pages, wide and narrow, light and dark.
 pub(crate) async fn take(directory: &Path) {
     std::fs::create_dir_all(directory).expect("a directory");
     let sessions = tempfile::tempdir().expect("a directory");

@@ -8,14 +8,16 @@ use tokio::net::TcpStream;
 
 use crate::record::Stored;
 
-/// How many requests are sent before their replies are read. They fit into the buffers of both sides, so that neither waits for the other.
+/// How many requests are sent before their replies are read. They fit into the buffers of both
+/// sides, so neither side waits for the other.
 const PIPELINED: usize = 16;
 
-/// One connection. After a call that failed or was dropped, its replies are out of step: it must be dropped, too.
+/// One connection. After a call that failed or was dropped, its replies no longer match its
+/// requests, so it must be dropped, too.
 pub(crate) struct Connection(BufReader<TcpStream>);
 
-/// What is under a key: a record, which may have expired; nothing; or what is no record of this release. And the `cas` token under which
-/// it can be replaced, if anything is there.
+/// The value under a key: a record, which may have expired, no record, or foreign bytes. If a value
+/// is there, also the `cas` token under which it can be replaced.
 pub(crate) type Found = (Result<Option<Stored>, ErrorKind>, Option<u64>);
 
 impl Connection {
@@ -25,7 +27,7 @@ impl Connection {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Whether the server has not closed it, as far as this node has heard.
+    /// Returns true unless this node knows that the server has closed the connection.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.0.get_ref().try_read(&mut [0]), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -42,7 +44,8 @@ impl Connection {
         Ok(all)
     }
 
-    /// Stores a record in place of the one with this token, or where there is none. `false`: it is not what it was any more.
+    /// Stores a record in place of the one with this token, or where none is. Returns `false` if
+    /// the value has changed.
     pub(crate) async fn put(&mut self, name: &str, stored: &Stored, cas: Option<u64>) -> io::Result<bool> {
         let (value, seconds) = (stored.encode(), stored.seconds());
         let (command, cas) = cas.map_or(("add", String::new()), |cas| ("cas", format!(" {cas}")));
@@ -50,12 +53,14 @@ impl Connection {
         self.ask(&[head.as_bytes(), &value, b"\r\n"].concat()).await
     }
 
-    /// Removes the record with this token; only the meta protocol can. `false`: it is not what it was any more.
+    /// Removes the record with this token, which only the meta protocol can. Returns `false` if the
+    /// value has changed.
     pub(crate) async fn remove(&mut self, name: &str, cas: Option<u64>) -> io::Result<bool> {
         self.ask(format!("md {name} C{}\r\n", cas.unwrap_or_default()).as_bytes()).await
     }
 
-    /// Fails as [`StorageFull`](io::ErrorKind::StorageFull) when the server has no room. Nothing has changed then.
+    /// Fails as [`StorageFull`](io::ErrorKind::StorageFull) if the server has no room. Nothing has
+    /// then changed.
     async fn ask(&mut self, request: &[u8]) -> io::Result<bool> {
         self.0.write_all(request).await?;
         match self.line().await?.as_str() {
@@ -66,7 +71,8 @@ impl Connection {
         }
     }
 
-    /// The reply to one `gets`: `VALUE <name> <flags> <length> <cas>`, the bytes, and `END`; or `END` alone.
+    /// Reads the reply to one `gets`: `VALUE <name> <flags> <length> <cas>`, the bytes, and `END`,
+    /// or only `END`.
     async fn value(&mut self) -> io::Result<Found> {
         let first = self.line().await?;
         if first == "END" {
@@ -87,7 +93,7 @@ impl Connection {
     }
 }
 
-/// Quotes nothing: it could be data.
+/// Does not quote the reply, which could be data.
 fn unexpected() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the connection ended, or it is not Memcached that replies")
 }

@@ -5,7 +5,7 @@
 //! | 4 | `SESS` |
 //! | 1 | the format: 1 |
 //! | 16 | the version |
-//! | 8 | when it expires, in milliseconds since 1970 by the clock of the node that wrote it |
+//! | 8 | the expiry, in milliseconds since 1970 by the clock of the node that wrote it |
 //! | 8 | the length of the owner, 0 for none |
 //! | 8 | the length of the data |
 //! | | the owner, then the data |
@@ -17,12 +17,13 @@ use session_core::{Bytes, ErrorKind, Owner, Record, Ttl, Version};
 const MAGIC: &[u8] = b"SESS";
 const FORMAT: u8 = 1;
 
-/// Memcached takes a longer ttl, in seconds, for an absolute time.
+/// Memcached interprets a longer ttl, in seconds, as an absolute time.
 const LONGEST_RELATIVE: u64 = 30 * 24 * 60 * 60;
-/// Memcached's clock ticks once a second, and is late after the server was halted. It must not expire a record before its time.
+/// Memcached's clock ticks once a second, and is late after the server was halted. It must not
+/// expire a record too early.
 const LATE: u64 = 60;
 
-/// A record as it is stored. Its own expiry counts; Memcached's only frees the space.
+/// A stored record. Its own expiry decides. Memcached's expiry only frees the space.
 #[derive(Clone)]
 pub(crate) struct Stored {
     pub(crate) version: Version,
@@ -37,24 +38,25 @@ fn now() -> u64 {
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// When a record expires that is written now.
+/// The expiry of a record that is written now.
 pub(crate) fn expiry(ttl: Ttl) -> u64 {
     now().saturating_add(ttl.as_millis())
 }
 
 impl Stored {
-    /// What is left of its ttl: zero if it has expired.
+    /// The remaining ttl, or zero if the record has expired.
     pub(crate) fn left(&self) -> Duration {
         Duration::from_millis(self.expires_at.saturating_sub(now()))
     }
 
-    /// What callers see of it.
+    /// The record as callers see it.
     pub(crate) fn record(&self) -> Record {
         let (data, owner) = (self.data.clone(), self.owner.clone());
         Record { data, version: self.version, expires_in: self.left(), owner }
     }
 
-    /// The ttl for Memcached, in seconds: longer than the record's own. 0 is none, where Memcached cannot count that far.
+    /// The ttl for Memcached, in seconds: longer than the record's own. 0 means no ttl, for a ttl
+    /// that is too long for Memcached.
     pub(crate) fn seconds(&self) -> u64 {
         let seconds = self.left().as_secs() + LATE;
         if seconds > LONGEST_RELATIVE { 0 } else { seconds }
@@ -82,8 +84,8 @@ impl Stored {
         let (owner_len, rest) = rest.split_first_chunk()?;
         let (data_len, rest) = rest.split_first_chunk()?;
         let (owner, data) = rest.split_at_checked(u64::from_be_bytes(*owner_len).try_into().ok()?)?;
-        let is_whole = data.len() as u64 == u64::from_be_bytes(*data_len);
-        let owner = std::str::from_utf8(owner).ok().filter(|_| is_whole)?;
+        let is_ready = data.len() as u64 == u64::from_be_bytes(*data_len);
+        let owner = std::str::from_utf8(owner).ok().filter(|_| is_ready)?;
         Some(Self {
             version: Version::from_bytes(*version),
             expires_at: u64::from_be_bytes(*expires_at),

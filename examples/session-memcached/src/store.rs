@@ -12,10 +12,11 @@ use tokio::time::timeout;
 use crate::connection::Connection;
 use crate::record::{Stored, expiry};
 
-/// With its key and some bookkeeping, a record must fit into an item of Memcached: 1 MiB by default.
+/// The maximum data length. With its key and metadata, a record must fit into an item of Memcached:
+/// 1 MiB by default.
 const MAX_DATA_LEN: usize = 1_000_000;
 
-/// Sessions in one Memcached server.
+/// A session store in one Memcached server.
 ///
 /// ```
 /// use std::time::Duration;
@@ -28,11 +29,11 @@ pub struct MemcachedStore {
     addr: String,
     namespace: String,
     deadline: Duration,
-    /// One call at a time. `None` before the first, and after one that failed.
+    /// Serves one call at a time. `None` before the first call, and after one that failed.
     connection: Mutex<Option<Connection>>,
 }
 
-/// What to do about what was found under a key.
+/// What to do with the value under a key.
 enum Step {
     Nothing,
     Put(Stored),
@@ -40,14 +41,16 @@ enum Step {
 }
 
 impl MemcachedStore {
-    /// A store on the server at `addr` (`host:port`), whose keys begin with `namespace` and whose operations take at most `deadline`.
-    /// Connects when it is used.
+    /// Creates a store on the server at `addr` (`host:port`).
+    ///
+    /// Its keys begin with `namespace`, and its operations take at most `deadline`. It connects on
+    /// first use.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] unless the namespace is visible ASCII of at most 150 bytes.
     pub fn new(addr: impl Into<String>, namespace: impl Into<String>, deadline: Duration) -> Result<Self> {
         let (addr, namespace, connection) = (addr.into(), namespace.into(), Mutex::default());
-        // A key of Memcached has at most 250 bytes, of which a colon and the session's key take 67.
+        // A key of Memcached has at most 250 bytes. A colon and the session's key take 67 of them.
         if namespace.len() > 150 || !namespace.bytes().all(|byte| byte.is_ascii_graphic()) {
             let error = Error::new(ErrorKind::Config, Operation::Connect);
             return Err(error.because("a namespace is visible ASCII, at most 150 bytes"));
@@ -59,7 +62,7 @@ impl MemcachedStore {
         format!("{}:{key}", self.namespace)
     }
 
-    /// Takes the connection out of its place, into which a call puts it back when it has read its last reply.
+    /// Takes the connection out of its place. A call puts it back after it has read its last reply.
     async fn take(&self, place: &mut Option<Connection>) -> io::Result<Connection> {
         match place.take().filter(Connection::is_open) {
             Some(connection) => Ok(connection),
@@ -67,9 +70,11 @@ impl MemcachedStore {
         }
     }
 
-    /// Finds what is under `key` and does what `decide` says, in one step: all over again if it changes in between.
+    /// Reads the value under `key` and does what `decide` returns, in one atomic step. If the value
+    /// changes in between, starts again.
     ///
-    /// All on one connection: a server that was restarted meanwhile could give another record the same token.
+    /// Uses one connection for all attempts: a server that was restarted meanwhile could give
+    /// another record the same token.
     async fn change<T>(
         &self,
         operation: Operation,
@@ -83,7 +88,7 @@ impl MemcachedStore {
             let outcome = loop {
                 let (record, cas) = connection.get_many(&name).await?.pop().unwrap_or((Ok(None), None));
                 if matches!(&record, Ok(Some(stored)) if stored.left().is_zero()) {
-                    // Before it is seen to be absent: a touch that is still on its way must not revive it.
+                    // Removed before it is reported absent: a touch in flight must not revive it.
                     connection.remove(&name[0], cas).await?;
                     continue;
                 }
@@ -108,7 +113,8 @@ impl MemcachedStore {
         self.in_time(operation, &sent, changing).await?
     }
 
-    /// `sent` says whether a change is on its way to the server: without an answer, it may be carried out, now or later.
+    /// `sent` is true while a change is in flight: without an answer, it may be executed, now or
+    /// later.
     async fn in_time<T>(
         &self,
         operation: Operation,
@@ -179,7 +185,7 @@ impl SessionStore for MemcachedStore {
         .await
     }
 
-    /// In one round trip, and more for each record that has expired.
+    /// Reads in one round trip, and more for each expired record.
     async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
         let names: Vec<_> = keys.iter().map(|key| self.name(key)).collect();
         let reading = async {

@@ -1,15 +1,16 @@
-//! The suite on Memcached, with every hook.
+//! Runs the suite on Memcached, with every hook.
 
 use std::io::{Read, Write};
 use std::{net::SocketAddr, net::TcpStream, process::ExitCode, sync::Arc, time::Duration};
 
-use session_conformance::{Ability, ChildServer, Foreign, SharedServer, Suite, Target, Unavailable};
+use session_conformance::{Capability, ChildServer, Foreign, SharedServer, Suite, Target, Unavailable};
 use session_memcached::MemcachedStore;
 
-/// The deadline of an operation, and how long after its server is back the store may be unavailable.
+/// The deadline of an operation, and how long the store may be unavailable after its server is
+/// back.
 const LIMIT: Duration = Duration::from_secs(1);
 
-/// All that the server replies to this request.
+/// Returns all that the server replies to this request.
 fn ask(addr: SocketAddr, request: &[u8]) -> Vec<u8> {
     let (mut stream, mut reply) = (TcpStream::connect(addr).expect("the server runs"), Vec::new());
     stream.write_all(&[request, b"quit\r\n"].concat()).expect("it reads");
@@ -17,7 +18,7 @@ fn ask(addr: SocketAddr, request: &[u8]) -> Vec<u8> {
     reply
 }
 
-/// Replaces the record of this name.
+/// Replaces the record with this name.
 fn plant(addr: SocketAddr, name: &str, foreign: Foreign) {
     let found = ask(addr, format!("get {name}\r\n").as_bytes());
     // Between "VALUE <name> <flags> <length>" and "END".
@@ -43,8 +44,8 @@ fn main() -> ExitCode {
         async move { plant(server.addr().await.expect("it runs"), &format!("{namespace}:{key}"), foreign) }
     });
     let target = target
-        .without(Ability::Owners, "Memcached has no index")
-        .without(Ability::Maintenance, "Memcached lists no keys")
-        .without(Ability::Watch, "Memcached has no notifications");
+        .without(Capability::Owners, "Memcached has no index")
+        .without(Capability::Maintenance, "Memcached lists no keys")
+        .without(Capability::Watch, "Memcached has no notifications");
     Suite::new().target(target).main()
 }

@@ -1,10 +1,7 @@
 use std::{mem, sync::Arc, time::Duration};
 
 use session_core::Result;
-use tokio::{
-    sync::Notify,
-    task::coop::consume_budget,
-};
+use tokio::{sync::Notify, task::coop::consume_budget};
 
 use super::{
     batch::{Batch, reject, reply},

@@ -67,7 +67,11 @@ impl<O: BatchOp> Queue<O> {
 
     /// Adds a message, and returns the ticket by which it can be removed. The message is handed back if
     /// `max_per_key` changes wait for its key.
-    pub(crate) fn push(&mut self, message: Message<O>, max_per_key: usize) -> std::result::Result<u64, Message<O>> {
+    pub(crate) fn push(
+        &mut self,
+        message: Message<O>,
+        max_per_key: usize,
+    ) -> std::result::Result<u64, Message<O>> {
         let ticket = self.next_ticket();
         let key = *message.op.key();
         if self.lock(&key) {

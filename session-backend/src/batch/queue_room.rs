@@ -45,8 +45,8 @@ impl QueueRoom {
 
 #[cfg(test)]
 mod tests {
-    use super::QueueRoom;
     use super::super::settings::BatchSettings;
+    use super::QueueRoom;
 
     #[test]
     fn shares() {

@@ -1,4 +1,4 @@
-//! A queue that is full makes callers wait, and never grows.
+//! A full queue makes callers wait, and never grows.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn a_place_is_free_once_its_operation_is_sent() {
         reads.push(begin_read(&store, n).await);
     }
     gate.admit(1);
-    gate.call(2).await; // the two that waited are under way
+    gate.call(2).await; // the two queued reads are in flight
     for n in 3..5 {
         reads.push(begin_read(&store, n).await);
     }
@@ -56,7 +56,7 @@ async fn callers_that_go_away_take_what_they_left_with_them() {
         write.abort();
         assert!(write.await.expect_err("it was aborted").is_cancelled());
     }
-    // Both places of the queue are free again, or these would not leave together.
+    // Both places of the queue are free again, or these writes would not be sent together.
     let last = (begin_write(&store, 101, "a").await, begin_write(&store, 102, "b").await);
     gate.admit(1);
     let batch = gate.call(2).await;
@@ -68,7 +68,7 @@ async fn callers_that_go_away_take_what_they_left_with_them() {
     assert_eq!(data(&store, 1).await, None);
 }
 
-/// Begins a write of this many bytes of data, 128 more with all that belongs to it.
+/// Begins a write of this many bytes of data. The operation's overhead adds 128 bytes.
 async fn begin_large(
     store: &Batched<Gate>,
     n: u16,
@@ -81,8 +81,8 @@ async fn begin_large(
 async fn the_queue_is_bounded_in_bytes_and_nothing_overtakes() {
     let (store, gate) = batched(BatchSettings::default().max_in_flight(1).queue_bytes(10_000));
     let mut writes = Vec::new();
-    // The first one leaves; two fit into the queue; the last one would fit beside them, but came
-    // after one that does not.
+    // The first write is sent, and two fit into the queue. The last one would fit, too, but it came
+    // after one that does not fit.
     for (n, bytes) in [(0, 4_000), (1, 4_000), (2, 4_000), (3, 4_000), (4, 100)] {
         writes.push(begin_large(&store, n, bytes).await);
     }
@@ -114,7 +114,7 @@ async fn callers_that_go_away_give_their_bytes_back() {
     let (store, gate) = batched(BatchSettings::default().max_in_flight(1).queue_bytes(10_000));
     let first = begin_write(&store, 0, "first").await;
     for n in 1..=100 {
-        // The second of each two waits for room that the first one has.
+        // The second write of each pair waits for room that the first one occupies.
         let given_up = (begin_large(&store, n, 9_000).await, begin_large(&store, n, 9_000).await);
         for write in [given_up.1, given_up.0] {
             write.abort();

@@ -1,4 +1,4 @@
-//! Any caller may go away at any point, and harms nobody.
+//! Any caller may be dropped at any point, without harm to the others.
 
 use session_backend::BatchSettings;
 use session_core::SessionStore;
@@ -12,7 +12,7 @@ async fn of_one_that_was_sent_alone() {
     let first = begin_write(&store, 1, "first").await;
     let next = begin_write(&store, 1, "next").await;
     first.abort();
-    // The gate opens only now: the room and the key are free because the caller is gone.
+    // The gate opens only now: the slot and the key are free because the caller was dropped.
     assert_eq!(gate.call(2).await.keys, [key(1)]);
     gate.open();
     written(next).await;
@@ -69,18 +69,19 @@ async fn of_one_that_waits_for_a_place() {
     for read in [first, queued, outside] {
         read.await.expect("no panic").expect("a read");
     }
-    // Nobody is taken to wait outside any more: the next one leaves alone.
+    // No caller is counted as waiting for room any more: the next one is sent immediately.
     store.read(&key(4)).await.expect("a read");
     let keys: Vec<_> = gate.calls().into_iter().map(|call| call.keys).collect();
     assert_eq!(keys, [0, 1, 3, 4].map(|n| vec![key(n)]));
     assert!(gate.calls()[3].single);
 }
 
-/// All of some callers go away, at every step of their way, while others stay.
+/// Some callers are dropped, after every possible number of steps, while others stay.
 #[tokio::test]
 async fn of_any_at_any_point() {
     for steps in 0..12 {
-        let (store, gate) = batched(BatchSettings::default().max_in_flight(2).batch_items(3).queue_capacity(4));
+        let (store, gate) =
+            batched(BatchSettings::default().max_in_flight(2).batch_items(3).queue_capacity(4));
         let mut writes = Vec::new();
         for n in 0..30 {
             writes.push(begin_write(&store, n % 7, "a").await);

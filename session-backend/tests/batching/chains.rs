@@ -1,4 +1,5 @@
-//! Changes of one key, each on the condition that the one before it took effect, leave as one, and each has the outcome that it would have by itself.
+//! Chained writes of one key, each conditional on the one before it, are sent as one write. Each
+//! has the outcome that it would have by itself.
 
 use session_backend::Batched;
 use session_core::{ErrorKind, Owner, OwnerChange, Result, SessionStore, Version, When, Write, WriteOutcome};
@@ -15,7 +16,7 @@ async fn begin_when(store: &Batched<Gate>, write: &Write, when: When) -> JoinHan
     begin(async move { store.write(&key(1), write, when).await }).await
 }
 
-/// Begins these writes, each on top of the one before it, and the first under this condition.
+/// Begins these writes, each on top of the one before it, and the first one under this condition.
 async fn begin_chain(
     store: &Batched<Gate>,
     mut when: When,
@@ -29,7 +30,7 @@ async fn begin_chain(
     begun
 }
 
-/// The version of the record that a write met.
+/// The version of the record that a write conflicted with.
 async fn met(write: JoinHandle<Result<WriteOutcome>>) -> Version {
     match write.await.expect("no panic").expect("a write") {
         WriteOutcome::Conflict(record) => record.expect("the record that is there").version,
@@ -50,7 +51,7 @@ async fn they_leave_as_one() {
         written(write).await;
     }
     assert_eq!(data(&store, 1).await.as_deref(), Some("d"));
-    // The first, all others, and the read above.
+    // The first write, the other three as one, and the read above.
     assert_eq!(gate.calls().len(), 3);
 }
 
@@ -102,7 +103,7 @@ async fn one_that_may_create_the_record_leaves_alone() {
         written(write).await;
     }
     assert_eq!(data(&store, 1).await.as_deref(), Some("c"));
-    // The other one, the first of the chain, the two on top of it as one, and the read.
+    // The other write, the first of the chain, the two on top of it as one, and the read.
     assert_eq!(gate.calls().len(), 4);
 }
 
@@ -111,7 +112,7 @@ async fn one_that_is_there_already_carries_the_next() {
     let (store, gate) = one_at_a_time();
     let [there, next, last] = contents(["there", "next", "last"]);
     let first = begin_when(&store, &there, When::Any).await;
-    // As after a lost reply: the same write again, under the same condition, which no longer holds.
+    // As after a lost reply: the same write again, whose condition no longer holds.
     let again = begin_when(&store, &there, When::Absent).await;
     let begun = begin_chain(&store, When::Version(there.version), &[next, last]).await;
     gate.open();
@@ -126,7 +127,7 @@ async fn one_in_the_middle_that_is_there_already() {
     let (store, gate) = one_at_a_time();
     let [a, b, c] = contents(["a", "b", "c"]);
     let first = begin_when(&store, &b, When::Any).await;
-    // The first of these conflicts, the second is there already, and the third stands on it.
+    // The first of these conflicts, the second is in the store already, and the third follows it.
     let begun = begin_chain(&store, When::Absent, &[a, b.clone(), c]).await;
     gate.open();
     written(first).await;

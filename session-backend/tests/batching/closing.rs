@@ -1,4 +1,4 @@
-//! Closing: what waits is still sent, what comes is refused.
+//! Closing: queued operations are still sent, new ones are rejected.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::setup::{
 async fn while_full() {
     let (store, gate) = batched(BatchSettings::default().max_in_flight(1).queue_capacity(2));
     let mut writes = Vec::new();
-    // One under way, two in the queue, and three outside; two of one key among them.
+    // One in flight, two in the queue, and three waiting for room. Two pairs have the same key.
     for n in [0, 1, 1, 2, 3, 0] {
         writes.push(begin_write(&store, n, "a").await);
     }
@@ -57,7 +57,7 @@ async fn ends_when_the_last_that_waited_goes_away() {
     for order in [[1, 2, 0], [2, 1, 0]] {
         let (store, gate) = batched(BatchSettings::default().max_in_flight(1).queue_capacity(1));
         let start = Instant::now();
-        // One under way, one in the queue, one outside.
+        // One in flight, one in the queue, and one waiting for room.
         let reads = [begin_read(&store, 0).await, begin_read(&store, 1).await, begin_read(&store, 2).await];
         let close = begin({
             let store = store.clone();

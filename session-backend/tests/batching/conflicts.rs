@@ -1,4 +1,5 @@
-//! A conflict is told to all who would meet the same, without a trip for each, and to nobody else.
+//! A conflict is reported to all queued writes that would meet it, without a round trip for each,
+//! and to no other write.
 
 use session_backend::Batched;
 use session_core::{Result, SessionStore, Version, When, Write, WriteOutcome};
@@ -20,7 +21,7 @@ async fn begin_when(
     begin(async move { store.write(&key(n), write, when).await }).await
 }
 
-/// The version of the record that a write met.
+/// The version of the record that a write conflicted with; `None` if it was written.
 async fn met(write: JoinHandle<Result<WriteOutcome>>) -> Option<Version> {
     match write.await.expect("no panic").expect("a write") {
         WriteOutcome::Conflict(record) => Some(record.expect("the record that is there").version),
@@ -46,7 +47,7 @@ async fn all_who_wait_are_told_at_once() {
     }
     written(fresh).await;
     assert_eq!(data(&store, 1).await.as_deref(), Some("fresh"));
-    // The first write, one that met a conflict, and the one that did not; the last is the read above.
+    // The first write, one that conflicted, one that did not, and the read above.
     assert_eq!(gate.calls().len(), 4);
 }
 
@@ -76,7 +77,7 @@ async fn who_came_after_it_was_sent_is_not_told() {
     let stale = begin_when(&store, 1, content("stale"), When::Version(Version::random())).await;
     gate.admit(1);
     gate.call(2).await;
-    // Sent, but not carried out: who comes now may already know better.
+    // Sent, but not carried out. A write that begins now may already know a newer version.
     let late = begin_when(&store, 1, content("late"), When::Version(Version::random())).await;
     gate.open();
     written(other).await;

@@ -1,6 +1,7 @@
-//! Every operation keeps its own deadline, and is told exactly whether it may have taken effect.
+//! Every operation keeps its own deadline, and its error says exactly whether it may have been
+//! applied.
 //!
-//! Time stands still in these tests, and jumps to the next deadline when nothing else is left to do.
+//! Time is paused in these tests, and jumps to the next deadline when all tasks are idle.
 
 use std::time::Duration;
 
@@ -49,7 +50,7 @@ async fn one_that_was_sent_in_a_batch() {
         assert_eq!(kind(write).await, UNKNOWN);
     }
     gate.open();
-    // The room and the keys are free.
+    // The slots and the keys are free.
     assert!(store.write(&key(1), content("again"), When::Any).await.expect("a write").is_written());
     assert_eq!(gate.calls().len(), 3);
 }
@@ -58,7 +59,7 @@ async fn one_that_was_sent_in_a_batch() {
 async fn one_that_waited_in_vain_was_not_sent() {
     let (store, gate) = batched(BatchSettings::default().max_in_flight(1).queue_capacity(2).deadline(SECOND));
     let _kept = keep_unpolled(&store, 1).await;
-    // Two in the queue, one of them behind its key, and two outside.
+    // Two in the queue, one of them because of its key, and two waiting for room.
     let mut writes = Vec::new();
     for n in [1, 2, 3, 4] {
         writes.push(begin_write(&store, n, "in vain").await);
@@ -90,7 +91,7 @@ async fn each_has_its_own() {
             "{passed} ms after {quarters} quarters"
         );
     }
-    // The batch of the second and third one was given up with the last of them.
+    // The batch of the second and third read was given up at the later of their deadlines.
     assert_eq!(gate.call(2).await.keys, [key(1), key(2)]);
     gate.open();
     store.read(&key(3)).await.expect("a read");
@@ -100,7 +101,7 @@ async fn each_has_its_own() {
 async fn a_future_that_is_kept_and_not_polled_stops_nobody_else() {
     let (store, gate) = with_a_second();
     let _kept = keep_unpolled(&store, 1).await;
-    // These wait for it: one because of its key, all because there is room for one.
+    // These wait for it: one because of its key, all because there is room for one batch.
     let early = begin_write(&store, 1, "early").await;
     advance(SECOND / 2).await;
     let late = begin_write(&store, 1, "late").await;

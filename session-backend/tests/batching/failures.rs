@@ -23,7 +23,7 @@ async fn of_one_that_was_sent_alone() {
         assert_eq!(error.kind(), UNKNOWN, "{plan:?}");
         gate.plan(plan);
         store.read(&key(1)).await.expect_err("as planned");
-        // Room and key are free again, so this does not wait.
+        // The slot and the key are free again, so this does not wait.
         assert!(store.write(&key(1), content("a"), When::Any).await.expect("a write").is_written());
         assert_eq!(gate.calls().len(), 3 * number);
         assert!(gate.calls().iter().all(|call| call.single));
@@ -51,7 +51,7 @@ async fn of_a_batch() {
             let error = write.await.expect("no panic here").expect_err("as planned");
             assert_eq!(error.kind(), UNKNOWN, "{plan:?}");
         }
-        // The key is free, and the room is.
+        // The key and the slot are free.
         written(next).await;
         assert_eq!(data(&store, 1).await.as_deref(), Some("next"), "{plan:?}");
         assert!(store.write(&key(2), content("b"), When::Any).await.expect("a write").is_written());
@@ -127,7 +127,7 @@ async fn each_is_told_its_own_outcome() {
     }
 }
 
-/// The runtime that carries the batches ends, while callers live in another one.
+/// The runtime that runs the batches ends, while callers live in another one.
 #[test]
 fn a_runtime_that_ends() {
     let carriers =
@@ -139,7 +139,7 @@ fn a_runtime_that_ends() {
         let sent = [begin_write(&store, 1, "sent").await, begin_write(&store, 2, "sent").await];
         gate.admit(1);
         written(alone).await;
-        gate.call(2).await; // is under way in the other runtime
+        gate.call(2).await; // is in flight in the other runtime
         let waits = [begin_write(&store, 1, "waits").await, begin_write(&store, 3, "waits").await];
         thread::spawn(move || carriers.shutdown_timeout(Duration::from_secs(5))).join().expect("it ends");
         for write in sent {
@@ -148,7 +148,7 @@ fn a_runtime_that_ends() {
         for write in waits {
             assert_eq!(write.await.expect("no panic").expect_err("nobody carries it").kind(), NOT_APPLIED);
         }
-        // One by one it still works, and what would have to wait is told that it cannot.
+        // Single operations still work. An operation that would have to queue gets an error.
         let alone = begin_write(&store, 1, "alone again").await;
         let waits = begin_write(&store, 1, "waits").await;
         gate.open();

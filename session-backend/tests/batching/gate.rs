@@ -10,15 +10,15 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::inside::Inside;
 
-/// A store that is reached through a gate: a call is counted, then waits until the gate lets it through, then is carried out, or does what
-/// was planned for it.
+/// A store behind a gate. A call is recorded and waits until the gate admits it. Then it is carried
+/// out, or fails as planned.
 #[derive(Debug)]
 pub(crate) struct Gate {
     store: MemoryStore,
     keeper: Keeper,
 }
 
-/// The hand on the gate.
+/// The handle that opens the gate.
 #[derive(Clone, Debug)]
 pub(crate) struct Keeper(Arc<State>);
 
@@ -38,7 +38,7 @@ pub(crate) struct Call {
     pub(crate) single: bool,
 }
 
-/// What a call does once it is through the gate, instead of what it should.
+/// What an admitted call does instead of its operation.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Plan {
     Panic,
@@ -47,7 +47,7 @@ pub(crate) enum Plan {
 }
 
 impl Gate {
-    /// A shut gate, and its keeper.
+    /// Creates a shut gate, and its keeper.
     pub(crate) fn new() -> (Self, Keeper) {
         let state = State {
             calls: watch::Sender::default(),
@@ -96,22 +96,22 @@ impl Gate {
 }
 
 impl Keeper {
-    /// Lets this many calls through, of those that wait or are to come.
+    /// Admits this many calls, waiting or future ones.
     pub(crate) fn admit(&self, calls: usize) {
         self.0.passes.add_permits(calls);
     }
 
-    /// Lets all through from now on.
+    /// Admits all calls from now on.
     pub(crate) fn open(&self) {
         self.admit(1 << 40);
     }
 
-    /// What the next call does that gets through.
+    /// Sets what the next admitted call does.
     pub(crate) fn plan(&self, plan: Plan) {
         self.0.plans.lock().push_back(plan);
     }
 
-    /// All calls that came until now.
+    /// All calls so far.
     pub(crate) fn calls(&self) -> Vec<Call> {
         self.0.calls.borrow().clone()
     }
@@ -123,12 +123,12 @@ impl Keeper {
         calls[number - 1].clone()
     }
 
-    /// The most calls of one kind of operation that were under way at a time.
+    /// The most calls of one kind of operation that were in flight at the same time.
     pub(crate) fn most_calls(&self) -> usize {
         self.0.inside.most_calls()
     }
 
-    /// How often a key was to be changed while it was being changed by the same kind of operation.
+    /// How often a key was written by two calls in flight.
     pub(crate) fn shared_keys(&self) -> usize {
         self.0.inside.shared_keys()
     }

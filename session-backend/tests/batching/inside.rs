@@ -5,7 +5,7 @@ use session_core::{Operation, SessionKey};
 
 use crate::gate::Call;
 
-/// The calls that are under way, and what must not have happened among them.
+/// The calls in flight, and the violations among them.
 #[derive(Debug, Default)]
 pub(crate) struct Inside(Mutex<Counts>);
 
@@ -18,7 +18,7 @@ struct Counts {
 }
 
 impl Inside {
-    /// Counts a call until what is returned is dropped, however it ends.
+    /// Counts a call as in flight until the returned guard is dropped.
     pub(crate) fn enter(&self, call: &Call) -> Visit<'_> {
         let changes = if call.operation == Operation::Write { call.keys.clone() } else { Vec::new() };
         let mut counts = self.0.lock();
@@ -34,12 +34,12 @@ impl Inside {
         Visit { inside: self, operation: call.operation, changes }
     }
 
-    /// The most calls of one kind of operation that were under way at a time.
+    /// The most calls of one kind of operation that were in flight at the same time.
     pub(crate) fn most_calls(&self) -> usize {
         self.0.lock().most_calls
     }
 
-    /// How often a key was to be written while it was being written.
+    /// How often a key was written by two calls in flight.
     pub(crate) fn shared_keys(&self) -> usize {
         self.0.lock().shared_keys
     }

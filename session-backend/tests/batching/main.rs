@@ -1,4 +1,4 @@
-//! The rules of batching, over a store whose calls can be held back, counted, and made to fail.
+//! The rules of batching, over a store whose calls can be held back, recorded, and made to fail.
 
 mod backpressure;
 mod cancellation;

@@ -1,4 +1,4 @@
-//! Fairness, the order of changes of one key, equal reads, and reading one's writes.
+//! Fairness, the order of changes of one key, equal reads, and read-your-writes.
 
 use session_backend::BatchSettings;
 use session_core::{ErrorKind, SessionKey, SessionStore, When};
@@ -23,12 +23,12 @@ async fn who_came_first_leaves_first() {
 #[tokio::test]
 async fn who_arrives_does_not_overtake_who_waits_for_a_place() {
     let (store, gate) = batched(BatchSettings::default().max_in_flight(2).queue_capacity(1));
-    // One is sent, one waits for it in the only place of the queue, and one waits for that place.
+    // One write is sent, one is queued behind it and fills the queue, and one waits for room.
     let mut writes = Vec::new();
     for n in [1, 1, 1, 2] {
         writes.push(begin_write(&store, n, "a").await);
     }
-    // The last one could leave, and would be overtaking.
+    // The last write could be sent, but would overtake the others.
     assert_eq!(gate.calls().len(), 1);
     gate.open();
     for write in writes {
@@ -42,7 +42,7 @@ async fn changes_of_one_key_keep_their_order_and_never_meet() {
     let (store, gate) = batched(BatchSettings::default().max_in_flight(4));
     let mut writes = Vec::new();
     for n in 0..200 {
-        // Three keys, turn by turn.
+        // Three keys in rotation.
         writes.push(begin_write(&store, n % 3, &format!("{n}")).await);
     }
     gate.open();

@@ -1,4 +1,4 @@
-//! What leaves when, and in what company.
+//! When operations are sent, and which are sent together.
 
 use futures_util::future::poll_immediate;
 use session_backend::{BatchSettings, Batched};
@@ -17,7 +17,7 @@ fn single(operation: Operation, n: u16) -> Call {
 async fn an_idle_store_sends_at_once() {
     let (store, gate) = one_at_a_time();
     gate.open();
-    // Done at the first poll: no task, no timer and no other caller took part.
+    // Ready at the first poll: no task, timer or other caller took part.
     assert!(poll_immediate(store.write(&key(1), content("a"), When::Absent)).await.is_some());
     assert!(poll_immediate(store.read(&key(1))).await.is_some());
     assert!(poll_immediate(store.touch(&key(1), ttl())).await.is_some());
@@ -84,7 +84,7 @@ async fn batches_are_bounded_in_bytes() {
         written(write).await;
     }
     let sizes: Vec<usize> = gate.calls().iter().map(|call| call.keys.len()).collect();
-    // The first left alone, two fit, the third did not, and the large one travels by itself.
+    // The first write was sent alone, two fit, the third did not, and the large one is sent alone.
     assert_eq!(sizes, [1, 2, 1, 1, 1]);
 }
 

@@ -32,12 +32,12 @@ pub(crate) fn content(data: impl Into<String>) -> Write {
     Write::new(data.into(), ttl())
 }
 
-/// Begins an operation: when this returns, it was sent or stands in the queue, or waits for a place there.
+/// Begins an operation. On return it was sent, is in the queue, or waits for room there.
 pub(crate) async fn begin<T: Send + 'static>(
     operation: impl Future<Output = T> + Send + 'static,
 ) -> JoinHandle<T> {
     let mut operation = Box::pin(operation);
-    // What the test itself has done must not count against it: tokio lets a task wait that has done much in one go.
+    // Unconstrained: otherwise the work of the test itself could use up the task's tokio budget.
     match poll_immediate(unconstrained(&mut operation)).await {
         Some(output) => tokio::spawn(async { output }),
         None => tokio::spawn(operation),
@@ -50,7 +50,7 @@ pub(crate) async fn begin_read(store: &Batched<Gate>, n: u16) -> JoinHandle<Resu
     begin(async move { store.read(&key(n)).await }).await
 }
 
-/// Begins a write of key number `n`, whatever is there.
+/// Begins an unconditional write of key number `n`.
 pub(crate) async fn begin_write(
     store: &Batched<Gate>,
     n: u16,
@@ -60,13 +60,13 @@ pub(crate) async fn begin_write(
     begin(async move { store.write(&key(n), write, When::Any).await }).await
 }
 
-/// The data under key number `n`, as the store within has it.
+/// The data of key number `n` in the wrapped store.
 pub(crate) async fn data(store: &Batched<Gate>, n: u16) -> Option<String> {
     let record = store.get_ref().read(&key(n)).await.expect("a read");
     record.map(|record| String::from_utf8(record.data.to_vec()).expect("text"))
 }
 
-/// Begins a write that left alone, and never polls it again until it is dropped.
+/// Begins a write that is sent immediately, and returns its future, which is not polled again.
 pub(crate) async fn keep_unpolled(store: &Batched<Gate>, n: u16) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let store = store.clone();
     let mut kept: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
@@ -76,7 +76,7 @@ pub(crate) async fn keep_unpolled(store: &Batched<Gate>, n: u16) -> Pin<Box<dyn 
     kept
 }
 
-/// Waits for a write, which must have taken effect.
+/// Waits for a write, which must have succeeded.
 pub(crate) async fn written(write: JoinHandle<Result<WriteOutcome>>) {
     assert!(write.await.expect("no panic").expect("a write").is_written());
 }

@@ -5,7 +5,7 @@ use session_core::{
 use session_memory::MemoryStore;
 use tokio::task::yield_now;
 
-/// A store whose answers take a moment, before and after the operation, so that others come meanwhile.
+/// A store that yields before and after each operation, so that other calls arrive meanwhile.
 #[derive(Debug)]
 pub(crate) struct Waits(pub(crate) MemoryStore);
 

@@ -1,6 +1,8 @@
-//! The core of the batcher under a model checker: schedules, deadlines and cancellations that no real run would meet.
+//! The core of the batcher under a model checker: schedules, deadlines and cancellations that no
+//! real run would meet.
 //!
-//! Runs with `--cfg shuttle`; the README has the command. A failure prints a schedule that `shuttle::replay` repeats.
+//! Runs with `--cfg shuttle`; the README has the command. A failure prints a schedule that
+//! `shuttle::replay` repeats.
 #![cfg(shuttle)]
 
 mod model;
@@ -24,7 +26,7 @@ use crate::{
     watchful::steps,
 };
 
-/// A caller that may go away at any point of its operation.
+/// Polls an operation, and may drop it at any point.
 async fn or_give_up<F: Future>(operation: F) -> Option<F::Output> {
     let mut operation = pin!(operation);
     poll_fn(|context| match operation.as_mut().poll(context) {
@@ -38,7 +40,7 @@ async fn or_give_up<F: Future>(operation: F) -> Option<F::Output> {
     .await
 }
 
-/// Explores schedules at random, and then those with few surprising switches.
+/// Explores random schedules, and then those with few preemptions (PCT).
 fn explore<F: Future<Output = ()> + Send + 'static>(run: fn() -> F) {
     let rounds = std::env::var("SESSION_SOAK").map_or(1, |factor| factor.parse().expect("a number"));
     shuttle::check_random(move || block_on(run()), 3_000 * rounds);
@@ -70,7 +72,7 @@ fn callers_read_their_writes() {
             .map(|(n, name)| {
                 let store = model.store.clone();
                 spawn(async move {
-                    // The reads of all keys are equal in part, and in flight beside each other.
+                    // Some of the reads have equal keys and are in flight at the same time.
                     store.read(&key((n + 1) % 4)).await.expect("a read");
                     store.write(&key(n), content(name), When::Any).await.expect("a write").is_written();
                     let record = store.read(&key(n)).await.expect("a read").expect("it is there");
@@ -88,7 +90,7 @@ fn callers_read_their_writes() {
 #[test]
 fn changes_of_one_key_keep_their_order() {
     explore(|| async {
-        // Who finds the queue full has no order: it comes in when it gets a place.
+        // The queue has room for all: a caller that finds it full has no place in the order.
         let model = Model::with_queue(NAMES.len(), NEVER);
         let store = model.store.clone();
         let in_order = spawn(async move {
@@ -99,7 +101,7 @@ fn changes_of_one_key_keep_their_order() {
                     assert!(outcome.expect("a write").is_written());
                 }
             };
-            // Begun in this order, and carried out in this order.
+            // Begun in this order, and must be carried out in this order.
             join(write("a"), join(write("b"), write("c"))).await
         });
         let others = [model.write(0, "d"), model.write(1, "e"), model.write(0, "f")];
@@ -166,7 +168,7 @@ fn deadlines_may_pass_at_any_point() {
         for (name, write) in writes {
             outcomes.push((name, write.await.expect("no panic")));
         }
-        // What is not known to be written may still be, until all is at rest.
+        // A write of unknown outcome may still be carried out until nothing is in flight.
         model.close().await;
         for (name, outcome) in outcomes {
             model.check(name, &outcome);

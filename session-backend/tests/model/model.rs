@@ -9,7 +9,7 @@ use shuttle::{
 
 use crate::watchful::Watchful;
 
-/// A batched store with the smallest bounds, which differ from run to run.
+/// A batched store with very small bounds, which vary from run to run.
 pub(crate) struct Model {
     pub(crate) store: Batched<Watchful>,
     pub(crate) seen: Watchful,
@@ -17,7 +17,7 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(deadline: Duration) -> Self {
-        // No bound in bytes, one operation, or three.
+        // The bound in bytes: none, one operation, or three.
         let bytes = thread_rng().gen_range(0..3) * 200;
         Self::with_bounds(thread_rng().gen_range(1..4), bytes, deadline)
     }
@@ -38,25 +38,25 @@ impl Model {
         Self { store: Batched::new(seen.clone(), settings).expect("the model's runtime"), seen }
     }
 
-    /// Begins a write under a key of its own number of these few.
+    /// Begins a write. `key` is one of a few keys.
     pub(crate) fn write(&self, key: u8, data: &'static str) -> JoinHandle<Result<WriteOutcome>> {
         let store = self.store.clone();
         spawn(async move { store.write(&self::key(key), content(data), When::Any).await })
     }
 
-    /// How often this was written.
+    /// How often this data was written.
     pub(crate) fn times(&self, data: &'static str) -> usize {
         self.seen.seen().log.iter().filter(|(_, written)| written == data).count()
     }
 
-    /// Closes it, however often its deadline passes before nothing is under way.
+    /// Closes the store, and retries while its deadline passes with operations in flight.
     pub(crate) async fn close(&self) {
         while self.store.close().await.is_err() {
             yield_now().await;
         }
     }
 
-    /// Nothing is left behind: it can be closed, and then nothing happens any more.
+    /// Checks that the store can be closed, and that nothing happens afterwards.
     pub(crate) async fn finish(self) {
         self.close().await;
         let (log, under_way) = {
@@ -70,7 +70,7 @@ impl Model {
         assert!(wrong.is_empty(), "{wrong:?}");
     }
 
-    /// What became of a write is what its caller is told.
+    /// Checks that the outcome reported to the caller is what became of the write.
     pub(crate) fn check(&self, data: &'static str, outcome: &Result<WriteOutcome>) {
         let times = self.times(data);
         match outcome {
@@ -82,7 +82,7 @@ impl Model {
 }
 
 pub(crate) const NEVER: Duration = Duration::from_hours(1);
-/// In the model, this may pass at any point.
+/// A deadline that may pass at any point in the model.
 pub(crate) const ANY_TIME: Duration = Duration::from_millis(1);
 
 pub(crate) fn key(n: u8) -> SessionKey {

@@ -14,7 +14,7 @@ use shuttle::{
     rand::{Rng, thread_rng},
 };
 
-/// A store that notices what must not happen. It does not panic then, because that would be caught.
+/// A store that records violations. It does not panic, because the batcher would catch the panic.
 #[derive(Clone, Debug)]
 pub(crate) struct Watchful(Arc<Mutex<Seen>>);
 
@@ -32,7 +32,7 @@ pub(crate) struct Seen {
 }
 
 impl Watchful {
-    /// Allows so many calls of each kind of operation at a time.
+    /// Allows this many calls of each kind of operation at a time.
     pub(crate) fn new(in_flight: usize) -> Self {
         Self(Arc::new(Mutex::new(Seen { in_flight, ..Seen::default() })))
     }
@@ -41,7 +41,7 @@ impl Watchful {
         self.0.lock().expect("no panic happens under this lock")
     }
 
-    /// One call of the store, which takes some steps.
+    /// A call of the store, which takes several steps.
     async fn call<T>(
         &self,
         operation: Operation,
@@ -54,7 +54,7 @@ impl Watchful {
             yield_now().await;
         }
         if self.seen().panics && thread_rng().gen_ratio(1, 4) {
-            // A panic that does not print.
+            // A panic that prints nothing.
             resume_unwind(Box::new("as planned"));
         }
         let outcome = effect(&mut self.seen());

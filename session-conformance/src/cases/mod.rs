@@ -1,8 +1,8 @@
-//! The cases, in a file for each promise, or two.
+//! The cases, in one or two files for each promise.
 
 use crate::Case;
 
-/// Declares the files and lists their cases in one place.
+/// Declares the files together with the list of their cases.
 macro_rules! files {
     ($($file:ident)+) => {
         $(mod $file;)+

@@ -29,7 +29,8 @@ cases! {
         ensure_live(&cx.store, &key, "first", first).await?;
     }
 
-    /// A write with the live record's version replaces it, and gives it the write's version.
+    /// A write with the live record's version replaces the record, which then has the write's
+    /// version.
     async fn the_live_version_wins(cx) {
         let key = cx.key();
         let first = create(&cx.store, &key, "first").await?;
@@ -50,7 +51,7 @@ cases! {
         ensure!(record.expires_in.as_secs() > 3_000, "a write that met a conflict changed the expiry");
     }
 
-    /// A conflict carries the whole live record: data, version, owner and what is left of the ttl.
+    /// A conflict carries the whole live record: data, version, owner and remaining ttl.
     async fn a_conflict_carries_the_record(cx) {
         let key = cx.key();
         let begun = std::time::Instant::now();
@@ -67,7 +68,8 @@ cases! {
         }
     }
 
-    /// A write with a version where nothing ever was meets a conflict without a record, and creates nothing.
+    /// A write with a version, where no record ever was, meets a conflict without a record, and
+    /// creates nothing.
     async fn a_version_creates_nothing(cx) {
         let key = cx.key();
         let outcome = cx.store.write(&key, write("x"), When::Version(Version::random())).await?;
@@ -84,7 +86,8 @@ cases! {
         ensure_live(&cx.store, &key, "second", second).await?;
     }
 
-    /// After a blind replacement by the same bytes, the version of before no longer wins.
+    /// After a blind replacement by the same bytes, a write with the earlier version meets a
+    /// conflict.
     async fn equal_bytes_are_not_the_same_version(cx) {
         let key = cx.key();
         let first = create(&cx.store, &key, "same").await?;
@@ -93,7 +96,7 @@ cases! {
         ensure_live(&cx.store, &key, "same", second).await?;
     }
 
-    /// Of 64 concurrent writers with `Absent`, exactly one wins, and all others are told of its record.
+    /// Of 64 concurrent writers with `Absent`, exactly one wins, and all others get its record.
     async fn one_of_many_absent_writers_wins(cx) {
         let racers = cx.racers().await?;
         for _ in cx.rounds(20) {
@@ -116,7 +119,7 @@ cases! {
         }
     }
 
-    /// Of 64 concurrent writers that have seen the same version, exactly one wins.
+    /// Of 64 concurrent writers with the same version, exactly one wins.
     async fn one_of_many_version_writers_wins(cx) {
         let racers = cx.racers().await?;
         for _ in cx.rounds(20) {
@@ -162,7 +165,8 @@ cases! {
         ensure_eq!(live(&cx.store, &key).await?.data, total.as_bytes(), "increments were lost or counted twice");
     }
 
-    /// Of concurrent writes that each stand on the one before, exactly those succeed whose ground was there, whatever a rival does meanwhile.
+    /// Of concurrent writes that each build on the one before, exactly those succeed whose
+    /// predecessor is live, whatever a rival does meanwhile.
     async fn writes_on_top_of_each_other_are_exact(cx) {
         let other_handle = cx.rival().await?;
         for round in cx.rounds(40) {
@@ -211,7 +215,7 @@ cases! {
         }
     }
 
-    /// A write that lost tells of a record with which the next attempt can win, without a read.
+    /// The record in a conflict is enough for the next attempt to win, without a read.
     async fn a_conflict_is_enough_to_go_on(cx) {
         let key = cx.key();
         let first = create(&cx.store, &key, "first").await?;
@@ -224,7 +228,8 @@ cases! {
         ensure_eq!(live(&cx.store, &key).await?.data, b"merged"[..], "the second attempt must be there");
     }
 
-    /// Concurrent calls of four clients on one session, through both handles, can be put in an order that explains all answers (linearizability).
+    /// Concurrent calls of four clients on one session, through both handles, can be put in an
+    /// order that explains all answers (linearizability).
     async fn concurrent_histories_are_linearizable(cx) {
         let handles = cx.handles().await?;
         for _ in cx.rounds(150) {
@@ -232,7 +237,8 @@ cases! {
         }
     }
 
-    /// Each way of writing, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    /// Each way of writing, in each state that a record can be in, is answered by the contract and
+    /// seen in each way, through each handle.
     async fn each_way_of_writing_is_seen_in_each_way(cx) {
         each_is_seen_everywhere(&cx, rows(Kind::Write)).await?;
     }
@@ -240,7 +246,7 @@ cases! {
     /// Versions that differ in a single bit are different versions, for each way of naming one.
     async fn each_bit_of_a_version_counts(cx) {
         each_is_seen_everywhere(&cx, near_versions()).await?;
-        // Nor is a write taken for the one that is live because their versions are alike.
+        // A store must not mistake a write for the live one because their versions are similar.
         let key = cx.key();
         let version = create(&cx.store, &key, "live").await?;
         let mut items = Vec::new();
@@ -260,7 +266,7 @@ cases! {
         ensure_live(&cx.store, &key, "live", version).await?;
     }
 
-    /// Any 16 bytes are a version: it comes back, and the next write can name it.
+    /// Any 16 bytes are a valid version: reads return it, and the next write can name it.
     async fn any_bytes_are_a_version(cx) {
         let versions = [[0; 16], [0xff; 16], *b"\0aaaaaaaaaaaaaa\0", *b"'\"\\%_\r\n \t\0;--{}x", [0x80; 16]];
         for bytes in versions {
@@ -293,27 +299,32 @@ cases! {
         }
     }
 
-    /// Any two changes of one session at once take turns: of writes, touches, deletes and renames, alone and in batches, through both handles.
+    /// Any two concurrent changes of one session take turns: writes, touches, deletes and renames,
+    /// alone and in batches, through both handles.
     async fn any_two_changes_take_turns(cx) {
         each_pair_takes_turns(&cx).await?;
     }
 
-    /// Of writes that are asked for at once, each on top of the one before, those are there that are said to be, in their order.
+    /// Of concurrent writes that each build on the one before, exactly those take effect that are
+    /// reported as written, in their order.
     async fn chains_of_writes_are_answered_link_by_link(cx) {
         chains_are_answered_link_by_link(&cx).await?;
     }
 
-    /// A write with the version that is there takes effect among many with other versions, and is known when it is delivered again among them.
+    /// A write with the live version takes effect among many with other versions, and is recognised
+    /// when it is redelivered among them.
     async fn stale_writes_hold_up_no_other_write(cx) {
         stale_writes_hold_up_no_other(&cx).await?;
     }
 
-    /// Of two calls that take the same version of a session, or the same free key, in any two ways and at the same moment, one does.
+    /// Of two simultaneous calls that take the same version of a session, or the same free key, in
+    /// any two ways, exactly one succeeds.
     async fn one_of_two_that_meet_takes_it(cx) {
         one_of_two_takes_it(&cx).await?;
     }
 
-    /// A session is found under all of its key: one that differs in a bit of any byte is another.
+    /// A session is found only under its whole key: a key that differs in a bit of any byte is
+    /// another one.
     async fn each_byte_of_a_key_counts(cx) {
         let key = cx.key();
         let version = create(&cx.store, &key, "mine").await?;
@@ -343,7 +354,8 @@ cases! {
         }
     }
 
-    /// A version names a write under one key. The same write under another key takes effect there, by itself, in a batch and by a rename.
+    /// A version identifies a write under one key. The same write under another key takes effect
+    /// there, alone, in a batch and by a rename.
     async fn one_write_under_several_keys_is_several_writes(cx) {
         let same = owned("same", "alice");
         let (first, second, old, new) = (cx.key(), cx.key(), cx.key(), cx.key());

@@ -112,7 +112,8 @@ cases! {
         }
     }
 
-    /// A delete that races a rename either ends the session or comes after the rename; both never succeed.
+    /// A delete that races a rename either ends the session or comes after the rename. They never
+    /// both succeed.
     async fn a_delete_races_a_rename(cx) {
         let rival = cx.rival().await?;
         for round in cx.rounds(400) {
@@ -194,7 +195,7 @@ cases! {
         }
     }
 
-    /// A version of before a delete does not win against a record that was created anew.
+    /// A version from before a delete does not win against a record that was created anew.
     async fn an_old_version_does_not_fit_a_new_record(cx) {
         let key = cx.key();
         let old = create(&cx.store, &key, "old").await?;
@@ -226,7 +227,7 @@ cases! {
         ensure_absent(&cx.store, &key).await?;
     }
 
-    /// Deleting what is not there, or no longer, says so and is no error.
+    /// Deleting an absent or deleted record reports `Absent`, and is not an error.
     async fn deleting_nothing_says_so(cx) {
         let key = cx.key();
         for expected in [Expected::Any, Expected::Version(Version::random())] {
@@ -255,7 +256,8 @@ cases! {
         }
     }
 
-    /// A session that a delete says to be gone, because another handle has ended it, is gone for the next read.
+    /// A session that a delete reports as absent, because another handle has ended it, is absent
+    /// for the next read.
     #[needs(SecondHandle)]
     async fn what_a_delete_says_to_be_gone_is_gone(cx) {
         let other = cx.second().await?;
@@ -275,7 +277,7 @@ cases! {
         }
     }
 
-    /// A deleted record does not come back by itself: not by a purge, and not in the owner's index.
+    /// A deleted record does not come back by itself, neither by a purge nor in the owner's index.
     #[needs(Owners, Maintenance)]
     async fn nothing_behind_the_scenes_revives(cx) {
         let key = cx.key();
@@ -289,7 +291,8 @@ cases! {
         ensure_eq!(cx.maintenance()?.count().await?, 0, "a deleted session is still counted");
     }
 
-    /// Each way of deleting, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    /// Each way of deleting, in each state that a record can be in, is answered by the contract and
+    /// seen in each way, through each handle.
     async fn each_way_of_deleting_is_seen_in_each_way(cx) {
         each_is_seen_everywhere(&cx, rows(Kind::Delete)).await?;
     }

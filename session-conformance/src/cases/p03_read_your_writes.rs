@@ -34,7 +34,8 @@ cases! {
         ensure_absent(&cx.store, &renamed).await?;
     }
 
-    /// A change through one handle is seen by a read through another, at once or after the declared staleness.
+    /// A change through one handle is seen by a read through another, immediately or after the
+    /// declared staleness.
     #[needs(SecondHandle)]
     async fn another_handle_sees_the_changes(cx) {
         let other = cx.second().await?;
@@ -55,7 +56,8 @@ cases! {
         ensure_absent(&other, &renamed).await?;
     }
 
-    /// Conditions are judged by the present, also through a handle that has seen an earlier state.
+    /// Conditions are judged by the current state, even through a handle that has seen an earlier
+    /// state.
     #[needs(SecondHandle)]
     async fn conditions_are_never_judged_by_stale_data(cx) {
         let other = cx.second().await?;
@@ -76,7 +78,7 @@ cases! {
         }
     }
 
-    /// Increments through two handles at once are all counted.
+    /// Concurrent increments through two handles are all counted.
     #[needs(SecondHandle)]
     async fn two_handles_lose_no_update(cx) {
         let (key, other) = (cx.key(), cx.second().await?);
@@ -124,12 +126,14 @@ cases! {
         }
     }
 
-    /// Under load from many tasks on one session, a read that begins after a change has returned finds that change or a later one.
+    /// Under load from many tasks on one session, a read that begins after a change has returned
+    /// finds that change or a later one.
     async fn reads_under_load_find_what_has_returned(cx) {
         reads_find_what_has_returned(&cx).await?;
     }
 
-    /// Sessions that were looked for before they were created are found afterwards, however many they are.
+    /// Sessions that were read before they were created are found afterwards, however many they
+    /// are.
     async fn many_that_were_absent_are_found(cx) {
         for in_a_batch in [false, true] {
             let keys: Vec<_> = (0..200).map(|_| cx.key()).collect();
@@ -153,7 +157,8 @@ cases! {
         }
     }
 
-    /// A session that is created as soon as another has left its key is found, also if the call that ended that one returns later.
+    /// A session that is created as soon as another has left its key is found, even if the call
+    /// that ended the other one returns later.
     async fn what_is_created_behind_a_delete_is_found(cx) {
         newest::what_is_created_behind_a_delete_is_found(&cx).await?;
     }
@@ -179,12 +184,14 @@ cases! {
         }
     }
 
-    /// Random sequences of all operations, owners and batches among them, give at each step what the contract says.
+    /// Random sequences of all operations, including owners and batches, return at each step what
+    /// the contract requires.
     async fn any_sequence_agrees_with_the_model(cx) {
         agrees_with_contract(&cx, 150).await?;
     }
 
-    /// A call that begins when a session was ended does not share the answer of one that began before.
+    /// A call that begins after a session was ended does not share the answer of one that began
+    /// before.
     async fn no_call_shares_the_answer_of_an_older_one(cx) {
         no_call_shares_an_older_answer(&cx).await?;
     }

@@ -16,7 +16,8 @@ use crate::{
     },
 };
 
-/// Writes a record, and returns the span in which it expires: from the write's beginning and end, by our clock.
+/// Writes a record, and returns the span in which it expires, by our clock: counted from the begin
+/// and from the end of the write.
 async fn put_expiring(store: &dyn SessionStore, key: &SessionKey, ttl: Ttl) -> Checked<(Instant, Instant)> {
     let mut brief = write("brief");
     brief.ttl = ttl;
@@ -25,7 +26,8 @@ async fn put_expiring(store: &dyn SessionStore, key: &SessionKey, ttl: Ttl) -> C
     Ok((begun + ttl.as_duration(), Instant::now() + ttl.as_duration()))
 }
 
-/// Reads until the record has expired, and checks at each read that it is there exactly as long as it should be.
+/// Reads until the record has expired, and checks at each read that it is there exactly as long as
+/// it must be.
 async fn follow(store: &dyn SessionStore, key: &SessionKey, (earliest, latest): (Instant, Instant)) -> Checked {
     loop {
         let begun = Instant::now();
@@ -43,7 +45,7 @@ async fn follow(store: &dyn SessionStore, key: &SessionKey, (earliest, latest): 
     }
 }
 
-/// A record that has expired, and that the store had no reason yet to look at again.
+/// Creates a record that has expired and that the store has had no reason to access since.
 async fn expired(store: &dyn SessionStore, key: &SessionKey) -> Checked {
     let (_, latest) = put_expiring(store, key, millis(30)).await?;
     sleep_until((latest + TICK).into()).await;
@@ -53,7 +55,8 @@ async fn expired(store: &dyn SessionStore, key: &SessionKey) -> Checked {
 cases! {
     promise Expiry;
 
-    /// A record is visible until its ttl has passed and not after, for ttls that are no whole seconds.
+    /// A record is visible until its ttl has passed and not after, for ttls that are not whole
+    /// seconds.
     async fn visible_for_its_ttl_and_no_longer(cx) {
         for ttl in [1, 40, 250, 1_001, 1_499] {
             let key = cx.key();
@@ -62,7 +65,7 @@ cases! {
         }
     }
 
-    /// The shortest ttl is one millisecond, and the longest is kept as it is.
+    /// The shortest ttl is one millisecond, and the longest is kept exactly.
     async fn the_ends_of_the_range_work(cx) {
         let (brief, long) = (cx.key(), cx.key());
         let span = put_expiring(&cx.store, &brief, Ttl::MIN).await?;
@@ -105,7 +108,7 @@ cases! {
         ensure_absent(&cx.store, &key).await?;
     }
 
-    /// A write with `Absent` takes the place of an expired record, as if nothing had ever been there.
+    /// A write with `Absent` replaces an expired record, as if no record had ever been there.
     async fn absent_replaces_an_expired_record(cx) {
         let key = cx.key();
         let mut brief = owned("brief", "alice");
@@ -118,7 +121,7 @@ cases! {
         ensure!(record.expires_in > Duration::from_mins(50), "a new record must not inherit an expiry");
     }
 
-    /// The version of an expired record does not win against the record that took its place.
+    /// The version of an expired record does not win against the record that replaced it.
     async fn an_expired_version_does_not_fit_a_new_record(cx) {
         let key = cx.key();
         let old = create(&cx.store, &key, "old").await?;
@@ -141,7 +144,7 @@ cases! {
         ensure_eq!(live(&cx.store, &key).await?.owner, None, "a new record inherited an owner");
     }
 
-    /// A write renews the ttl, and a shorter ttl takes effect as a longer one does.
+    /// A write renews the ttl. A shorter ttl takes effect as a longer one does.
     async fn a_write_renews_the_ttl(cx) {
         let key = cx.key();
         let span = put_expiring(&cx.store, &key, millis(60)).await?;
@@ -162,7 +165,7 @@ cases! {
         cx.fall_short("two writes took longer than six seconds".to_owned());
     }
 
-    /// `expires_in` is what is left of the ttl, in reads, batched reads and conflicts.
+    /// `expires_in` is the remaining ttl, in reads, batched reads and conflicts.
     async fn what_is_left_is_reported(cx) {
         let key = cx.key();
         let ttl = millis(20_000);
@@ -185,7 +188,8 @@ cases! {
         }
     }
 
-    /// Touches that race the expiry either keep the record alive or come too late; it never comes back.
+    /// Touches that race the expiry either keep the record alive or come too late. It never comes
+    /// back.
     async fn no_touch_comes_after_the_end(cx) {
         let rival = cx.rival().await?;
         let mut brief = Brief::new(Duration::from_millis(10));
@@ -208,7 +212,7 @@ cases! {
             let (first, seen, second) = (first?, second.0?, second.1?);
             let alive = cx.store.read(&key).await?.is_some();
             ensure_eq!(alive, first || second, "the record lives on exactly if a touch came in time");
-            // Whether the other touch, which overlaps the read, was before it is for the store to say.
+            // The other touch overlaps the read. The store decides whether it came first.
             ensure!(!second || first || seen.is_some(), "a record that was gone for a reader was revived by its touch");
         }
         brief.conclude(&cx);
@@ -250,32 +254,36 @@ cases! {
         }
     }
 
-    /// Each ttl, to the millisecond and up to the longest, is kept by each way of setting it and reported by each way of seeing it.
+    /// Each ttl, to the millisecond and up to the longest, is kept by each way of setting it and
+    /// reported by each way of seeing it.
     async fn each_ttl_is_kept_by_each_way_of_setting_it(cx) {
-        // Around what fits 31 and 32 bits of milliseconds, 30 days, and a year.
+        // Around the limits of 31 and 32 bits of milliseconds, 30 days, and a year.
         let long = [(1 << 31) - 1_500, (1 << 31) + 500, 2_592_001_500, (1 << 32) + 1_499, 31_622_400_999];
         let ttls_of_all: Vec<_> = [60_999, 90_500].into_iter().chain(long).chain([Ttl::MAX.as_millis()]).collect();
         each_is_seen_everywhere(&cx, ttls(&ttls_of_all)).await?;
     }
 
-    /// What is delivered again through another handle, alone, in a batch or as a rename, does not live longer for it.
+    /// A redelivery through another handle, alone, in a batch or as a rename, does not prolong the
+    /// life of a record.
     #[needs(SecondHandle)]
     async fn nothing_lives_longer_for_being_delivered_again(cx) {
         nothing_lives_longer(&cx).await?;
     }
 
-    /// No session is seen after its end, also if the reply to the change that set its ttl came late.
+    /// No session is seen after its expiry, even if the reply to the change that set its ttl
+    /// arrived late.
     #[needs(Freeze)]
     async fn nothing_outlives_its_ttl_where_replies_are_late(cx) {
         nothing_outlives_a_late_reply(&cx).await?;
     }
 
-    /// What was gone for one call is not kept by another that began before: not by a write or a touch, alone or in a batch.
+    /// A session that one call found expired is not kept by a write or touch, alone or in a batch,
+    /// that began before.
     async fn nothing_is_kept_that_another_call_found_gone(cx) {
         nothing_is_kept_that_was_gone(&cx).await?;
     }
 
-    /// Of sixteen writers that take the place of an expired record, through both handles, one does.
+    /// Of sixteen writers that replace an expired record, through both handles, one succeeds.
     async fn one_of_many_takes_the_place_of_an_expired_record(cx) {
         one_takes_the_place(&cx).await?;
     }

@@ -33,7 +33,7 @@ cases! {
         }
     }
 
-    /// A touch with a shorter ttl ends the record that much sooner.
+    /// A touch with a shorter ttl makes the record expire that much sooner.
     async fn a_touch_can_shorten(cx) {
         let key = cx.key();
         create(&cx.store, &key, "x").await?;
@@ -42,7 +42,8 @@ cases! {
         ensure_absent(&cx.store, &key).await?;
     }
 
-    /// Reads and touches through another handle, however many, keep nothing there that is older than the staleness it declares.
+    /// Reads and touches through another handle, however many, keep no record that is staler than
+    /// the handle declares.
     #[needs(SecondHandle)]
     async fn touches_keep_nothing_stale(cx) {
         let (other, key) = (cx.second().await?, cx.key());
@@ -78,7 +79,7 @@ cases! {
                 tokio::time::sleep(ttl.as_duration() / 20).await;
             }
             let record = cx.store.read(&key).await?;
-            // A pause of this machine may have outlasted the record since the last touch.
+            // A pause of this machine may have lasted longer than the record since the last touch.
             if last.elapsed() > ttl.as_duration() / 2 {
                 continue 'patience;
             }
@@ -88,7 +89,7 @@ cases! {
         cx.fall_short("no touch in half of thirteen seconds".to_owned());
     }
 
-    /// Touching what is absent says so, and creates nothing.
+    /// Touching an absent record returns `false`, and creates nothing.
     async fn what_is_absent_stays_absent(cx) {
         let key = cx.key();
         ensure_eq!(cx.store.touch(&key, hour()).await?, false, "nothing was ever there");
@@ -99,7 +100,7 @@ cases! {
         create(&cx.store, &key, "x").await?;
     }
 
-    /// The version of before a touch still wins after it.
+    /// The version from before a touch still wins after it.
     async fn a_touch_does_not_cost_a_writer_its_version(cx) {
         let key = cx.key();
         let version = create(&cx.store, &key, "first").await?;
@@ -107,7 +108,7 @@ cases! {
         put(&cx.store, &key, write("second"), When::Version(version)).await?;
     }
 
-    /// A write that races a touch is never lost, and never refused because of it.
+    /// A write that races a touch is never lost, and never meets a conflict because of it.
     async fn a_touch_races_a_write(cx) {
         let rival = cx.rival().await?;
         for round in cx.rounds(300) {
@@ -128,7 +129,7 @@ cases! {
         }
     }
 
-    /// Increments are not lost while others touch the same record all the time.
+    /// Increments are not lost while other tasks touch the same record all the time.
     async fn touches_lose_no_increment(cx) {
         let key = cx.key();
         let each = cx.rounds(20);
@@ -156,7 +157,8 @@ cases! {
         ensure_eq!(live(&cx.store, &key).await?.data, total.to_string().as_bytes(), "increments were lost");
     }
 
-    /// Each way of touching, in each state that a record can be in, is answered by the contract and seen in each way, through each handle.
+    /// Each way of touching, in each state that a record can be in, is answered by the contract and
+    /// seen in each way, through each handle.
     async fn each_way_of_touching_is_seen_in_each_way(cx) {
         each_is_seen_everywhere(&cx, rows(Kind::Touch)).await?;
     }

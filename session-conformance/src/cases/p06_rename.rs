@@ -20,7 +20,8 @@ use crate::{
 cases! {
     promise Rename;
 
-    /// A rename ends the old record and makes the new one what the write says, with its ttl and the old owner.
+    /// A rename ends the old record and creates the new one with the content and ttl of the write,
+    /// and the old owner.
     async fn content_moves_to_the_new_key(cx) {
         let (old, new) = cx.pair();
         let mut brief = owned("before", "alice");
@@ -60,7 +61,7 @@ cases! {
         }
     }
 
-    /// A rename with a stale version changes nothing, and carries the record that is live.
+    /// A rename with a stale version changes nothing, and returns the live record.
     async fn a_stale_version_changes_nothing(cx) {
         let (old, new) = cx.pair();
         let first = create(&cx.store, &old, "first").await?;
@@ -94,7 +95,7 @@ cases! {
         ensure_live(&cx.store, &new, "theirs", theirs).await?;
     }
 
-    /// An expired record under the new key is no obstacle.
+    /// An expired record under the new key does not prevent a rename.
     async fn an_expired_record_does_not_take_the_key(cx) {
         let (old, new) = cx.pair();
         let version = create(&cx.store, &old, "mine").await?;
@@ -121,7 +122,7 @@ cases! {
         }
     }
 
-    /// Of 16 concurrent renames of one record, one wins, and nothing is left of the others.
+    /// Of 16 concurrent renames of one record, one wins, and nothing of the others is left.
     async fn one_of_many_renames_wins(cx) {
         let racers = cx.racers().await?;
         for _ in cx.rounds(20) {
@@ -174,7 +175,8 @@ cases! {
         }
     }
 
-    /// A rename dropped at any point loses no session: the old record is whole, or it is gone for the new one.
+    /// A rename dropped at any point loses no session: the old record is whole, or the new one has
+    /// replaced it.
     async fn a_dropped_rename_loses_nothing(cx) {
         for polls in cx.rounds(24) {
             let (old, new) = cx.pair();
@@ -182,7 +184,8 @@ cases! {
             let login = write("after");
             let written = login.version;
             let _ = poll_then_drop(polls, cx.store.rename(&old, &new, login, version)).await;
-            // What was dropped may still be carried out; a conditional delete of our own settles it.
+            // A dropped rename may still be executed. A conditional delete of the old key settles
+            // that.
             let before = cx.store.read(&old).await?;
             let ended = cx.store.delete(&old, Expected::Version(version)).await?;
             match (before, ended) {
@@ -197,7 +200,7 @@ cases! {
         }
     }
 
-    /// A rename that failed can be followed by one that works, with the record that the failure carried.
+    /// After a failed rename, another one works with the record that the failure returned.
     async fn a_failed_rename_can_be_followed_by_another(cx) {
         let (old, new) = cx.pair();
         let first = create(&cx.store, &old, "first").await?;
@@ -208,7 +211,8 @@ cases! {
         ensure_eq!(outcome, RenameOutcome::Renamed, "this is the version that was just reported");
     }
 
-    /// A rename delivered again, as after a lost reply, takes effect once and reports success each time.
+    /// A redelivered rename, as after a lost reply, takes effect once and reports success each
+    /// time.
     async fn a_redelivered_rename_knows_itself(cx) {
         for shards in ["one", "two"] {
             let (old, new) = if shards == "one" { cx.pair() } else { (cx.key(), cx.key()) };
@@ -226,7 +230,8 @@ cases! {
         }
     }
 
-    /// A rename delivered again after a later write, or after the session was ended, is none: it changes nothing, and revives nothing.
+    /// A rename redelivered after a later write, or after the session was ended, changes nothing
+    /// and revives nothing.
     async fn a_redelivered_rename_does_not_undo_what_came_later(cx) {
         let (old, new) = cx.pair();
         let version = create(&cx.store, &old, "before").await?;
@@ -244,7 +249,8 @@ cases! {
         ensure_absent(&cx.store, &new).await?;
     }
 
-    /// A rename dropped at any point, a logout, and the rename delivered again: a session that the logout has ended does not come back.
+    /// After a rename dropped at any point, a logout, and a redelivery of the rename, the ended
+    /// session does not come back.
     async fn a_dropped_and_redelivered_rename_revives_nothing(cx) {
         for polls in cx.rounds(24) {
             let (old, new) = cx.pair();
@@ -263,7 +269,7 @@ cases! {
         }
     }
 
-    /// A rename to the very key that the session has does not end it.
+    /// A rename to the session's own key does not end it.
     async fn a_rename_onto_itself_ends_nothing(cx) {
         let key = cx.key();
         let version = put(&cx.store, &key, owned("before", "alice"), When::Absent).await?;
@@ -280,12 +286,14 @@ cases! {
         ensure_eq!(record.owner, Some(owner("alice")), "the owner after a rename to the same key");
     }
 
-    /// Two sessions that are renamed to each other's key at once, through both handles, both stay, and neither call waits for the other for ever.
+    /// Of two sessions that are concurrently renamed to each other's key, through both handles,
+    /// both stay, and neither call waits for the other for ever.
     async fn renames_across_end(cx) {
         renames_across_change_nothing(&cx).await?;
     }
 
-    /// Of two sessions that are renamed to one key at once, through both handles, one gets it, and the other stays as it was.
+    /// Of two sessions that are concurrently renamed to one key, through both handles, one gets it,
+    /// and the other stays as it was.
     async fn one_of_two_renames_gets_the_key(cx) {
         one_of_two_gets_the_key(&cx).await?;
     }

@@ -9,7 +9,7 @@ use crate::{
     steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, owned, owner, put, write},
 };
 
-/// Bytes without a pattern that an engine could compress or take for text, different for each seed.
+/// Bytes that an engine can neither compress nor mistake for text, different for each seed.
 fn noise(len: usize, seed: u64) -> Bytes {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     (0..len)
@@ -22,7 +22,7 @@ fn noise(len: usize, seed: u64) -> Bytes {
         .collect()
 }
 
-/// Of these lengths, those that the store takes.
+/// Returns those of the lengths that the store accepts.
 fn within(cx: &Context, lengths: &[usize]) -> Vec<usize> {
     let max = cx.store.max_data_len();
     lengths.iter().copied().filter(|len| *len <= max).collect()
@@ -31,7 +31,7 @@ fn within(cx: &Context, lengths: &[usize]) -> Vec<usize> {
 cases! {
     promise Bytes;
 
-    /// Every byte value comes back, alone, doubled, and in a row of all.
+    /// Every byte value comes back, alone, doubled, and in a sequence of all.
     async fn every_byte_value_comes_back(cx) {
         let row: Vec<u8> = (0..=255).chain((0..=255).rev()).collect();
         let mut values = vec![Bytes::from(row)];
@@ -55,7 +55,7 @@ cases! {
         }
     }
 
-    /// Values that an engine or a codec could take for something else come back as they are.
+    /// Values that an engine or a codec could misinterpret come back unchanged.
     async fn lookalikes_come_back(cx) {
         for data in [
             "", " ", "\0", "a\0b", "\0\0\0\0", "nil", "null", "NULL", "0", "-1", "1e9", "{}", "{\"a\":1}", "'; DROP TABLE s;--",
@@ -83,7 +83,7 @@ cases! {
         }
     }
 
-    /// A value can grow and shrink by replacement, to nothing and to the maximum.
+    /// Replacements can grow and shrink a value, to zero and to the maximum.
     async fn a_value_can_grow_and_shrink(cx) {
         let (key, max) = (cx.key(), cx.store.max_data_len());
         let mut when = When::Absent;
@@ -94,7 +94,7 @@ cases! {
         }
     }
 
-    /// More than the maximum is `TooLarge`, whatever the condition, and changes nothing.
+    /// Data longer than the maximum is `TooLarge`, whatever the condition, and changes nothing.
     async fn too_much_is_refused(cx) {
         for store in cx.handles().await? {
             let (key, free, max) = (cx.key(), cx.key(), store.max_data_len());
@@ -119,7 +119,7 @@ cases! {
         }
     }
 
-    /// What a log shows with `{:?}` of a store and of what it answers holds neither data nor owners.
+    /// The `{:?}` output of a store and of its answers contains neither data nor owners.
     async fn debug_shows_neither_data_nor_owners(cx) {
         let (data, name) = ("correct horse battery staple", "alice@example.org");
         let key = cx.key();
@@ -131,14 +131,14 @@ cases! {
         }
         let refused = cx.store.write(&key, owned(data, name), When::Absent).await?;
         let shown = format!("{:?} {:#?} {record:?} {refused:?}", cx.store, cx.store);
-        // Text as such, and as a list of numbers.
+        // As text, and as a list of numbers.
         let numbers = format!("{:?}", data.as_bytes());
         for secret in [data, name, numbers.trim_matches(['[', ']'])] {
             ensure!(!shown.contains(secret), "the Debug of a store or an outcome shows {secret:?}");
         }
     }
 
-    /// No error shows data or owners, whatever was refused.
+    /// No error shows data or owners, whatever was rejected.
     async fn errors_show_neither_data_nor_owners(cx) {
         let (secret, name) = ("correct horse battery staple", "alice@example.org");
         let (key, new, max) = (cx.key(), cx.key(), cx.store.max_data_len());
@@ -168,17 +168,17 @@ cases! {
         }
     }
 
-    /// Short data of each length comes back by each way of writing it and in each way of seeing it.
+    /// Short data of each length comes back by each way of writing and of seeing it.
     async fn each_short_length_is_kept_by_each_way_of_writing_it(cx) {
         each_is_seen_everywhere(&cx, lengths(&within(&cx, &[0, 1, 255, 256, 4_095]))).await?;
     }
 
-    /// Data around 64 KiB comes back by each way of writing it and in each way of seeing it.
+    /// Data around 64 KiB comes back by each way of writing and of seeing it.
     async fn each_length_around_64_kib_is_kept_by_each_way_of_writing_it(cx) {
         each_is_seen_everywhere(&cx, lengths(&within(&cx, &[65_535, 65_536, 65_537]))).await?;
     }
 
-    /// The longest data comes back by each way of writing it and in each way of seeing it.
+    /// The longest data comes back by each way of writing and of seeing it.
     async fn the_longest_data_is_kept_by_each_way_of_writing_it(cx) {
         each_is_seen_everywhere(&cx, lengths(&[cx.store.max_data_len()])).await?;
     }

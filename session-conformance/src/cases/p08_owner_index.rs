@@ -77,7 +77,7 @@ cases! {
         }
     }
 
-    /// A write that meets a conflict leaves the index alone.
+    /// A write that meets a conflict does not change the index.
     #[needs(Owners)]
     async fn a_conflict_leaves_the_index_alone(cx) {
         let (key, owners) = (cx.key(), cx.owners()?);
@@ -88,7 +88,7 @@ cases! {
         ensure_listed(owners, &owner("bob"), []).await?;
     }
 
-    /// A session leaves the index when it is deleted, and its key can come back under another owner.
+    /// A deleted session leaves the index, and its key can be reused with another owner.
     #[needs(Owners)]
     async fn a_deleted_session_is_not_listed(cx) {
         let (key, owners) = (cx.key(), cx.owners()?);
@@ -102,7 +102,7 @@ cases! {
         live(&cx.store, &key).await?;
     }
 
-    /// A renamed session is listed under its new key alone.
+    /// A renamed session is listed under its new key only.
     #[needs(Owners)]
     async fn a_renamed_session_is_listed_once(cx) {
         let ((old, new), owners) = (cx.pair(), cx.owners()?);
@@ -117,14 +117,15 @@ cases! {
         ensure_listed(owners, &owner("bob"), [&third]).await?;
     }
 
-    /// A session that a write, a touch or a rename has given more time is listed for all of it.
+    /// A session that was prolonged by a write, a touch or a rename stays listed until its new
+    /// expiry.
     #[needs(Owners)]
     async fn a_session_that_is_given_more_time_stays_listed(cx) {
         let owners = cx.owners()?;
         for ttl in patient_ttls(200) {
             let begun = Instant::now();
             let ((old, new), written, touched) = (cx.pair(), cx.key(), cx.key());
-            // Each has an index of its own, which nothing else keeps alive.
+            // Each has a separate index, which no other session keeps alive.
             let names = ["written", "touched", "renamed"].map(|how| format!("{how} within {ttl:?}"));
             let mut versions = Vec::new();
             for (key, name) in [written, touched, old].iter().zip(&names) {
@@ -150,7 +151,7 @@ cases! {
         cx.fall_short("six operations took longer than twelve seconds".to_owned());
     }
 
-    /// Deleting by owner ends all sessions of that owner, says how many, and spares all others.
+    /// Deleting by owner ends all sessions of that owner, reports how many, and spares all others.
     #[needs(Owners)]
     async fn deleting_by_owner_spares_others(cx) {
         let owners = cx.owners()?;
@@ -169,7 +170,8 @@ cases! {
         ensure_eq!(owners.delete_all(&owner("nobody"), None).await?.len(), 0, "nobody has no sessions");
     }
 
-    /// Deleting all but one spares that one, and only if it is this owner's does that matter.
+    /// Deleting all but one spares that one. The exception has an effect only for a session of this
+    /// owner.
     #[needs(Owners)]
     async fn all_but_one_can_be_deleted(cx) {
         let owners = cx.owners()?;
@@ -182,7 +184,8 @@ cases! {
         ensure_listed(owners, &owner("bob"), &of_bob).await?;
     }
 
-    /// Ten thousand sessions of one owner are listed, counted and ended, without harm to another's.
+    /// Ten thousand sessions of one owner are listed, counted and ended, without affecting another
+    /// owner's session.
     #[needs(Owners)]
     async fn ten_thousand_sessions_of_one_owner(cx) {
         let owners = cx.owners()?;
@@ -207,7 +210,7 @@ cases! {
         ensure_listed(owners, &owner("other"), &other).await?;
     }
 
-    /// Owners whose texts are alike are different owners.
+    /// Owners with similar texts are different owners.
     #[needs(Owners)]
     async fn owners_that_look_alike_are_different(cx) {
         let owners = cx.owners()?;
@@ -224,7 +227,7 @@ cases! {
             ensure_listed(owners, &owner(name), [key]).await?;
             ensure_eq!(live(&cx.store, key).await?.owner, Some(owner(name)), "the owner must come back as it was");
         }
-        // One session goes from hand to hand.
+        // One session changes its owner again and again.
         let (moving, mut last) = (cx.key(), None);
         for (name, key) in names.iter().zip(&keys) {
             put(&cx.store, &moving, owned("x", name), When::Any).await?;
@@ -243,13 +246,15 @@ cases! {
         }
     }
 
-    /// Ending the sessions of an owner, in each state that they can be in, is answered by the contract and seen in each way, through each handle.
+    /// Ending the sessions of an owner, in each state that they can be in, is answered by the
+    /// contract and seen in each way, through each handle.
     #[needs(Owners)]
     async fn each_way_of_ending_an_owners_is_seen_in_each_way(cx) {
         each_is_seen_everywhere(&cx, rows(Kind::DeleteOwner)).await?;
     }
 
-    /// Owners of any length and any characters are set by each way of writing, found through each handle, and ended apart from each other.
+    /// Owners of any length and with any characters are set by each way of writing, found through
+    /// each handle, and ended separately.
     #[needs(Owners)]
     async fn owners_at_the_edges_are_set_in_each_way(cx) {
         let handles = cx.handles().await?;

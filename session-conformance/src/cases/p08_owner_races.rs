@@ -18,7 +18,8 @@ use crate::{
     steps::{all, create, ensure_absent, owned, owner, put, write},
 };
 
-/// Has 64 sessions of one owner renamed again and again, a quarter of them by each task, and ends them all meanwhile.
+/// Renames 64 sessions of one owner again and again, a quarter of them per task, and ends all of
+/// them meanwhile.
 async fn crowd_is_ended(cx: &Context, round: u32) -> Checked {
     let name = format!("crowd {round}");
     let mut sessions = Vec::new();
@@ -63,7 +64,8 @@ async fn crowd_is_ended(cx: &Context, round: u32) -> Checked {
 cases! {
     promise OwnerIndex;
 
-    /// Deleting by owner ends a session that is being renamed all the while, whichever key it has then.
+    /// Deleting by owner ends a session that is renamed continuously, whichever key it has at that
+    /// time.
     #[needs(Owners)]
     async fn deleting_by_owner_races_renames(cx) {
         let rival = cx.rival().await?;
@@ -74,7 +76,8 @@ cases! {
             let mut version = put(&cx.store, &key, owned("x", &name), When::Absent).await?;
             let (store, begun) = (rival.clone(), Arc::new(AtomicBool::new(false)));
             let deletion_may_begin = begun.clone();
-            // Every other round, the keys are of different shards, so that partitioned stores must follow across them.
+            // In every other round, the keys are of different shards, so partitioned stores must
+            // follow across them.
             let any_shard = round % 2 == 0;
             let renaming = run_beside(async move {
                 for renamed in 0..1_000 {
@@ -99,7 +102,8 @@ cases! {
         }
     }
 
-    /// Deleting by owner ends each of many sessions that are renamed all the while, whichever keys they have then.
+    /// Deleting by owner ends each of many sessions that are renamed continuously, whichever keys
+    /// they have at that time.
     #[needs(Owners)]
     async fn deleting_by_owner_races_many_renames(cx) {
         for round in cx.rounds(12) {
@@ -107,7 +111,8 @@ cases! {
         }
     }
 
-    /// A list of an owner's sessions has each that is live all the while, whatever others of them come and go.
+    /// A list of an owner's sessions contains each session that is live throughout, whatever other
+    /// sessions come and go.
     #[needs(Owners)]
     async fn a_list_misses_none_while_others_go(cx) {
         let staying: BTreeSet<_> = create_owned(&cx.store, 300, "alice").await?.into_iter().collect();
@@ -221,7 +226,8 @@ cases! {
             }
             cx.owners()?.delete_all(&theirs, None).await?;
             for key in [created, new] {
-                // What was dropped may still be carried out; what is live then is its owner's, and known to the index.
+                // A dropped change may still be executed. A session that is then live has this
+                // owner and is in the index.
                 if cx.store.read(&key).await?.is_some() {
                     let listed = cx.owners()?.list(&theirs).await?;
                     ensure!(listed.contains(&key), "after {polls} polls, a live session escaped its owner's deletion");

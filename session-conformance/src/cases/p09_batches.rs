@@ -32,7 +32,8 @@ cases! {
         }
     }
 
-    /// Batched writes are judged one by one: conditions that hold and that do not, each with its own outcome.
+    /// Batched writes are judged one by one: conditions that hold and conditions that do not, each
+    /// with its own outcome.
     async fn writes_are_judged_one_by_one(cx) {
         let keys: Vec<_> = (0..8).map(|_| cx.key()).collect();
         let mut versions = Vec::new();
@@ -102,7 +103,7 @@ cases! {
         ensure_live(&cx.store, &other, "x", items[2].write.version).await?;
     }
 
-    /// One item that is too large fails alone, wherever it stands.
+    /// One item that is too large fails alone, at any position.
     async fn one_bad_item_fails_alone(cx) {
         let max = cx.store.max_data_len();
         for bad in [0, 3, 6] {
@@ -143,7 +144,8 @@ cases! {
         ensure_absent(&cx.store, &order[1]).await?;
     }
 
-    /// Batched deletes answer in order: the first of a repeated key ends it, versions are respected.
+    /// Batched deletes answer in order: the first of a repeated key ends the record, and versions
+    /// are respected.
     async fn deletes_answer_in_order(cx) {
         let keys: Vec<_> = (0..4).map(|_| cx.key()).collect();
         let mut versions = Vec::new();
@@ -186,7 +188,8 @@ cases! {
         ensure!(cx.store.delete_many(&[]).await.is_empty(), "no items, no results");
     }
 
-    /// Batches of 5,000 items work, with every third item answered otherwise, and another handle sees what they did.
+    /// Batches of 5,000 items work, with every third item answered differently, and another handle
+    /// sees the results.
     async fn large_batches_work(cx) {
         const ITEMS: usize = 5_000;
         let other = cx.handles().await?.pop().unwrap_or_else(|| cx.store.clone());
@@ -195,7 +198,7 @@ cases! {
             ensure_eq!(outcome?, WriteOutcome::Written, "the keys were free");
         }
         let missing = |at: usize| at % 3 == 2;
-        // A second batch, of which every third item names a version that never was.
+        // In a second batch, every third item names a version that never existed.
         let mut later = Vec::new();
         for (at, first) in items.iter().enumerate() {
             let seen = if missing(at) { Version::random() } else { first.write.version };
@@ -240,7 +243,8 @@ cases! {
         }
     }
 
-    /// Batches of more bytes than a packet of any engine work: written, read, and carried by conflicts.
+    /// Batches with more bytes than a packet of any engine work: written, read, and returned by
+    /// conflicts.
     async fn heavy_batches_work(cx) {
         let max = cx.store.max_data_len();
         let many = ((24 << 20) / max.max(1)).clamp(2, 100);
@@ -265,12 +269,12 @@ cases! {
         }
     }
 
-    /// Items that stand several times in a batch, far from each other, are carried out in their order.
+    /// Items of one key that are far apart in a batch are executed in their order.
     async fn items_of_one_key_far_apart_take_their_turns(cx) {
         let key = cx.key();
         let mut writes = vec![item(key, "0", When::Absent)];
         for n in 1..20 {
-            // The keys between are many: the writes of the one are in parts of their own.
+            // There are many keys in between, so the writes of the one key are in separate parts.
             writes.extend((0..40).map(|_| item(cx.key(), "between", When::Absent)));
             let before = writes.iter().rev().find(|item| item.key == key).map(|item| item.write.version);
             writes.push(item(key, &n.to_string(), before.map_or(When::Absent, When::Version)));
@@ -305,7 +309,8 @@ cases! {
         }
     }
 
-    /// Overlapping batches of conditional increments, in different orders of the keys, lose nothing and never block each other.
+    /// Overlapping batches of conditional increments, in different orders of the keys, lose nothing
+    /// and never block each other.
     async fn overlapping_batches_lose_nothing(cx) {
         let keys: Vec<_> = (0..6).map(|_| cx.key()).collect();
         for key in &keys {
@@ -348,12 +353,14 @@ cases! {
         ensure!(wins > 0, "no increment came through at all");
     }
 
-    /// Batches of touches, and of deletes and writes, that meet in different orders of their keys never block each other.
+    /// Concurrent batches of touches, and of deletes and writes, in different orders of their keys
+    /// never block each other.
     async fn batches_that_meet_end(cx) {
         batches_in_all_orders_end(&cx).await?;
     }
 
-    /// Of two long batches of changes of the same keys at once, through both handles, each item is carried out by one, as if it were alone.
+    /// Of two long concurrent batches of changes of the same keys, through both handles, one
+    /// executes each item, as if the item were alone.
     async fn long_batches_take_turns_at_each_key(cx) {
         long_batches_race(&cx).await?;
     }

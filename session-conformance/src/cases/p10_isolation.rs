@@ -13,7 +13,8 @@ use crate::{
     steps::{live, create, ensure_absent, ensure_live, hour, owned, owner, put, write},
 };
 
-/// Does everything in the one namespace with the keys and the owner of the other, whose records must stay as they are.
+/// Performs every operation in one namespace with the keys and the owner of the other, whose
+/// records must not change.
 async fn ensure_apart(mine: &dyn SessionStore, theirs: &dyn SessionStore) -> Checked {
     let alice = owner("alice");
     let mut records = Vec::new();
@@ -58,7 +59,7 @@ async fn ensure_apart(mine: &dyn SessionStore, theirs: &dyn SessionStore) -> Che
     };
     let done: Checked = listed(0, 0).await;
     done?;
-    // The same keys and the same owner, there.
+    // The same keys and the same owner, in the other namespace.
     for key in &keys[..2] {
         put(theirs, key, owned("theirs", "alice"), When::Absent).await?;
     }
@@ -105,7 +106,7 @@ cases! {
         ensure_live(&there, &key, "theirs", theirs).await?;
     }
 
-    /// Owners of the same name in two namespaces have nothing to do with each other.
+    /// Owners of the same name in two namespaces are independent.
     #[needs(Owners)]
     async fn owners_are_kept_apart(cx) {
         let (there, alice, key) = (cx.another_namespace().await?, owner("alice"), cx.key());
@@ -119,7 +120,7 @@ cases! {
         ensure_eq!(cx.owners()?.list(&alice).await?, vec![key], "the session in the first namespace must be left alone");
     }
 
-    /// Listing, counting and purging see one namespace only.
+    /// Listing, counting and purging affect one namespace only.
     #[needs(Maintenance)]
     async fn maintenance_is_kept_apart(cx) {
         let there = cx.another_namespace().await?;
@@ -131,7 +132,7 @@ cases! {
         ensure_eq!(cx.maintenance()?.count().await?, 1, "the first namespace has one session");
     }
 
-    /// A watch hears its own namespace only.
+    /// A watch reports changes of its own namespace only.
     #[needs(Watch)]
     async fn watches_are_kept_apart(cx) {
         use futures_util::StreamExt;
@@ -153,7 +154,8 @@ cases! {
         }
     }
 
-    /// A namespace that another one begins with has nothing to do with it, whatever owners are called.
+    /// A namespace and another one whose name begins with it are independent, whatever the owners
+    /// are called.
     #[needs(Owners)]
     async fn namespaces_that_begin_alike_are_kept_apart(cx) {
         let name = Namespace::random();
@@ -181,7 +183,8 @@ cases! {
         }
     }
 
-    /// No operation in another namespace sees or changes the records of this one, also where the one's name begins with the other's.
+    /// No operation in another namespace sees or changes the records of this one, even if one name
+    /// begins with the other.
     async fn no_operation_crosses_namespaces(cx) {
         let name = Namespace::random();
         let (first, second) = (name.clone(), Namespace::random());

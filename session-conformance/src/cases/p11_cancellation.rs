@@ -5,7 +5,7 @@ use session_core::{DeleteOutcome, Expected, Result, SessionKey, TouchItem, When,
 use tokio::time::timeout;
 
 use crate::{
-    Ability, Context,
+    Capability, Context,
     listing::listing,
     events::hear_all,
     dropped::each_change_is_whole_or_absent,
@@ -38,7 +38,8 @@ fn ensure_none_failed<T>(results: Vec<Result<T>>, what: &str) -> Checked {
 cases! {
     promise Cancellation;
 
-    /// A write polled any number of times and dropped leaves the record as before or as after, and the store usable.
+    /// A write dropped after any number of polls leaves the record as before or as after, and the
+    /// store usable.
     async fn a_dropped_write_is_whole_or_absent(cx) {
         for polls in cx.rounds(24) {
             let key = cx.key();
@@ -54,7 +55,7 @@ cases! {
         }
     }
 
-    /// A creation polled any number of times and dropped leaves nothing or the whole record.
+    /// A creation dropped after any number of polls leaves nothing or the whole record.
     async fn a_dropped_creation_is_whole_or_absent(cx) {
         for polls in cx.rounds(24) {
             let key = cx.key();
@@ -107,7 +108,8 @@ cases! {
         }
     }
 
-    /// Callers that give up harm nobody beside them: the others' increments are all counted.
+    /// Calls that are dropped do not affect other callers: the increments of the others are all
+    /// counted.
     async fn callers_that_give_up_harm_nobody(cx) {
         let key = cx.key();
         create(&cx.store, &key, "0").await?;
@@ -136,12 +138,13 @@ cases! {
         ensure_eq!(live(&cx.store, &key).await?.data, total.to_string().as_bytes(), "increments were lost");
     }
 
-    /// Each change, polled any number of times and dropped, leaves the record as before or as after, in each way of seeing.
+    /// Each change, dropped after any number of polls, leaves the record as before or as after, in
+    /// each way of seeing.
     async fn each_dropped_change_is_whole_or_absent(cx) {
         each_change_is_whole_or_absent(&cx).await?;
     }
 
-    /// A session whose change was dropped while it waited among many others is free for the next change.
+    /// A session whose change was dropped while it waited among many others can be changed again.
     async fn many_dropped_calls_keep_nothing_back(cx) {
         let keys: Vec<_> = (0..100).map(|_| cx.key()).collect();
         for polls in 1..4 {
@@ -154,7 +157,8 @@ cases! {
         }
     }
 
-    /// Dropped listings, counts, purges and subscriptions harm nothing: the next ones are right.
+    /// Dropped listings, counts, purges and subscriptions have no effect: the next ones are
+    /// correct.
     async fn dropped_questions_harm_nothing(cx) {
         let (key, name) = (cx.key(), owner("alice"));
         let mut version = put(&cx.store, &key, owned("x", "alice"), When::Absent).await?;
@@ -173,7 +177,7 @@ cases! {
                 ensure_eq!(listing(maintenance, 1_000).await?.len(), 1, "the listing after {polls} polls of a page");
                 ensure_eq!(maintenance.count().await?, 1, "the count after {polls} polls of another");
             }
-            if let Some(watch) = cx.store.watch().filter(|_| cx.has(Ability::Watch)) {
+            if let Some(watch) = cx.store.watch().filter(|_| cx.has(Capability::Watch)) {
                 let _ = poll_then_drop(polls, watch.subscribe()).await;
                 let mut events = watch.subscribe().await?;
                 version = put(&cx.store, &key, write("x"), When::Version(version)).await?;
@@ -183,7 +187,8 @@ cases! {
         }
     }
 
-    /// Callers that give up again and again, of whichever operation, leave nothing behind: afterwards every operation works.
+    /// Calls of any operation that are dropped again and again have no lasting effect: afterwards
+    /// every operation works.
     async fn what_is_given_up_leaves_nothing_behind(cx) {
         let key = cx.key();
         put(&cx.store, &key, owned("x", "alice"), When::Absent).await?;

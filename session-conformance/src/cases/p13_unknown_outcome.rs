@@ -17,8 +17,9 @@ fn number(record: &Record) -> u64 {
     String::from_utf8_lossy(&record.data).parse().unwrap_or(0)
 }
 
-/// Increments from a record seen before, trying again with what each conflict carries, as long as an outcome is certain. Returns
-/// how many increments were reported as written, and how many as perhaps.
+/// Increments from a record seen before, and retries with the record of each conflict, as long as
+/// the outcome is certain. Returns how many increments were reported as written, and how many as
+/// possibly written.
 async fn increment_blindly(store: &dyn SessionStore, key: &SessionKey, mut seen: Record) -> Checked<(u64, u64)> {
     for _ in 0..3 {
         let next = write((number(&seen) + 1).to_string());
@@ -57,7 +58,8 @@ cases! {
         }
     }
 
-    /// A write delivered again after somebody else's has followed meets a conflict: it does not take effect twice.
+    /// A write that is redelivered after a later write of another writer meets a conflict: it does
+    /// not take effect twice.
     async fn a_redelivered_write_does_not_undo_a_later_one(cx) {
         let key = cx.key();
         let first = create(&cx.store, &key, "first").await?;
@@ -68,7 +70,7 @@ cases! {
         ensure_live(&cx.store, &key, "third", third).await?;
     }
 
-    /// A conditional write delivered again after a logout finds nothing and creates nothing.
+    /// A conditional write redelivered after a logout finds nothing and creates nothing.
     async fn a_redelivered_write_revives_nothing(cx) {
         let key = cx.key();
         let first = create(&cx.store, &key, "first").await?;
@@ -118,7 +120,8 @@ cases! {
         );
     }
 
-    /// A change whose reply was lost fails as "may have been applied", or is found out; never as if it had not happened.
+    /// A change whose reply was lost fails as "may have been applied", or its outcome is
+    /// determined. It is never reported as not applied.
     #[needs(LoseReplies)]
     async fn a_lost_reply_is_never_taken_for_a_failure(cx) {
         let broken = cx.breakable().await?;
@@ -154,86 +157,93 @@ cases! {
         }
     }
 
-    /// What a store says of each change whose reply was lost is true: of any batch, touch, delete and rename, too. What was ended then stays ended.
+    /// The report on each change whose reply was lost is true, also for batches, touches, deletes
+    /// and renames. A session that was ended afterwards stays ended.
     #[needs(LoseReplies)]
     async fn each_change_whose_reply_is_lost_is_told_truly(cx) {
         each_change_tells_the_truth(&cx, Fault::LoseReplies, 4).await?;
     }
 
-    /// What a store says of each change whose connection was reset in place of the reply is true, and none is sent again that must not be.
+    /// The report on each change whose connection was reset in place of the reply is true, and no
+    /// change is resent that must not be.
     #[needs(Cut)]
     async fn each_change_whose_connection_is_cut_is_told_truly(cx) {
         each_change_tells_the_truth(&cx, Fault::Cut, 16).await?;
     }
 
-    /// What a store says of each change in whose middle the server froze is true, also when the server goes on with it later.
+    /// The report on each change during which the server froze is true, even if the server
+    /// continues it later.
     #[needs(Freeze)]
     async fn each_change_that_meets_a_freeze_is_told_truly(cx) {
         each_change_tells_the_truth(&cx, Fault::Freeze, 4).await?;
     }
 
-    /// A session that is ended while the reply to the change that made it is lost does not come back: nothing is sent again.
+    /// A session that is ended while the reply to the change that created it is lost does not come
+    /// back: nothing is resent.
     #[needs(LoseReplies)]
     async fn what_was_ended_while_a_reply_was_lost_stays_ended(cx) {
         what_was_made_is_told_and_not_made_again(&cx, Fault::LoseReplies, Then::Ended).await?;
     }
 
-    /// A session that is ended while the connection of the change that made it is cut does not come back: nothing is sent again.
+    /// A session that is ended while the connection of the change that created it is cut does not
+    /// come back: nothing is resent.
     #[needs(Cut)]
     async fn what_was_ended_while_a_connection_was_cut_stays_ended(cx) {
         what_was_made_is_told_and_not_made_again(&cx, Fault::Cut, Then::Ended).await?;
     }
 
-    /// A session that is written over while the reply to the change that made it is lost stays as it then is, and its maker is not told that nothing was made.
+    /// A session that is overwritten while the reply to the change that created it is lost keeps
+    /// the later content, and the creator is not told that nothing was made.
     #[needs(LoseReplies)]
     async fn what_was_replaced_while_a_reply_was_lost_is_told_truly(cx) {
         what_was_made_is_told_and_not_made_again(&cx, Fault::LoseReplies, Then::Replaced).await?;
     }
 
-    /// A session that is written over while the connection of the change that made it is cut stays as it then is, and its maker is not told that nothing was
-    /// made.
+    /// A session that is overwritten while the connection of the change that created it is cut
+    /// keeps the later content, and the creator is not told that nothing was made.
     #[needs(Cut)]
     async fn what_was_replaced_while_a_connection_was_cut_is_told_truly(cx) {
         what_was_made_is_told_and_not_made_again(&cx, Fault::Cut, Then::Replaced).await?;
     }
 
-    /// A touch whose connection is cut is not made again over a later one that lets the session end sooner.
+    /// A touch whose connection is cut is not repeated after a later one that shortens the ttl.
     #[needs(Cut)]
     async fn a_touch_whose_connection_is_cut_is_not_made_again(cx) {
         a_touch_is_not_made_again(&cx, Fault::Cut).await?;
     }
 
-    /// What a store says of each change in whose middle the server dies is true: what is said to have changed nothing is not there afterwards.
+    /// The report on each change during which the server dies is true: a change reported as not
+    /// made is not there afterwards.
     #[needs(Kill)]
     async fn each_change_that_meets_a_death_is_told_truly(cx) {
         each_change_tells_the_truth(&cx, Fault::Kill, 16).await?;
     }
 
-    /// Of a long batch in whose middle connections are cut, what a store says of each item is true.
+    /// In a long batch during which connections are cut, the report on each item is true.
     #[needs(Cut)]
     async fn each_item_of_a_batch_that_is_cut_is_told_truly(cx) {
         each_item_of_a_long_batch_is_told_truly(&cx, Fault::Cut).await?;
     }
 
-    /// Of a batch whose replies are lost, what a store says of each item is true.
+    /// In a batch whose replies are lost, the report on each item is true.
     #[needs(LoseReplies)]
     async fn each_item_of_a_batch_whose_replies_are_lost_is_told_truly(cx) {
         each_item_of_a_long_batch_is_told_truly(&cx, Fault::LoseReplies).await?;
     }
 
-    /// A delete whose connection is cut is not made again over a session that was created since.
+    /// A delete whose connection is cut is not repeated on a session that was created since.
     #[needs(Cut)]
     async fn a_delete_whose_connection_is_cut_is_not_made_again(cx) {
         a_delete_is_not_made_again(&cx, Fault::Cut).await?;
     }
 
-    /// What is said of each of many changes at once whose replies are lost is true.
+    /// The report on each of many concurrent changes whose replies are lost is true.
     #[needs(LoseReplies)]
     async fn each_of_a_crowd_whose_replies_are_lost_is_told_truly(cx) {
         each_of_a_crowd_is_told_truly(&cx, Fault::LoseReplies).await?;
     }
 
-    /// What is said of each of many changes at once in whose middle the server froze is true.
+    /// The report on each of many concurrent changes during which the server froze is true.
     #[needs(Freeze)]
     async fn each_of_a_crowd_that_meets_a_freeze_is_told_truly(cx) {
         each_of_a_crowd_is_told_truly(&cx, Fault::Freeze).await?;

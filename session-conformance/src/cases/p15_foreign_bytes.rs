@@ -7,7 +7,7 @@ use session_core::{
 use tokio::time::timeout;
 
 use crate::{
-    Ability, Context, Foreign,
+    Capability, Context, Foreign,
     case::cases,
     context::TICK,
     events::{PATIENCE, hear_of},
@@ -16,7 +16,7 @@ use crate::{
     steps::{create, ensure_absent, ensure_live, hour, millis, owned, owner, put, write},
 };
 
-/// Whether this says that foreign bytes were met, and by which operation of the caller.
+/// Returns true if the error reports foreign bytes, and names the operation of the caller.
 fn refused(error: &Error, operation: Operation) -> bool {
     matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) && error.operation() == operation
 }
@@ -41,7 +41,7 @@ async fn plant(cx: &Context, foreign: Foreign) -> Checked<SessionKey> {
     Ok(plant_over(cx, foreign).await?.0)
 }
 
-/// The version is that of the record which the foreign bytes have replaced.
+/// Plants foreign bytes over a record. The version is that of the replaced record.
 async fn plant_over(cx: &Context, foreign: Foreign) -> Checked<(SessionKey, Version)> {
     let key = cx.key();
     let version = create(&cx.store, &key, "a record that will be replaced behind the store's back").await?;
@@ -59,7 +59,7 @@ async fn change_beside(store: &dyn SessionStore, bad: SessionKey, version: Versi
     let around = [good[0], bad, good[1]];
     for when in [When::Absent, When::Version(version), When::Version(Version::random())] {
         ensure_refusal(store.write(&bad, write("x"), when).await, Operation::Write, foreign)?;
-        // The records beside it are replaced blindly.
+        // The other records are replaced blindly.
         let item = |key| WriteItem { key, write: write("good"), when: if key == bad { when } else { When::Any } };
         let outcomes = store.write_many(&around.map(item)).await;
         ensure_middle(outcomes, WriteOutcome::is_written, Operation::Write, foreign)?;
@@ -95,7 +95,7 @@ async fn change_beside(store: &dyn SessionStore, bad: SessionKey, version: Versi
     ensure_live(store, &old, "mine", seen).await.map(drop)
 }
 
-/// Checks that the item in the middle of three is refused, and that the others are as they should be.
+/// Checks that the middle one of three items is refused, and that the others are correct.
 fn ensure_middle<T: std::fmt::Debug>(
     results: Vec<Result<T, Error>>,
     is_good: impl Fn(&T) -> bool,
@@ -135,7 +135,8 @@ cases! {
     async fn conditional_writes_leave_it_alone(cx) {
         for foreign in cx.foreign() {
             let (key, version) = plant_over(&cx, foreign).await?;
-            // A part of what was there, or a later form of it, can still show the version that somebody has read.
+            // Part of the replaced record, or a newer format of it, can still show the version that
+            // a writer has read.
             for when in [When::Absent, When::Version(Version::random()), When::Version(version)] {
                 ensure_refusal(cx.store.write(&key, write("x"), when).await, Operation::Write, foreign)?;
                 ensure_refused(&*cx.store, &key, foreign).await?;
@@ -151,7 +152,7 @@ cases! {
         }
     }
 
-    /// In a batch, foreign bytes are the trouble of their own item only.
+    /// In a batch, foreign bytes affect only their own item.
     #[needs(ForeignBytes)]
     async fn the_rest_of_a_batch_is_unharmed(cx) {
         let good = cx.key();
@@ -171,7 +172,8 @@ cases! {
         }
     }
 
-    /// Touch, conditional delete and rename do not take foreign bytes for a session, and leave them alone.
+    /// Touch, conditional delete and rename do not mistake foreign bytes for a session, and do not
+    /// change them.
     #[needs(ForeignBytes)]
     async fn other_changes_leave_it_alone(cx) {
         for foreign in cx.foreign() {
@@ -190,7 +192,7 @@ cases! {
     async fn it_can_be_deleted(cx) {
         for foreign in cx.foreign() {
             let key = plant(&cx, foreign).await?;
-            let mut events = match cx.store.watch().filter(|_| cx.has(Ability::Watch)) {
+            let mut events = match cx.store.watch().filter(|_| cx.has(Capability::Watch)) {
                 Some(watch) => Some(watch.subscribe().await?),
                 None => None,
             };
@@ -204,7 +206,8 @@ cases! {
         }
     }
 
-    /// A write with `Any` replaces foreign bytes by the whole record, or is refused and leaves them alone: alone and in a batch, through either handle.
+    /// A write with `Any` replaces foreign bytes by the whole record, or is refused and does not
+    /// change them: alone and in a batch, through either handle.
     #[needs(ForeignBytes)]
     async fn a_blind_write_replaces_it_or_is_refused(cx) {
         for store in cx.handles().await? {
@@ -212,7 +215,7 @@ cases! {
                 for batched in [false, true] {
                     let (key, next) = (plant(&cx, foreign).await?, owned("anew", "alice"));
                     let version = next.version;
-                    let mut events = match store.watch().filter(|_| cx.has(Ability::Watch)) {
+                    let mut events = match store.watch().filter(|_| cx.has(Capability::Watch)) {
                         Some(watch) => Some(watch.subscribe().await?),
                         None => None,
                     };
@@ -243,7 +246,8 @@ cases! {
         }
     }
 
-    /// No operation takes foreign bytes for a session or overwrites them, alone or in a batch, through either handle; what stands beside them is served.
+    /// No operation mistakes foreign bytes for a session or overwrites them, alone or in a batch,
+    /// through either handle. Other items are served.
     #[needs(ForeignBytes)]
     async fn each_operation_leaves_it_alone(cx) {
         let handles = cx.handles().await?;
@@ -260,7 +264,8 @@ cases! {
         }
     }
 
-    /// Listings, counts, purges and the sessions of an owner go on where foreign bytes are among them.
+    /// Listings, counts, purges and the sessions of an owner work with foreign bytes among the
+    /// records.
     #[needs(ForeignBytes)]
     async fn listings_go_on_beside_it(cx) {
         let handles = cx.handles().await?;
@@ -299,7 +304,7 @@ cases! {
         }
     }
 
-    /// A purge ends, however few it is asked for, where what has expired was replaced by foreign bytes.
+    /// A purge ends, with any limit, if foreign bytes have replaced expired records.
     #[needs(ForeignBytes, Maintenance)]
     async fn purges_end_beside_it(cx) {
         let brief = millis(500);
@@ -341,7 +346,8 @@ cases! {
         }
     }
 
-    /// A session that foreign bytes have replaced, and another owner's session under its key, leave nothing of it in the index.
+    /// If foreign bytes, and then another owner's session, replace a session, nothing of it remains
+    /// in the index.
     #[needs(ForeignBytes, Owners)]
     async fn its_former_owner_has_nothing_left(cx) {
         for foreign in cx.foreign() {

@@ -7,7 +7,7 @@ use session_core::{Expected, SessionKey, When, WriteItem};
 
 use crate::{
     extensions,
-    Ability,
+    Capability,
     renewed::{each_is_there_until_its_end, each_renewal_counts, each_renewed_session_ends},
     case::cases,
     context::TICK,
@@ -20,7 +20,7 @@ use crate::{
 cases! {
     promise Maintenance;
 
-    /// Paging meets every record, with its content, whatever the size of the pages; counting agrees.
+    /// Paging visits every record, with its content, for any page size. The count agrees.
     #[needs(Maintenance)]
     async fn paging_meets_every_record(cx) {
         let mut items: Vec<_> = (0..300)
@@ -54,7 +54,7 @@ cases! {
         ensure_eq!(maintenance.purge_expired(10).await?, 0, "there is nothing to purge");
     }
 
-    /// A purge frees expired records and spares the live, however often it runs.
+    /// A purge frees expired records and spares live ones, however often it runs.
     #[needs(Maintenance)]
     async fn a_purge_spares_the_live(cx) {
         let (mut kept, mut brief) = (Vec::new(), Vec::new());
@@ -78,7 +78,8 @@ cases! {
         ensure_eq!(maintenance.count().await?, 100, "the live records are counted");
     }
 
-    /// A record that was touched, written or created anew is listed and counted when its first ttl has passed, and is not purged.
+    /// A record that was touched, written or created anew is listed and counted after its first
+    /// ttl, and is not purged.
     #[needs(Maintenance)]
     async fn a_purge_spares_what_was_renewed(cx) {
         for ttl in patient_ttls(40) {
@@ -101,7 +102,7 @@ cases! {
             }
             ensure!(renewed, "the record was live when it was touched");
             tokio::time::sleep_until((begun + ttl.as_duration() + ttl.as_duration() / 2 + TICK).into()).await;
-            // Before any purge that is asked for here.
+            // Before the first explicit purge.
             let maintenance = cx.maintenance()?;
             for limit in [1_000, 1] {
                 let met: HashSet<_> = listing(maintenance, limit).await?.into_iter().map(|listed| listed.key).collect();
@@ -136,7 +137,7 @@ cases! {
             let (creator, purger) = (cx.store.clone(), rival.clone());
             let mut anew = owned("anew", "alice");
             if round % 4 > 1 {
-                // The very write that has expired, with more time.
+                // The same write that has expired, with a longer ttl.
                 anew.version = version;
             }
             let (created, purged) = race(
@@ -156,14 +157,14 @@ cases! {
             made.push(key);
         }
         tokio::time::sleep(TICK * 5).await;
-        if let Some(owners) = cx.store.owners().filter(|_| cx.has(Ability::Owners)) {
+        if let Some(owners) = cx.store.owners().filter(|_| cx.has(Capability::Owners)) {
             let listed = owners.list(&owner("alice")).await?;
             let missing = made.iter().find(|key| !listed.contains(key));
             ensure!(missing.is_none(), "the index has lost {missing:?}, which was created while a purge freed the one before");
         }
     }
 
-    /// A purge says of how many records it has freed the space: of no more than have expired, and of none twice.
+    /// A purge returns how many records it has freed: no more than have expired, and none twice.
     #[needs(Maintenance)]
     async fn a_purge_counts_what_it_frees(cx) {
         const EXPIRED: u64 = 40;
@@ -177,7 +178,8 @@ cases! {
                 soon.ttl = hour();
             }
             put(&**store, &key, soon, When::Absent).await?;
-            // One in three is given more time, if that is not too late already.
+            // One in three has a long ttl. Another one in three is prolonged, if that is not too
+            // late.
             let lasts = n % 3 == 0 || n % 3 == 1 && store.touch(&key, hour()).await?;
             *(if lasts { &mut lasting } else { &mut expired }) += 1;
         }
@@ -198,12 +200,13 @@ cases! {
         }
     }
 
-    /// A purge frees all that has expired, and tells of how many.
+    /// A purge frees all expired records, and returns how many.
     #[needs(Maintenance, Purge)]
     async fn a_purge_frees_what_has_expired(cx) {
         const EXPIRED: u64 = 40;
         let mut most = 0;
-        // What the store frees by itself meanwhile is not told, but not each time.
+        // Records that the store frees by itself meanwhile are not counted, but that does not
+        // happen each time.
         for _ in 0..20 {
             let mut items: Vec<_> =
                 (0..EXPIRED).map(|_| WriteItem { key: cx.key(), write: owned("x", "alice"), when: When::Absent }).collect();
@@ -230,17 +233,19 @@ cases! {
         ensure!(false, "20 times {EXPIRED} records had expired, and purges have freed at most {most} of them");
     }
 
-    /// A session that was given more time, in each way of doing so and through each handle, is spared by purges, and seen in each way.
+    /// A session that was prolonged, in each way and through each handle, is spared by purges, and
+    /// seen in each way.
     async fn each_way_of_giving_more_time_counts(cx) {
         each_renewal_counts(&cx).await?;
     }
 
-    /// A session that was given some more time ends when that has passed: for reads, counts, listings, the owner index, and listeners.
+    /// A prolonged session ends at its new expiry: for reads, counts, listings, the owner index,
+    /// and listeners.
     async fn each_renewed_session_ends_at_last(cx) {
         each_renewed_session_ends(&cx).await?;
     }
 
-    /// A purge frees about as many as is asked for, and not many more.
+    /// A purge frees about as many records as requested, and not many more.
     #[needs(Maintenance)]
     async fn a_purge_frees_about_as_many_as_asked(cx) {
         let mut items: Vec<_> =
@@ -266,12 +271,13 @@ cases! {
         );
     }
 
-    /// A session is there until its very end: for purges, for listings, for counts, and in each way of seeing, through each handle.
+    /// A session is there until its expiry: for purges, for listings, for counts, and in each way
+    /// of seeing, through each handle.
     async fn a_session_is_there_until_its_end(cx) {
         each_is_there_until_its_end(&cx).await?;
     }
 
-    /// A count through another handle counts what was just changed.
+    /// A count through another handle includes recent changes.
     #[needs(Maintenance, SecondHandle)]
     async fn counts_are_fresh_through_each_handle(cx) {
         let handles = cx.handles().await?;

@@ -14,10 +14,11 @@ use crate::{
     steps::{create, millis, put, write},
 };
 
-/// How long a listing may go on before the store counts as too slow here: an engine that keeps all namespaces in one place pages through all of them.
+/// The time after which a listing counts as too slow here. An engine that keeps all namespaces in
+/// one place pages through all of them.
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// A page of a store that holds no records but these.
+/// Returns a page, and checks that it holds only these records.
 async fn page_of(store: &dyn SessionStore, cursor: Option<Cursor>, limit: usize, all: &HashSet<SessionKey>) -> Checked<Page> {
     let maintenance = extensions::maintenance(store)?;
     let page = maintenance.page(cursor, limit).await?;
@@ -28,7 +29,8 @@ async fn page_of(store: &dyn SessionStore, cursor: Option<Cursor>, limit: usize,
 cases! {
     promise Maintenance;
 
-    /// Paging meets every record that stays, while those met on the way are deleted and others come.
+    /// Paging visits every record that stays, while visited records are deleted and others are
+    /// created.
     #[needs(Maintenance)]
     async fn paging_meets_what_stays_while_others_come_and_go(cx) {
         let items: Vec<_> =
@@ -44,7 +46,7 @@ cases! {
         let mut cursor = None;
         loop {
             let page = maintenance.page(cursor, 16).await?;
-            // What has not been met yet lives longer or shorter from now on.
+            // Records that were not visited yet get a longer or shorter ttl.
             if let Some(key) = staying.iter().next() {
                 cx.store.touch(key, millis(if staying.len() % 2 == 0 { 100_000 } else { 9_000_000 })).await?;
             }
@@ -63,7 +65,7 @@ cases! {
         ensure_eq!(staying.len(), 0, "records that were live throughout were not met");
     }
 
-    /// Pages are about as long as is wished, and the longest wish is as good as any.
+    /// Pages are about as long as requested, and any large limit is accepted.
     #[needs(Maintenance)]
     async fn pages_are_about_as_long_as_wished(cx) {
         let items: Vec<_> =
@@ -81,7 +83,7 @@ cases! {
         ensure_eq!(listing(maintenance, usize::MAX).await?.len(), 600, "the records met with the longest pages");
     }
 
-    /// Keys at both ends of what a key can be are met, in long and in short pages.
+    /// The smallest and the largest keys are visited, in long and in short pages.
     #[needs(Maintenance)]
     async fn the_first_and_the_last_key_are_met(cx) {
         let mut keys = HashSet::new();
@@ -102,7 +104,8 @@ cases! {
         ensure_eq!(maintenance.count().await?, keys.len() as u64, "how many are counted");
     }
 
-    /// A cursor that this store did not make is refused, or an arbitrary place in a listing that goes on and ends as any other.
+    /// A cursor that this store did not make is refused, or is an arbitrary position in a listing
+    /// that continues and ends as any other.
     #[needs(Maintenance)]
     async fn foreign_cursors_do_no_harm(cx) {
         let mut mine = HashSet::new();
@@ -147,7 +150,7 @@ cases! {
         ensure_eq!(listing(maintenance, 700).await?.len(), 40, "the listing after that");
     }
 
-    /// The smallest pages meet every record, too.
+    /// The smallest pages visit every record, too.
     #[needs(Maintenance)]
     async fn the_smallest_pages_meet_every_record(cx) {
         let mut waiting = HashSet::new();
@@ -155,7 +158,7 @@ cases! {
             let key = cx.key();
             create(&cx.store, &key, "x").await?;
             waiting.insert(key);
-            // Whole pages of what has expired stand between them.
+            // Whole pages of expired records are between them.
             for _ in 0..3 {
                 let mut brief = write("x");
                 brief.ttl = millis(1);
@@ -166,7 +169,7 @@ cases! {
         for limit in [0, 1, 3] {
             let (begun, mut left, mut cursor, mut pages) = (Instant::now(), waiting.clone(), None, 0);
             loop {
-                // Where a keyspace is shared with others, most of it is passed over by longer pages.
+                // In a shared keyspace, longer pages skip most of the records of others.
                 let limit = if pages < 1_000 { limit } else { 1_000 };
                 let page = cx.maintenance()?.page(cursor.clone(), limit).await?;
                 ensure!(
@@ -191,7 +194,7 @@ cases! {
         }
     }
 
-    /// A cursor can be used twice, and listings that are under way at once do not disturb each other.
+    /// A cursor can be used twice, and concurrent listings do not disturb each other.
     #[needs(Maintenance)]
     async fn cursors_are_places_and_nothing_else(cx) {
         let mut all = HashSet::new();
@@ -201,8 +204,9 @@ cases! {
             all.insert(key);
         }
         let handles = cx.handles().await?;
-        // The listings take turns. Each cursor is used twice, first through the other handle, and the listing goes on with the second answer. The pages
-        // need not be alike: an engine may move its records meanwhile. They grow, because a keyspace may be shared with others.
+        // The listings take turns. Each cursor is used twice, first through the other handle, and
+        // the listing continues with the second answer. The pages may differ, because an engine may
+        // move its records meanwhile. The pages grow, because a keyspace may be shared with others.
         let mut limits = (0..).map(|round| 7 << (round / 4).min(7));
         let mut listings = vec![(None, all.clone(), false); handles.len() * 2];
         let begun = Instant::now();

@@ -4,7 +4,7 @@ use session_core::{Error, ErrorKind, When};
 use tokio::time::timeout;
 
 use crate::{
-    Ability,
+    Capability,
     events::hear_of,
     closing::{another_close_closes, listeners_are_told, what_has_begun_finishes, what_was_dropped_is_not_waited_for},
     case::cases,
@@ -13,7 +13,7 @@ use crate::{
     steps::{all, create, live, put, write},
 };
 
-/// Checks that a call on a closed store works, or says that the store is closed.
+/// Checks that a call on a closed store works, or fails as `Closed`.
 fn ensure_works_or_closed<T>(result: Result<T, Error>) -> Checked {
     if let Err(error) = result {
         ensure_eq!(error.kind(), ErrorKind::Closed, "a closed store must say that it is closed, not: {error}");
@@ -24,7 +24,7 @@ fn ensure_works_or_closed<T>(result: Result<T, Error>) -> Checked {
 cases! {
     promise Close;
 
-    /// Closing works, also a second time, and afterwards every call works or fails as `Closed`.
+    /// Closing works, also a second time. Afterwards every call works or fails as `Closed`.
     async fn closing_is_an_end(cx) {
         let (key, new) = cx.pair();
         let version = create(&cx.store, &key, "x").await?;
@@ -49,7 +49,7 @@ cases! {
         cx.store.close().await?;
     }
 
-    /// Calls that are under way when the store is closed finish, or fail as `Closed`, and none is cut off.
+    /// Calls in flight when the store is closed finish or fail as `Closed`, and none is cut off.
     async fn what_is_under_way_finishes(cx) {
         for _ in cx.rounds(4) {
             let store = cx.another_namespace().await?;
@@ -74,7 +74,7 @@ cases! {
         }
     }
 
-    /// What was acknowledged before the store was closed is there for another handle.
+    /// A change that was acknowledged before the store was closed is visible to another handle.
     #[needs(SecondHandle)]
     async fn nothing_acknowledged_is_lost(cx) {
         let (other, keys) = (cx.second().await?, [(); 32].map(|()| cx.key()));
@@ -85,39 +85,41 @@ cases! {
         for key in &keys {
             match other.read(key).await {
                 Ok(_) => drop(live(&other, key).await?),
-                // The second handle is the same store.
+                // The second handle may be the same store.
                 Err(error) => ensure_works_or_closed::<()>(Err(error))?,
             }
         }
     }
 
-    /// Streams of events end when the store is closed, also one that is waited for, and there are no new ones.
+    /// Event streams end when the store is closed, even one that a listener waits for, and no new
+    /// ones begin.
     #[needs(Watch)]
     async fn streams_end(cx) {
         listeners_are_told(&cx).await?;
     }
 
-    /// When a call of `close` has returned, the store is closed, whatever became of an earlier one.
+    /// When a call of `close` has returned, the store is closed, whatever happened to an earlier
+    /// one.
     #[needs(Watch)]
     async fn a_second_close_closes(cx) {
         another_close_closes(&cx).await?;
     }
 
-    /// Every operation that has begun when the store is closed finishes.
+    /// Every operation that has begun before the store is closed finishes.
     async fn each_operation_that_has_begun_finishes(cx) {
         what_has_begun_finishes(&cx).await?;
     }
 
-    /// A call that was dropped does not keep the store from being closed, whichever it was.
+    /// A dropped call of any operation does not prevent the store from being closed.
     async fn dropped_calls_are_not_waited_for(cx) {
         what_was_dropped_is_not_waited_for(&cx).await?;
     }
 
-    /// Closing a store leaves that of another namespace as it is.
+    /// Closing a store does not affect the store of another namespace.
     async fn other_namespaces_stay_open(cx) {
         let other = cx.another_namespace().await?;
         create(&cx.store, &cx.key(), "before").await?;
-        let mut events = match cx.store.watch().filter(|_| cx.has(Ability::Watch)) {
+        let mut events = match cx.store.watch().filter(|_| cx.has(Capability::Watch)) {
             Some(watch) => Some(watch.subscribe().await?),
             None => None,
         };

@@ -73,7 +73,7 @@ impl SessionStore for Link {
     }
 
     async fn close(&self) -> Result<()> {
-        // What is under way arrives first.
+        // Requests in flight arrive first.
         let _all_arrived = timeout(self.patience(), self.road.under_way.write()).await;
         self.store.close().await
     }
@@ -95,7 +95,8 @@ impl SessionStore for Link {
     }
 }
 
-/// What is asked for is there: a link has an index if its store has one.
+/// The error for a missing index or watch. It is not expected: a link has one only if its store
+/// has.
 pub(super) fn gone(operation: Operation) -> Error {
     Error::new(ErrorKind::Internal, operation).because("the store has lost an ability")
 }

@@ -7,18 +7,18 @@ use tokio::sync::watch;
 use super::{Link, forward::gone, road::event_takes_some_time};
 use crate::Fault;
 
-/// The events of the store, and what is wrong with the link by which they come.
+/// The events of the store, and the current fault of the link over which they arrive.
 struct Listening {
     events: EventStream,
     fault: watch::Receiver<Option<Fault>>,
-    /// Whether something may not have come, of which the listener does not know yet.
+    /// Whether an event may be lost that the listener has not been told of yet.
     is_gap: bool,
 }
 
 #[async_trait]
 impl Watch for Link {
     async fn subscribe(&self) -> Result<EventStream> {
-        // From before the store is asked, so that no fault is missed.
+        // Subscribed before the store is asked, so that no fault is missed.
         let fault = self.road.fault.subscribe();
         let operation = Operation::Watch;
         let subscribing = |store: Arc<dyn SessionStore>| async move {
@@ -36,7 +36,7 @@ impl Watch for Link {
 }
 
 impl Listening {
-    /// The next event that is not lost, or that some were.
+    /// Returns the next event that is not lost, or `Missed` if some were lost.
     async fn next(mut self) -> Option<(Event, Self)> {
         loop {
             let is_down = self.fault.borrow_and_update().is_some();
@@ -47,7 +47,7 @@ impl Listening {
             tokio::select! {
                 biased;
                 changed = self.fault.changed() => {
-                    // A link whose last handle was dropped cannot break any more.
+                    // A link whose last handle was dropped can no longer break.
                     if changed.is_err() {
                         return self.events.next().await.map(|event| (event, self));
                     }

@@ -1,4 +1,4 @@
-//! A store at the end of a link that takes time and breaks.
+//! A store behind a simulated network link that has latency and can break.
 
 mod forward;
 mod listening;
@@ -12,16 +12,21 @@ use tokio::time::timeout;
 use crate::{Breakable, Fault, FaultControl, Target, Unavailable};
 use road::{Road, lost};
 
-/// By what the cases judge what lies over a link that they break, and how long an operation may take over one that works: a busy machine is no fault.
+/// The deadlines by which cases judge a layer: over a link that they break, and over one that
+/// works. The second is long because a busy machine is not a failure.
 const DEADLINE: Duration = Duration::from_secs(2);
 const HEALTHY_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A store at the other end of a link that takes time and can break, all in one process: for the tests of a *layer* over stores, as a cache or a
-/// batcher, which meets neither waiting calls nor faults over a store that answers at once.
+/// A store behind a simulated network link with latency and faults, all in one process.
 ///
-/// Each call is one request: sent in a task of its own, it arrives, and is carried out, whatever becomes of its caller. Requests and replies take
-/// up to about two milliseconds and overtake each other; events keep their order, and come before the reply to their change or up to some
-/// milliseconds later. A listener is not told what happens during a fault, and hears of the gap when the link works again.
+/// It is for tests of a *layer* over stores, such as a cache or a batcher. Over a store that
+/// answers immediately, such a layer would meet neither waiting calls nor faults.
+///
+/// Each call is one request, sent in its own task. It arrives and is executed, whatever happens to
+/// its caller. Requests and replies take up to about two milliseconds and overtake each other.
+/// Events keep their order, and arrive before the reply to their change or up to some milliseconds
+/// later. A listener receives no events during a fault, and is told of the gap when the link works
+/// again.
 ///
 /// ```
 /// use session_conformance::{Link, Suite};
@@ -46,8 +51,10 @@ pub struct Link {
 }
 
 impl Link {
-    /// Stores made by `new`, one for each namespace, at the end of links, each with what `layer` lays over its link: with a second handle, by another link,
-    /// and with all [faults](Fault::ALL).
+    /// A target whose stores are behind links, with a second handle and all [faults](Fault::ALL).
+    ///
+    /// `new` creates one store per namespace, and `layer` wraps each link. The second handle uses
+    /// another link.
     pub fn target<S, L, F>(
         name: impl Into<String>,
         new: impl Fn() -> S + Send + Sync + 'static,
@@ -81,23 +88,24 @@ impl Link {
         Self { store, road: Arc::default(), deadline, has_watch: true }
     }
 
-    /// The same link to a store that tells of no changes.
+    /// Returns the same link, to a store without a watch.
     #[must_use]
     pub fn without_watch(self) -> Self {
         Self { has_watch: false, ..self }
     }
 
-    /// The deadline to give to a layer over this link: that by which the cases judge it. The link itself answers somewhat sooner.
+    /// The deadline for a layer over this link, by which the cases judge the layer. The link itself
+    /// answers somewhat sooner.
     pub fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// How long an operation waits for its answer.
+    /// The timeout of an operation on the link.
     fn patience(&self) -> Duration {
         self.deadline * 2 / 3
     }
 
-    /// Sends a request, and waits for its answer.
+    /// Sends a request, and waits for its reply.
     async fn ask<T, F>(
         &self,
         operation: Operation,
@@ -108,7 +116,7 @@ impl Link {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let (request, road) = (request(self.store.clone()), Arc::clone(&self.road));
-        // From now on and not from the first turn of the task, so that a close waits for it.
+        // Taken now and not on the first poll of the task, so that a close waits for it.
         let under_way = Arc::clone(&road.under_way).try_read_owned();
         let travelling = tokio::spawn(async move {
             let _under_way = match under_way {
@@ -124,7 +132,7 @@ impl Link {
         }
     }
 
-    /// The same for a batch, which has one answer, too.
+    /// Like [`ask`](Self::ask), for a batch, which has one reply, too.
     async fn ask_many<T, F>(
         &self,
         operation: Operation,

@@ -15,22 +15,22 @@ use tokio::{
 
 use crate::{Fault, FaultControl};
 
-/// Of how many connections the link seems to consist, each of which [`Fault::Cut`] cuts once.
+/// The simulated number of connections, each of which [`Fault::Cut`] cuts once.
 const CONNECTIONS: usize = 4;
 
-/// What requests and replies travel by.
+/// The simulated network between the link and its store.
 #[derive(Default)]
 pub(super) struct Road {
-    /// What is wrong with it now.
+    /// The current fault.
     pub(super) fault: watch::Sender<Option<Fault>>,
-    /// How many of its connections are still to be cut.
+    /// The number of connections still to be cut.
     cuts: AtomicUsize,
-    /// Held by what is under way, until the store is closed.
+    /// Read-locked by requests in flight, until the store is closed.
     pub(super) under_way: Arc<RwLock<()>>,
 }
 
 impl Road {
-    /// Brings a request to the store and its answer back.
+    /// Carries a request to the store and its reply back.
     pub(super) async fn travel<T>(
         &self,
         operation: Operation,
@@ -67,12 +67,13 @@ impl Road {
     }
 }
 
-/// What is said of an operation that may have been carried out.
+/// The error for an operation that may have been executed.
 pub(super) fn lost(operation: Operation) -> Error {
     Error::unavailable(operation, operation.is_change())
 }
 
-/// Mostly very little, so that a case of many calls ends soon, and sometimes so much that others overtake.
+/// Usually waits very briefly, so that a case of many calls ends soon. Sometimes waits long enough
+/// for other calls to overtake.
 async fn take_some_time() {
     let chance: u8 = rand::random();
     for _ in 0..chance % 8 {
@@ -83,7 +84,8 @@ async fn take_some_time() {
     }
 }
 
-/// Events keep their order. Now and then one comes long after the reply to its change.
+/// Delays an event. Events keep their order. Occasionally one arrives long after the reply to its
+/// change.
 pub(super) async fn event_takes_some_time() {
     take_some_time().await;
     if rand::random_ratio(1, 32) {

@@ -5,7 +5,7 @@ use session_core::{
     SessionKey, SessionStore, TouchItem, Version, When, Write, WriteItem, WriteOutcome,
 };
 
-/// One change of one record, or of an owner's, with all its values.
+/// One change of one record, or of all records of an owner, with all its values.
 #[derive(Clone, Debug)]
 pub(crate) enum Item {
     Write(WriteItem),
@@ -15,14 +15,16 @@ pub(crate) enum Item {
     DeleteOwner { owner: Owner, except: Option<SessionKey> },
 }
 
-/// Whether changes go to the store one by one or in a batch. Renames and deletions by owner have no batches.
+/// Whether changes are sent one by one or in a batch. Renames and deletions by owner have no
+/// batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum By {
     Single,
     Batch,
 }
 
-/// What came of a change. `R` is the record that a conflict carries: as the store shows it, or as the contract has it.
+/// The answer to a change. `R` is the type of a conflict's record: as the store returns it, or as
+/// the contract requires it.
 #[derive(Clone, Debug)]
 pub(crate) enum Answer<R> {
     Written,
@@ -56,7 +58,7 @@ impl From<RenameOutcome> for Answer<Record> {
     }
 }
 
-/// Sends changes to the store, and returns an answer for each. A batch holds changes of one kind.
+/// Sends changes to the store and returns an answer for each. A batch holds changes of one kind.
 pub(crate) async fn carry_out(
     store: &dyn SessionStore,
     items: &[Item],
@@ -115,7 +117,7 @@ async fn carry_out_alone(store: &dyn SessionStore, item: &Item) -> Vec<Result<An
     vec![carry_out_one(store, item).await]
 }
 
-/// Says what is done, in a line: it becomes a part of what a failing run prints.
+/// Describes the change in one line, for the output of a failing run.
 impl fmt::Display for Item {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let owner = |change: &OwnerChange| match change {

@@ -1,4 +1,4 @@
-//! Comparing what a store shows with what must be there.
+//! Compares what a store returns with what the contract requires.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,8 @@ use super::{
 };
 use crate::failure::{Checked, Failure};
 
-/// For how long a store may still be `Unavailable` when it is looked at after a fault, and how long to wait before the next look.
+/// How long a store may still be `Unavailable` in the checks after a fault, and the pause between
+/// checks.
 const RECOVERY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -30,11 +31,13 @@ impl Run {
         }
     }
 
-    /// Looks at everything that this run has touched: in every way and through every handle, or in some.
+    /// Checks everything that this run has touched: in every way and through every handle, or in
+    /// some.
     pub(crate) async fn look_everywhere(&mut self) -> Checked {
         self.until_fresh().await;
         self.looking_since = Instant::now();
-        // What only looks comes first, through all handles: a write that meets a conflict can wake a store up.
+        // Reads come first, through all handles, because a conflicting write can change the state
+        // of a handle.
         let (mut reads, mut conflicts): (Vec<_>, Vec<_>) = (0..self.handles.len())
             .flat_map(|handle| Sight::ALL.map(|sight| (handle, sight)))
             .partition(|(_, sight)| sight.may_be_stale());
@@ -65,7 +68,7 @@ impl Run {
         Ok(())
     }
 
-    /// Looks in one way and through one handle at each key.
+    /// Checks each key in one way and through one handle.
     pub(crate) async fn look(&mut self, handle: usize, sight: Sight) -> Checked {
         for key in self.keys().collect::<Vec<_>>() {
             if sight.needs_a_record() && self.worlds.iter().any(|world| !world.live.contains_key(&key)) {
@@ -99,7 +102,7 @@ impl Run {
         Ok(())
     }
 
-    /// Takes note of which records a server has lost that died.
+    /// Removes from the model the records that a killed server has lost.
     pub(crate) async fn forget_what_is_lost(&mut self) -> Checked {
         for key in self.keys().collect::<Vec<_>>() {
             if self.handle(0).read(&key).await?.is_none() {
@@ -162,7 +165,7 @@ impl Run {
         !self.staleness.is_zero() && self.changed.get(key).is_some_and(|by| *by != handle)
     }
 
-    /// Keeps the worlds that explain what was seen. There must be one.
+    /// Keeps the worlds that explain the observation. There must be at least one.
     fn observe(&mut self, what: &str, explains: impl Fn(&World) -> Result<(), String>) -> Checked {
         let explained: Vec<_> = self.worlds.iter().map(&explains).collect();
         if explained.iter().all(Result::is_err) {
@@ -173,7 +176,7 @@ impl Run {
                 differs.join("\n    or, if a change whose outcome is not known was made or not:")
             )));
         }
-        // What was not made when this was seen may be made later.
+        // A change that was not made at this moment may be made later.
         let seen = self.worlds.iter().zip(&explained).filter(|(_, result)| result.is_ok());
         let seen: Vec<u64> = seen.map(|(world, _)| world.made).collect();
         self.worlds.retain(|world| seen.iter().any(|made| world.made & made == *made));

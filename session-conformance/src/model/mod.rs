@@ -1,8 +1,10 @@
-//! The contract as a model: what each change does, and what each way of seeing must then show.
+//! The contract as a model: the effect of each change, and what each way of seeing must then
+//! return.
 //!
-//! [`Step`](step::Step)s say what is done, [`World`](world::World)s what the contract says is there afterwards, [`Sight`](sight::Sight)s how it is looked at,
-//! and a [`Run`](run::Run) does the steps on a store and compares. The steps come from two sources: [`table`] writes down each way of changing a
-//! record in each state that it can be in, and [`random`] draws sequences.
+//! [`Step`](step::Step)s are the actions, [`World`](world::World)s the states that the contract
+//! allows afterwards, and [`Sight`](sight::Sight)s the ways of seeing. A [`Run`](run::Run) performs
+//! the steps on a store and compares. The steps come from two sources: [`table`] lists each way of
+//! changing a record in each state that it can be in, and [`random`] draws sequences.
 
 mod item;
 mod look;

@@ -1,4 +1,4 @@
-//! From what a step says to the changes that it stands for.
+//! Translates the act of a step into concrete changes.
 
 use session_core::{
     DeleteItem, Expected, OwnerChange, SessionId, SessionKey, TouchItem, Version, When, Write, WriteItem,
@@ -12,7 +12,8 @@ use super::{
 use crate::steps::{hour, millis};
 
 impl Run {
-    /// The changes that an act stands for now. A batch has others around them, which must be answered in their own right.
+    /// The changes that an act stands for now. A batch has other items around them, which must be
+    /// answered correctly, too.
     pub(crate) fn plan(&mut self, act: &Act) -> (Vec<Item>, By) {
         let fresh = || SessionId::generate().key();
         match act {
@@ -93,7 +94,8 @@ impl Run {
     }
 }
 
-/// A batch with others around, of which more stand before than after: an answer in another's place is noticed. Or one without others.
+/// Puts the items into a batch with others around them, or without others. More of the others are
+/// before the items than after, so that an answer in the wrong place is noticed.
 fn among(items: Vec<Item>, by: By, before: Vec<Item>, after: Item) -> Vec<Item> {
     match by {
         By::Single => items,

@@ -1,4 +1,4 @@
-//! Random sequences of changes, compared with the contract step by step; a failing one is shrunk.
+//! Random sequences of changes, compared with the contract step by step. A failing one is shrunk.
 
 use proptest::{
     collection::vec,
@@ -18,7 +18,7 @@ use crate::{
     failure::{Checked, Failure},
 };
 
-/// How many keys a sequence uses: few, so that the changes meet.
+/// How many keys a sequence uses. Few, so that the changes affect the same records.
 const KEYS: usize = 4;
 
 fn guesses() -> impl Strategy<Value = Guess> {
@@ -35,7 +35,7 @@ fn ttls() -> BoxedStrategy<u64> {
     prop_oneof![6 => 60_000..100_000_u64, 1 => Just(31 * 86_400_000 + 1_499)].boxed()
 }
 
-/// Also one that has passed soon: for an act that does nothing else.
+/// Includes a ttl that expires soon, for an act that does nothing else.
 fn any_ttls() -> BoxedStrategy<u64> {
     prop_oneof![1 => Just(BRIEF), 14 => ttls()].boxed()
 }
@@ -80,7 +80,8 @@ fn sequences() -> impl Strategy<Value = Vec<Step>> {
     vec((0..2_usize, act).prop_map(|(handle, act)| Step { handle, act }), 1..30)
 }
 
-/// Runs this many random sequences, or as many as fit into the time of a case; on failure, reports the shortest that still fails.
+/// Runs this many random sequences, or as many as fit into the time of a case. On failure, reports
+/// the shortest one that still fails.
 pub(crate) async fn agrees_with_contract(cx: &Context, usual: u32) -> Checked {
     let (handles, runtime) = (cx.handles().await?, Handle::current());
     let run = cx.runs_on(handles);
@@ -94,7 +95,7 @@ pub(crate) async fn agrees_with_contract(cx: &Context, usual: u32) -> Checked {
             ..Config::default()
         };
         for _ in rounds {
-            // Each draws from a seed of its own.
+            // Each sequence has its own seed.
             TestRunner::new(config.clone()).run(&sequences(), |steps| {
                 runtime
                     .block_on(follow(run(), &steps))
@@ -114,7 +115,7 @@ pub(crate) async fn agrees_with_contract(cx: &Context, usual: u32) -> Checked {
     }
 }
 
-/// Follows a sequence, and looks at everything after each step in one way, and at the end in each.
+/// Performs a sequence. Checks everything after each step in one way, and at the end in every way.
 async fn follow(mut run: Run, steps: &[Step]) -> Checked {
     for key in 0..KEYS {
         run.key(key);

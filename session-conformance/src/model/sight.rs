@@ -17,13 +17,13 @@ use crate::{
 pub(crate) enum Sight {
     Read,
     ReadMany,
-    /// The record in the conflict of a write with a version that never was.
+    /// The record in the conflict of a write with a version that never existed.
     Conflict(By),
-    /// The record in the conflict of a write with `Absent`: only where something is live.
+    /// The record in the conflict of a write with `Absent`. Only for a live record.
     Occupied(By),
-    /// The record in the conflict of a rename with a version that never was.
+    /// The record in the conflict of a rename with a version that never existed.
     RenameConflict,
-    /// Whether a delete with a version that never was finds a record.
+    /// Whether a delete with a version that never existed finds a record.
     DeleteConflict(By),
 }
 
@@ -47,12 +47,13 @@ impl Sight {
         Self::DeleteConflict(By::Batch),
     ];
 
-    /// Whether it creates a record where nothing is live.
+    /// Returns true if it would create a record where none is live.
     pub(crate) fn needs_a_record(self) -> bool {
         matches!(self, Self::Occupied(_))
     }
 
-    /// Whether it is a read, which may be stale through another handle where that is declared. Conditions are never judged by stale data.
+    /// Returns true if it is a read, which may be stale through another handle if that is declared.
+    /// Conditions are never judged by stale data.
     pub(crate) fn may_be_stale(self) -> bool {
         matches!(self, Self::Read | Self::ReadMany)
     }
@@ -157,7 +158,7 @@ pub(crate) async fn listed(store: &dyn SessionStore, owner: &Owner) -> Checked<O
     Ok(Some(listed))
 }
 
-/// How many sessions an owner has, by the count.
+/// The number of sessions of an owner, by the count.
 pub(crate) async fn counted(store: &dyn SessionStore, owner: &Owner) -> Checked<u64> {
     let owners = extensions::owners(store)?;
     Ok(owners.count(owner).await?)

@@ -2,14 +2,14 @@ use session_core::Bytes;
 
 use super::By;
 
-/// What is done next, and through which handle.
+/// The next action, and the handle that it uses.
 #[derive(Clone, Debug)]
 pub(crate) struct Step {
     pub(crate) handle: usize,
     pub(crate) act: Act,
 }
 
-/// Something that is done to the records of a run. Keys and owners are given by their number in the run.
+/// An action on the records of a run. Keys and owners are given by their number in the run.
 #[derive(Clone, Debug)]
 pub(crate) enum Act {
     Write(Vec<PlannedWrite>, By),
@@ -26,17 +26,17 @@ pub(crate) enum Act {
         owner: usize,
         except: Option<usize>,
     },
-    /// The last change is delivered again, with the same values.
+    /// Redelivers the last change, with the same values.
     Again,
-    /// The change before the last one is delivered again, with the same values.
+    /// Redelivers the change before the last one, with the same values.
     Earlier,
-    /// The writes of a change that was sent so many changes ago are delivered again in the other way, in a batch or alone. Their condition may name the
-    /// version that they have set themselves.
+    /// Redelivers the writes of the change that was sent `ago` changes ago in the other way, in a
+    /// batch or alone. Their condition may name the version that they have set themselves.
     AnotherWay {
         ago: usize,
         names_itself: bool,
     },
-    /// Waits until what has the shortest ttl has expired.
+    /// Waits until the records with the shortest ttl have expired.
     Wait,
     Purge,
 }
@@ -55,14 +55,14 @@ pub(crate) struct Content {
     pub(crate) ttl: u64,
 }
 
-/// Which condition to name, relative to what the contract says is there when the step comes.
+/// The condition to name, relative to the state that the contract requires at that step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Guess {
     Any,
     Absent,
-    /// The live version; if there is none, the last one that was.
+    /// The live version. If there is none, the last one that was live.
     Current,
-    /// A version that was live before; if there is none, one that never was.
+    /// A version that was live before. If there is none, one that never existed.
     Stale,
     /// The live version with this bit changed.
     Near(u8),
@@ -75,10 +75,10 @@ pub(crate) enum PlannedOwner {
     Clear,
 }
 
-/// The ttl of what is to expire within a run, in milliseconds.
+/// The ttl of records that must expire within a run, in milliseconds.
 pub(crate) const BRIEF: u64 = 1;
 
-/// Bytes of this length, in which each value of a byte and each pair of neighbours is likely.
+/// Bytes of this length, in which each byte value and each pair of neighbours is likely.
 pub(crate) fn bytes(len: usize) -> Bytes {
     let mut state = 0x9e37_79b9_u32 ^ u32::try_from(len).unwrap_or(u32::MAX);
     let next = |_| {

@@ -15,10 +15,10 @@ pub(crate) const FAR: usize = 1;
 const ALICE: usize = 0;
 const BOB: usize = 1;
 
-/// A ttl that is no whole number of seconds, so that a store which counts those is found out.
+/// A ttl that is not a whole number of seconds, to detect a store that counts seconds.
 const TTL: u64 = 90_500;
 
-/// Which of the changes of the table: each is the business of one promise.
+/// The kind of a change in the table. Each kind belongs to one promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Write,
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
     DeleteOwner,
 }
 
-/// A state to begin with, a change, and through which handle it goes.
+/// An initial state, a change, and the handle that the change uses.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) start: &'static str,
@@ -36,7 +36,8 @@ pub(crate) struct Row {
     pub(crate) change: Vec<Step>,
 }
 
-/// Every start with every change of a kind, through each handle, side by side. The record is brought into its state through the other one.
+/// Every initial state with every change of a kind, through each handle, in adjacent rows. The
+/// record is brought into its state through the other handle.
 pub(crate) fn rows(kind: Kind) -> Vec<Row> {
     let through = |handle, acts: &[Act]| acts.iter().map(|act| Step { handle, act: act.clone() }).collect();
     let mut rows = Vec::new();
@@ -62,7 +63,7 @@ fn rename(old: usize, new: usize, guess: Guess, owner: PlannedOwner) -> Act {
     Act::Rename { old, new, guess, content: Content { data: 50, owner, ttl: TTL } }
 }
 
-/// The same change, of this key in place of the new one of a rename.
+/// The same change, for this key in place of the new key of a rename.
 fn over(act: &Act, key: usize) -> Act {
     match act {
         Act::Write(planned, by) if planned[0].key == NEW => {
@@ -77,7 +78,7 @@ fn over(act: &Act, key: usize) -> Act {
     }
 }
 
-/// The states.
+/// The initial states.
 fn starts() -> Vec<(&'static str, Vec<Act>)> {
     use By::{Batch, Single};
     use Guess::{Absent, Any, Current};
@@ -192,7 +193,7 @@ fn changes(kind: Kind) -> Vec<Vec<Act>> {
             let brief = Act::Rename { old: KEY, new: NEW, guess: Current, content: brief };
             changes.push(vec![brief.clone(), Act::Wait]);
             changes.push(vec![brief, Act::Wait, Act::Again]);
-            // Something happens between two deliveries of one rename.
+            // An action between two deliveries of one rename.
             for between in [
                 write(KEY, Absent, Set(BOB), TTL, Single),
                 write(NEW, Current, Keep, TTL, Single),
@@ -219,7 +220,7 @@ fn changes(kind: Kind) -> Vec<Vec<Act>> {
     changes
 }
 
-/// Each change of a record that takes effect, one row each: for faults and dropped calls.
+/// Each change of a record that takes effect, one row each, for faults and dropped calls.
 pub(crate) fn effective() -> Vec<Row> {
     use By::{Batch, Single};
     use Guess::{Absent, Any, Current};
@@ -248,7 +249,8 @@ pub(crate) fn effective() -> Vec<Row> {
     changes.iter().map(|(before, act)| in_one_step(*before, act)).collect()
 }
 
-/// Touches, alone and in a batch, that leave a record less time than the touch before, and more than the write at first.
+/// Touches, alone and in a batch, that shorten the ttl compared with the touch before, but not
+/// compared with the first write.
 pub(crate) fn shortened() -> Vec<Row> {
     let step = |act| Step { handle: 0, act };
     let touch = |ttl, by| step(Act::Touch(vec![(KEY, ttl)], by));
@@ -261,7 +263,8 @@ pub(crate) fn shortened() -> Vec<Row> {
     [By::Single, By::Batch].map(row).into()
 }
 
-/// Each change that takes no effect because there is nothing, or something else than it names: for faults, in which it must not be said to have taken any.
+/// Each change that takes no effect because no record is there, or another one than it names. For
+/// faults, in which the store must not report that it took effect.
 pub(crate) fn idle() -> Vec<Row> {
     use By::{Batch, Single};
     use Guess::{Absent, Any, Current, Stale};
@@ -344,13 +347,15 @@ fn contents(start: &'static str, contents: impl Iterator<Item = Content>) -> Vec
     rows
 }
 
-/// Conditions that name a version which differs from the live one in a single bit, by each way of naming one. None of them holds.
+/// Conditions that name a version which differs from the live one in a single bit, by each way of
+/// naming one. None of them holds.
 pub(crate) fn near_versions() -> Vec<Row> {
     let bits = || (0..128_u8).map(Guess::Near);
     let content = Content { data: 7, owner: PlannedOwner::Keep, ttl: TTL };
     let writes: Vec<_> = bits().map(|guess| PlannedWrite { key: KEY, guess, content }).collect();
     let deletes: Vec<_> = bits().map(|guess| (KEY, guess)).collect();
-    // In parts that a store which sends one change of a key at a time can do within its deadline, over any network.
+    // In parts that a store which sends one change of a key at a time can finish within its
+    // deadline, over any network.
     let changes = [
         vec![Act::Write(writes.clone(), By::Single)],
         writes.chunks(16).map(|writes| Act::Write(writes.to_vec(), By::Batch)).collect(),

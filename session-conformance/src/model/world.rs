@@ -14,16 +14,16 @@ use crate::context::TICK;
 /// Longer than any change takes.
 const LONGEST: Duration = Duration::from_mins(2);
 
-/// When something took effect: at some moment of this span, by our clock.
+/// The span, by our clock, in which a change took effect at some moment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     pub(crate) began: Instant,
     pub(crate) ended: Instant,
-    /// The handle that it was asked for through, if it is one.
+    /// The handle that the change used, if it is known.
     pub(crate) through: Option<usize>,
 }
 
-/// A record as the contract has it.
+/// A live record, as the contract requires it.
 #[derive(Clone, Debug)]
 pub(crate) struct Live {
     pub(crate) data: Bytes,
@@ -33,14 +33,16 @@ pub(crate) struct Live {
     pub(crate) since: Span,
     /// The handles through which its write was delivered.
     pub(crate) delivered: BTreeSet<usize>,
-    /// When its write was delivered again, to a store that may take that for the first time, and the ttl of that write.
+    /// The redelivery of its write to a store that may take it for the first delivery, and the ttl
+    /// of that write.
     pub(crate) again: Option<(Span, Duration)>,
-    /// Whether it may expire at another time: a rename of which nothing is known may not have given it its ttl yet.
+    /// Whether its expiry is uncertain: a rename of unknown outcome may not have set the ttl yet.
     pub(crate) ttl_is_unknown: bool,
 }
 
 impl Live {
-    /// Takes note that its write is delivered again. A handle that keeps what it has written knows what it has sent itself.
+    /// Records a redelivery of its write. A handle that caches its own writes recognises what it
+    /// has sent itself.
     fn deliver_again(&mut self, write: &Write, since: Span, is_cached: bool) {
         if is_cached && since.through.is_none_or(|handle| self.delivered.insert(handle)) {
             self.again = Some((since, write.ttl.as_duration()));
@@ -48,21 +50,23 @@ impl Live {
     }
 }
 
-/// What is live under each key, by the contract. Expiry is not its business: a run takes out what has expired.
+/// The live records by key, by the contract. It does not model expiry: a run removes expired
+/// records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
     pub(crate) live: BTreeMap<SessionKey, Live>,
-    /// Which of the changes whose outcome is not known have been made here, a bit each: such a change can be made at any later time, but not unmade.
+    /// The changes of unknown outcome that have been made in this world, one bit each. Such a
+    /// change can be made at any later time, but not be undone.
     pub(crate) made: u64,
-    /// The new keys of renames of which nothing is known: what is there was handed out to no caller.
+    /// The new keys of renames of unknown outcome. No caller was given these keys.
     pub(crate) unknown: BTreeSet<SessionKey>,
-    /// Whether a handle keeps what it has written itself: then it cannot know that another one has delivered the same write before, and may show what is left of
-    /// the ttl from its own delivery on.
+    /// Whether a handle caches its own writes. Such a handle cannot know that another one has
+    /// delivered the same write before, and may count the ttl from its own delivery.
     pub(crate) is_cached: bool,
 }
 
 impl World {
-    /// Carries out a change, and says what the answer must be.
+    /// Applies a change, and returns the required answer.
     pub(crate) fn apply(&mut self, item: &Item, since: Span) -> Answer<Live> {
         match item {
             Item::Write(WriteItem { key, write, when }) => {
@@ -126,13 +130,13 @@ impl World {
         }
     }
 
-    /// Whether this ends what may be under the new key of a rename of which nothing is known.
+    /// Returns true if the change is a delete of the new key of a rename of unknown outcome.
     pub(crate) fn knows_nothing_of(&self, item: &Item) -> bool {
         matches!(item, Item::Delete(item) if self.unknown.contains(&item.key))
     }
 
-    /// What is there when a rename in several steps has ended the old record, and did not know that it was itself when it asked again: it takes the new
-    /// one back, as after a logout.
+    /// The state after a rename in several steps has ended the old record but did not recognise
+    /// itself on a retry. It then removes the new record, as after a logout.
     pub(crate) fn without_the_renamed(&self, item: &Item) -> Option<Self> {
         let Item::Rename { old, new, .. } = item else { return None };
         let mut ended = self.clone();
@@ -149,7 +153,7 @@ impl World {
         self.live.insert(key, live);
     }
 
-    /// What may be there after a change of which nothing is known but that it `may_have_applied`.
+    /// The possible states after a change of which only `may_have_applied` is known.
     pub(crate) fn outcomes(
         &self,
         item: &Item,
@@ -161,7 +165,7 @@ impl World {
         if !may_have_applied {
             return vec![before];
         }
-        // A server can also carry it out later.
+        // The server can also execute it later.
         after.apply(item, Span { ended: since.began + LONGEST, ..since });
         after.made |= 1 << (number % u64::BITS);
         if let Item::Rename { new, .. } = item {
@@ -173,18 +177,19 @@ impl World {
         vec![before, after]
     }
 
-    /// What is there when these changes have been made.
+    /// The state after these changes.
     pub(crate) fn after(&self, items: &[Item]) -> Self {
         let mut after = self.clone();
         let now = Instant::now();
         for item in items {
-            // When they are made is not known yet.
+            // The time at which they take effect is not known yet.
             after.apply(item, Span { began: now, ended: now + LONGEST, through: None });
         }
         after
     }
 
-    /// The keys under which something else is live than in `other`, or for a shorter time: what a listener must hear of.
+    /// The keys under which the live record differs from that in `other`, or has a shorter ttl. A
+    /// listener must be told of these.
     pub(crate) fn changed<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = SessionKey> + 'a {
         let keys: BTreeSet<_> = self.live.keys().chain(other.live.keys()).copied().collect();
         keys.into_iter().filter(|key| match (self.live.get(key), other.live.get(key)) {
@@ -200,7 +205,8 @@ impl World {
         theirs.map(|(key, _)| *key).collect()
     }
 
-    /// What differs between what must be live under a key and what was seen, by a call that was `asked` and has just returned.
+    /// Compares the record that must be live under a key with the one seen by a call that was
+    /// `asked` and has just returned. Returns the differences.
     pub(crate) fn compare(
         &self,
         key: &SessionKey,
@@ -214,8 +220,8 @@ impl World {
     }
 }
 
-/// When a call that shows a record began, and by how much `expires_in` may be too short: a layer that keeps a record counts from before it
-/// sent its request.
+/// The time at which a call that returns a record began, and by how much `expires_in` may be too
+/// short: a layer that keeps a record counts from before it sent its request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
     pub(crate) at: Instant,
@@ -228,8 +234,8 @@ impl Asked {
     }
 }
 
-/// Whether an answer is one that a store may give which has sent the change again after a lost reply: then it was this very call that ended a
-/// record which was gone when it came the second time.
+/// Returns true if a store that has resent the change after a lost reply may give this answer. The
+/// first attempt then ended a record which the second found gone.
 pub(crate) fn agrees_after_a_retry(must: &Answer<Live>, is: &Answer<Record>) -> bool {
     match (must, is) {
         (Answer::Deleted(DeleteOutcome::Deleted), Answer::Deleted(DeleteOutcome::Absent)) => true,
@@ -238,7 +244,7 @@ pub(crate) fn agrees_after_a_retry(must: &Answer<Live>, is: &Answer<Record>) -> 
     }
 }
 
-/// What differs between an answer and what it must be.
+/// Compares an answer with the required one. Returns the differences.
 pub(crate) fn agrees(must: &Answer<Live>, is: &Answer<Record>, asked: Asked) -> Result<(), String> {
     match (must, is) {
         (Answer::Written, Answer::Written)
@@ -306,7 +312,7 @@ fn shown(record: &Record) -> String {
     )
 }
 
-/// The data of the suite's own records is no secret.
+/// Formats data for a failure. The data of the suite's own records is not secret.
 fn bytes(data: &Bytes) -> String {
     const SHOWN: usize = 24;
     format!("{} bytes {:?}", data.len(), data.slice(..data.len().min(SHOWN)))

@@ -1,19 +1,20 @@
-//! Whether a case finds the mistake of a store: beside other cases, or else alone.
+//! Checks that a case finds the mistake of a store, concurrently with other cases or else alone.
 
 use std::sync::{PoisonError, RwLock};
 
 use session_conformance::{Case, Target, Verdict, cases};
 
-/// How often a case runs alone before a mistake counts as not found: some show only when tasks meet.
+/// How often a case runs alone before a mistake counts as not found. Some show only when tasks
+/// race.
 const RUNS_ALONE: usize = 2;
 
-/// Read-locked by cases that run beside others, write-locked by a case that runs alone.
+/// Read-locked by cases that run concurrently, write-locked by a case that runs alone.
 static MACHINE: RwLock<()> = RwLock::new(());
 
-/// Checks that the case of this name finds a target to be broken, by more than that it hangs.
+/// Checks that the case with this name finds a target to be broken, not only by a hang.
 ///
-/// The case runs beside others first, because most of them wait. Beside others it has time for fewer rounds, so a case that
-/// finds nothing runs again with the machine for itself.
+/// The case first runs concurrently with others, because most cases wait. It then has time for
+/// fewer rounds, so a case that finds nothing runs again with the machine to itself.
 pub(crate) fn must_find(name: &str, target: impl Fn() -> Target) -> Result<(), String> {
     let case = cases().find(|case| case.name() == name).ok_or_else(|| format!("there is no case {name}"))?;
     let beside = {

@@ -15,11 +15,12 @@ use super::{
     layer::{Flawed, gap},
 };
 
-/// The most items that a batch with a lost tail does.
+/// The number of items that a batch with a lost tail executes.
 const HEAD: usize = 1_000;
 
 impl Flawed {
-    /// Makes the calls one after another, each for its key, and answers with the mistakes of batches. `lost` is the answer to what is not done.
+    /// Makes the calls one after another, each for its key, and adds the mistakes of batches.
+    /// `lost` is the answer for items that are not executed.
     async fn batch<T: Clone>(
         &self,
         op: Op,
@@ -46,7 +47,7 @@ impl Flawed {
         }
         for (at, (_, call)) in calls.into_iter().enumerate() {
             let outage = match results.last() {
-                // It would only wait, too.
+                // The next call would only wait, too.
                 Some(Err(error)) if error.is_transient() && self.in_op(Kind::HidesTail).is_some() => {
                     Some(Error::unavailable(error.operation(), false))
                 }
@@ -180,7 +181,7 @@ impl Watch for Flawed {
             tokio::spawn(async move {
                 let mut events = events;
                 while let Some(event) = events.next().await {
-                    // A listener that has gone hears nothing.
+                    // The listener may have gone.
                     let _ = forward.send(event);
                 }
                 std::future::pending::<()>().await;
@@ -207,7 +208,7 @@ impl Watch for Flawed {
                 Err(RecvError::Closed) => None,
             }
         });
-        // The stream ends when that of the store does.
+        // The stream ends when the stream of the store does.
         let ended = heard.map(Some).chain(stream::iter([None]));
         Ok(stream::select(ended, early.map(Some))
             .take_while(|event| std::future::ready(event.is_some()))

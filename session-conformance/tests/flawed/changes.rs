@@ -1,4 +1,5 @@
-//! Mistakes in single changes. Batches make the same ones, item by item, under their own name.
+//! Mistakes in single changes. Batches make the same ones, item by item, as operations of their
+//! own.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +39,7 @@ impl Flawed {
         Ok(self.shown(op, key, found))
     }
 
-    /// A read that answers all reads of the same key which begin while it is under way.
+    /// A read that also answers all reads of the same key which begin while it is in flight.
     async fn read_with_others(&self, key: &SessionKey) -> Result<Option<Record>> {
         let under_way = lock(&self.asked).get(key).cloned();
         if let Some(mut answer) = under_way
@@ -65,7 +66,8 @@ impl Flawed {
         None
     }
 
-    /// What a change does before its mistakes: the caches and listeners, and what the mistakes have to know.
+    /// Prepares a change before its mistakes: updates caches and listeners, and records what the
+    /// mistakes need.
     pub(super) async fn prepare(&self, op: Op, keys: &[SessionKey]) -> Option<Record> {
         for key in keys {
             lock(&self.cache).remove(key);
@@ -102,7 +104,7 @@ impl Flawed {
         );
         let outcome = outcome.await?;
         if outcome.is_written() {
-            // A session that changes hands may stay with its former owner.
+            // A session with a new owner may stay listed for its former owner.
             self.stay_listed(op, key, former.as_ref());
         }
         Ok(self.misreport_write(op, key, outcome))
@@ -187,7 +189,7 @@ impl Flawed {
         }
     }
 
-    /// Sends a write, and perhaps once more.
+    /// Sends a write, and resends it for some mistakes.
     async fn send(&self, op: Op, key: &SessionKey, write: Write, when: When) -> Result<WriteOutcome> {
         let outcome = self.inner.write(key, write.clone(), when).await;
         match &outcome {
@@ -354,7 +356,7 @@ fn is_foreign(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Corrupt | ErrorKind::Unsupported)
 }
 
-/// The same record, written again with another ttl.
+/// A write of the same record with another ttl.
 fn again(record: &Record, ttl: Ttl) -> Write {
     let owner = record.owner.clone().map_or(OwnerChange::Clear, OwnerChange::Set);
     Write { data: record.data.clone(), version: record.version, ttl, owner }

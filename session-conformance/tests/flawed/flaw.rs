@@ -1,4 +1,4 @@
-//! Which mistake, in which operation, through which handle.
+//! A flaw: its kind of mistake, its operation, and its handle.
 
 /// The operations that a mistake can be in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,49 +36,49 @@ pub(crate) struct Flaw {
     pub(crate) handle: Handle,
 }
 
-/// The kinds of mistakes. Which operations each is made in, and which cases find it, says the table.
+/// The kinds of mistakes. The table lists the operations for each, and the cases that find it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Says that it was done, and does nothing.
+    /// Reports success, and does nothing.
     Loses,
-    /// Says that it was done although the condition did not hold.
+    /// Reports success although the condition did not hold.
     ClaimsSuccess,
-    /// Does it, and says that the condition did not hold.
+    /// Makes the change, and reports that the condition did not hold.
     ClaimsFailure,
-    /// Does it whatever the condition.
+    /// Makes the change whatever the condition.
     IgnoresCondition,
-    /// Makes a record where none is.
+    /// Creates a record where none is.
     Creates,
-    /// Brings back what was deleted.
+    /// Revives a deleted record.
     Revives,
-    /// Looks first and acts later.
+    /// Checks first and acts later.
     ChecksThenActs,
-    /// Acts in two steps, with half of it there in between.
+    /// Acts in two steps, with a partial state in between.
     Tears,
-    /// Compares the first half of versions.
+    /// Compares only the first half of versions.
     ComparesHalves,
     /// Compares versions without the last bit.
     IgnoresABit,
-    /// Does not know itself when it is delivered again.
+    /// Does not recognise itself when it is redelivered.
     ForgetsItself,
     /// Counts ttls in seconds, rounded up or down.
     RoundsTtlUp,
     RoundsTtlDown,
     /// Cuts ttls to 30 days.
     CapsTtl,
-    /// Leaves the expiry as it was.
+    /// Leaves the expiry unchanged.
     KeepsTtl,
     /// Never shortens a ttl.
     OnlyProlongs,
-    /// Drops an owner that is to stay.
+    /// Drops an owner that must be kept.
     DropsOwner,
-    /// Keeps an owner that is to go.
+    /// Keeps an owner that must be cleared.
     KeepsOwner,
     /// Does not set an owner.
     IgnoresOwner,
-    /// Counts as a new version.
+    /// Changes the version.
     ChangesVersion,
-    /// Cuts data at 64 KiB, at a NUL, or by a byte if it is as long as can be.
+    /// Cuts data at 64 KiB, at a NUL, or by one byte if it has the maximum length.
     CutsLongData,
     CutsAtNul,
     CutsLongest,
@@ -90,85 +90,88 @@ pub(crate) enum Kind {
     ConflictWithWholeTtl,
     ConflictWithOtherVersion,
     ConflictWithCutData,
-    /// Shows no owner, the whole ttl, too little data, or what has just expired.
+    /// Returns no owner, the whole ttl, too little data, or a record that has just expired.
     ShowsNoOwner,
     ShowsWholeTtl,
     ShowsCutData,
     ShowsExpired,
-    /// Keeps what it has read, and does not notice when the other handle does this.
+    /// Caches what it has read, and does not notice changes by the other handle.
     StaysStale,
-    /// Does not do what comes after the thousandth item.
+    /// Does not execute items after the thousandth.
     LosesTail,
     /// Answers in the reverse order.
     Reverses,
-    /// Lets one item that fails fail all.
+    /// Fails all items if one fails.
     FailsAsOne,
-    /// Does only the last of several items of one key.
+    /// Executes only the last of several items of one key.
     KeepsTheLast,
-    /// The index misses sessions after this, or keeps them.
+    /// The index loses sessions after this operation, or keeps them.
     Unlists,
     StaysListed,
-    /// Lists a key twice, or no more than a thousand.
+    /// Lists a key twice, or at most a thousand keys.
     Repeats,
     IsCapped,
     /// Counts one too many.
     Miscounts,
-    /// Leaves out the last one.
+    /// Omits the last one.
     DropsLast,
-    /// Spares none, or does not stop at the owner.
+    /// Does not spare the exception, or also ends sessions of other owners.
     IgnoresExcept,
     EndsOthers,
-    /// Says nothing of what it ended.
+    /// Does not report what it ended.
     ReportsNothing,
-    /// Leaves the old record, or the new one of a conflict; replaces what is under the new key.
+    /// Keeps the old record, keeps the new one after a conflict, or replaces a record under the new
+    /// key.
     KeepsOld,
     LeavesNew,
     Overwrites,
-    /// After a failure: sends the change again, says that nothing was changed, gives an empty answer, calls it a defect, waits for long, or never recovers.
+    /// After a failure: resends the change, reports that nothing was changed, returns an empty
+    /// answer, reports a defect, waits for a long time, or never recovers.
     Resends,
     SaysNotApplied,
     IsEmptyInOutage,
     IsInternalInOutage,
     HangsInOutage,
     NeverRecovers,
-    /// Takes foreign bytes for nothing, overwrites or removes them.
+    /// Treats foreign bytes as absent, overwrites or removes them.
     ForeignIsNothing,
     ForeignIsOverwritten,
-    /// Is not heard, or before it can be read.
+    /// Is not reported, or is reported before a read finds it.
     IsNotHeard,
     IsHeardEarly,
-    /// On a closed store: calls it a defect, or never ends.
+    /// On a closed store: reports a defect, or never ends.
     IsInternalWhenClosed,
     HangsWhenClosed,
-    /// When the store is closed: is cut off in its midst, counts as under way though it was dropped, does not end a stream that is waited for, or begins one.
+    /// When the store is closed: is cut off halfway, counts as in flight though it was dropped,
+    /// does not end a stream that a listener waits for, or begins a new one.
     IsCutOff,
     IsWaitedFor,
     IsNotWoken,
     BeginsWhenClosed,
-    /// Takes what ends soon for ended, takes no notice of a limit, or of a cursor.
+    /// Treats records that expire soon as expired, or ignores a limit or a cursor.
     IsEarly,
     IgnoresLimit,
     IgnoresCursor,
     /// Goes by position, in several steps.
     GoesByPosition,
-    /// Reads back after a lost reply, and takes what others have written since for a conflict.
+    /// Reads back after a lost reply, and reports a later write of another writer as a conflict.
     BlamesOthers,
     /// Locks both keys, one after the other.
     LocksInTurn,
-    /// Says that foreign bytes were replaced, and leaves them.
+    /// Reports that foreign bytes were replaced, and keeps them.
     ForeignStays,
-    /// After a failure in a long batch: says that nothing of the rest was changed, and has done it.
+    /// After a failure in a long batch: reports the rest as unchanged although it was executed.
     HidesTail,
     /// Closes all namespaces.
     ClosesOthers,
-    /// Gives the answer of a call that is under way to one that begins later.
+    /// Returns the answer of a call in flight to one that begins later.
     SharesAnswers,
-    /// Loses one of its few places for each call that is dropped.
+    /// Leaks one of its few permits for each call that is dropped.
     LosesPlaces,
     /// Shows the data in an error.
     ShowsData,
     /// Ends a session that is renamed to its own key.
     EndsItself,
-    /// Looks into other namespaces, too.
+    /// Reads other namespaces, too.
     CrossesNamespaces,
 }

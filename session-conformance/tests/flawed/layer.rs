@@ -20,10 +20,10 @@ use tokio::{
 
 use super::{Flaw, Handle, Kind, Op};
 
-/// The answer to a read that is under way.
+/// The answer to a read in flight.
 type Asked = watch::Receiver<Option<Result<Option<Record>>>>;
 
-/// One handle that makes a mistake.
+/// One handle with a mistake.
 pub(crate) struct Flawed {
     pub(super) inner: Arc<dyn SessionStore>,
     flaw: Flaw,
@@ -32,18 +32,18 @@ pub(crate) struct Flawed {
     pub(super) cache: Mutex<HashMap<SessionKey, (u64, Option<Record>)>>,
     pub(super) closed: Arc<AtomicBool>,
     places: Semaphore,
-    /// The answers to the reads that are under way.
+    /// The answers to the reads in flight.
     pub(super) asked: Mutex<HashMap<SessionKey, Asked>>,
     broken: AtomicBool,
-    /// How many calls have begun and not ended.
+    /// The number of calls in flight.
     under_way: AtomicU32,
-    /// The last count, and how often it was shown.
+    /// The last count, and how often it was returned.
     pub(super) counted: Mutex<Option<(u64, u32)>>,
-    /// Where the listing stands.
+    /// The position of the listing.
     pub(super) place: Mutex<Option<Cursor>>,
 }
 
-/// What the mistakes of a namespace remember.
+/// The state that the mistakes of a namespace share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(super) memory: Mutex<Memory>,
@@ -55,13 +55,13 @@ pub(crate) struct Shared {
 
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
-    /// The last record seen under each key, and when.
+    /// The last record seen under each key, and the time.
     pub(super) last: HashMap<SessionKey, (Record, Instant)>,
     /// How often each key was changed in a way that the caches of other handles notice.
     pub(super) changes: HashMap<SessionKey, u64>,
-    /// When a record ends.
+    /// The expiry of each record.
     pub(super) ends: HashMap<SessionKey, Instant>,
-    /// The ttl that was asked for last.
+    /// The last requested ttl.
     pub(super) ttls: HashMap<SessionKey, Duration>,
     pub(super) muted: BTreeSet<SessionKey>,
     pub(super) unlisted: BTreeSet<SessionKey>,
@@ -69,7 +69,7 @@ pub(crate) struct Memory {
     pub(super) locks: HashMap<SessionKey, Arc<tokio::sync::Mutex<()>>>,
 }
 
-/// The reference store under a layer that makes this mistake, with all hooks.
+/// The reference store under a layer with this mistake, with all hooks.
 pub(crate) fn target(flaw: Flaw) -> Target {
     let all = Arc::new(Mutex::new(BTreeMap::new()));
     let spaces: Arc<Mutex<HashMap<String, Arc<Shared>>>> = Arc::default();
@@ -89,17 +89,17 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives every other task a turn, some times over: the gap in "check, then act".
+/// Yields to other tasks a few times. Simulates the gap in "check, then act".
 pub(super) async fn gap() {
     for _ in 0..4 {
         yield_now().await;
     }
 }
 
-/// How many calls there is a place for.
+/// The number of permits for concurrent calls.
 const PLACES: usize = 16;
 
-/// A place that is lost unless it is given back.
+/// A permit that is leaked unless it is returned.
 struct LostPlace<'a>(Option<SemaphorePermit<'a>>);
 
 impl LostPlace<'_> {
@@ -156,7 +156,7 @@ impl Flawed {
         its_kind == kind && its_op == op && (handle == Handle::Both || self.is_second)
     }
 
-    /// Whether the mistake is of this kind, and in which operation.
+    /// The operation with the mistake, if the mistake is of this kind.
     pub(super) fn in_op(&self, kind: Kind) -> Option<Op> {
         let Flaw { op, .. } = self.flaw;
         self.has(kind, op).then_some(op)
@@ -170,7 +170,8 @@ impl Flawed {
         Ok(())
     }
 
-    /// A call with what goes wrong when it fails, and when the store is closed. `empty` is the answer where nothing is.
+    /// Makes a call with the mistakes on a failure and on a closed store. `empty` is the answer for
+    /// no record.
     pub(super) async fn guarded<T>(
         &self,
         op: Op,
@@ -235,7 +236,7 @@ impl Flawed {
         })
     }
 
-    /// Notes a change of these keys for what the mistakes remember; returns whether it is to be heard.
+    /// Records a change of these keys, for the mistakes that depend on earlier changes.
     pub(super) fn begin_change(&self, op: Op, keys: &[SessionKey]) {
         let mut memory = self.shared.memory();
         for key in keys {
@@ -255,18 +256,18 @@ impl Flawed {
         }
     }
 
-    /// Tells of a change that has not been made yet.
+    /// Reports a change that has not been made yet.
     pub(super) async fn tell_early(&self, op: Op, keys: &[SessionKey]) {
         if self.has(Kind::IsHeardEarly, op) {
             for key in keys {
-                // A change that is not listened to is heard by none.
+                // There may be no listener.
                 let _ = self.shared.early.send(Event::Changed { key: *key, version: None });
             }
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Remembers a record before it is changed.
+    /// Records the state before a change.
     pub(super) async fn remember(&self, key: &SessionKey) -> Option<Record> {
         let found = self.inner.read(key).await.ok().flatten();
         if let Some(record) = &found {

@@ -61,11 +61,12 @@ impl Flawed {
     }
 }
 
-/// What lives shorter than this is taken for ended.
+/// A record with less time left is treated as expired.
 const EARLY: Duration = Duration::from_millis(250);
 
 impl Flawed {
-    /// The sessions of an owner, some at a time, beginning where the ones before have ended.
+    /// Lists the sessions of an owner in parts. Each part begins at the position where the last one
+    /// ended.
     async fn by_position(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         let mut keys = Vec::new();
         loop {
@@ -212,7 +213,7 @@ impl Maintenance for Flawed {
             () => None,
         };
         if let Some(early) = early {
-            // What expires soon is taken for expired.
+            // A record that expires soon is treated as expired.
             for (key, record) in self.upkeep().page(None, 1_000).await?.records {
                 if record.expires_in < early {
                     let _ = self.inner.delete(&key, Expected::Any).await?;

@@ -1,4 +1,4 @@
-//! Any mistake of a table, made by a layer over the store that makes none.
+//! A layer that makes any mistake of a table, over the store that makes none.
 
 mod batches;
 mod changes;

@@ -118,7 +118,7 @@ impl Flawed {
         Ok(outcome)
     }
 
-    /// The locks of these keys, taken one after the other.
+    /// Locks these keys one after the other.
     async fn lock_in_turn(&self, op: Op, keys: [&SessionKey; 2]) -> Vec<OwnedMutexGuard<()>> {
         let mut held = Vec::new();
         if self.has(Kind::LocksInTurn, op) {

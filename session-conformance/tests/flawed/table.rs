@@ -1,4 +1,4 @@
-//! Which mistakes are made in which operations, and which cases must find them.
+//! The table of mistakes: the operations in which they are made, and the cases that must find them.
 
 use super::{Flaw, Handle, Kind, Op};
 
@@ -32,7 +32,8 @@ const APART: &str = "p10_isolation::no_operation_crosses_namespaces";
 const CROWD: &str = "p08_owner_index::ten_thousand_sessions_of_one_owner";
 const EXPIRED_LISTED: &str = "p04_expiry::the_index_leaves_expired_sessions_out";
 
-/// A mistake in some operations, through both handles and through the second alone, and the case that must find it.
+/// A mistake in some operations, through both handles and through the second alone, and the case
+/// that must find it.
 struct Row {
     kind: Kind,
     ops: Vec<Op>,

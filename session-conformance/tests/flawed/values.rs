@@ -1,4 +1,4 @@
-//! Mistakes in values: what is written, and what is shown.
+//! Mistakes in values: those that are written, and those that are returned.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::{Kind, Op, layer::Flawed};
 const DAY: u64 = 86_400_000;
 
 impl Flawed {
-    /// The ttl that is set in place of this one. `left` is what is left of the present one.
+    /// The ttl that is set in place of this one. `left` is the remaining time of the present one.
     pub(super) fn ttl(&self, op: Op, ttl: Ttl, left: Option<Duration>) -> Ttl {
         let millis = ttl.as_millis();
         let set = match self.in_op(Kind::RoundsTtlUp).or(self.in_op(Kind::RoundsTtlDown)) {
@@ -26,7 +26,7 @@ impl Flawed {
         }
     }
 
-    /// What is written in place of this.
+    /// The write that is made in place of this one.
     pub(super) fn spoilt(&self, op: Op, mut write: Write, before: Option<&Record>, max: usize) -> Write {
         write.ttl = self.ttl(op, write.ttl, before.map(|record| record.expires_in));
         write.data = self.cut(op, write.data.to_vec(), max).into();
@@ -52,7 +52,7 @@ impl Flawed {
         data
     }
 
-    /// Whether a mistaken comparison takes the one version for the other.
+    /// Returns true if a mistaken comparison takes one version for the other.
     pub(super) fn takes_for(&self, op: Op, wanted: Version, live: Version) -> bool {
         let (wanted, live) = (wanted.as_bytes(), live.as_bytes());
         let last = Version::LEN - 1;
@@ -92,13 +92,13 @@ impl Flawed {
         }
     }
 
-    /// What is shown in place of this record.
+    /// The record that is returned in place of this one.
     pub(super) fn shown(&self, op: Op, key: &SessionKey, found: Option<Record>) -> Option<Record> {
         let Some(mut record) = found else {
             if self.has(Kind::ShowsExpired, op) {
                 let memory = self.shared.memory();
                 let (record, ended) = (&memory.last.get(key)?.0, memory.ends.get(key)?);
-                // An expired record is shown for a while, a deleted one is not.
+                // An expired record is returned for a while, a deleted one is not.
                 let just = Instant::now().checked_duration_since(*ended)?;
                 return (just < Duration::from_millis(300)).then(|| record.clone());
             }

@@ -12,7 +12,7 @@ use session_core::{
 use super::{Flaw, ReferenceStore, extras::rest_of_batch, gap, lock, server::DEADLINE, space::Slot};
 
 impl ReferenceStore {
-    /// Gives everything that was there at this moment its whole ttl again.
+    /// Gives every record that existed at this moment its whole ttl again.
     fn renew_all(&self, died: Instant) {
         for space in lock(&self.world.spaces).values_mut() {
             for slot in space.slots.values_mut() {

@@ -14,7 +14,8 @@ use super::{
     space::{Slot, Space},
 };
 
-/// When an item has found no answer, the rest of the batch is not tried: it would only wait, too. Answers for the next item then.
+/// If an item got no answer, skips the rest of the batch, which would only wait, too. Adds the
+/// answer for the next item then.
 pub(super) fn rest_of_batch<T>(results: &mut Vec<Result<T>>) -> bool {
     let outage = match results.last() {
         Some(Err(error)) if error.is_transient() => Error::unavailable(error.operation(), false),
@@ -66,7 +67,7 @@ impl ReferenceStore {
                 continue;
             }
             if at > 0 && self.has(Flaw::WatchHearsFirstOfBatch) {
-                // The server's events go where nobody listens for the time of this write.
+                // Without its event channel, the server does not report this write.
                 let outcome = self
                     .call(Operation::Write, true, |space, now| {
                         let heard = space.events.take();
@@ -295,7 +296,7 @@ impl Maintenance for ReferenceStore {
         }
         let mut freed = due.len() as u64;
         if self.has(Flaw::PurgeCountsRenewed) {
-            // Each of them once.
+            // Each record is counted once.
             let was_due = |slot: &mut Slot| match slot {
                 Slot::Ours(stored) => {
                     let was_due = stored.first_expiry <= Instant::now();

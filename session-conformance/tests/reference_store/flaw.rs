@@ -1,11 +1,11 @@
-/// Declares the flaws and the list of them in one place.
+/// Declares the flaws together with their list.
 macro_rules! flaws {
     ($(#[$about:meta])+ pub(crate) enum Flaw { $($(#[$what:meta])+ $flaw:ident,)+ }) => {
         $(#[$about])+
         pub(crate) enum Flaw { $($(#[$what])+ $flaw,)+ }
 
         impl Flaw {
-            /// All of them.
+            /// All flaws.
             #[allow(dead_code, reason = "the test of the unbroken store has no use for it")]
             pub(crate) const ALL: &[Self] = &[$(Self::$flaw),+];
         }
@@ -13,12 +13,12 @@ macro_rules! flaws {
 }
 
 flaws! {
-/// One thing that a broken store does wrong. Each is a mistake that real stores make, or that somebody who writes one
-/// could make; without a flaw, the reference store keeps every promise.
+/// One flaw of a broken store. Each is a mistake that real stores make or could make. Without a
+/// flaw, the reference store keeps every promise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
     // 1. Conditional write
-    /// Checks the version, and then writes, in two steps.
+    /// Checks the version and then writes, in two steps.
     CheckThenWrite,
     /// Checks the version and writes under two locks, with nothing awaited between them.
     ChecksOutsideTheLock,
@@ -28,43 +28,43 @@ pub(crate) enum Flaw {
     ConflictWithoutRecord,
     /// Leaves the owner out of the record that a conflict carries.
     ConflictWithoutOwner,
-    /// Reports the record that was seen before the condition was checked by another.
+    /// Returns the record that was there before another writer's change made the condition fail.
     ConflictCarriesAnOldRecord,
     /// Renews the ttl although the condition failed.
     ConflictRenews,
-    /// Moves the owner although the condition failed.
+    /// Changes the owner although the condition failed.
     ConflictSetsOwner,
-    /// Takes records with equal data for the same version.
+    /// Treats records with equal data as the same version.
     VersionIsTheData,
-    /// Ignores which version a writer has seen, as long as something is there.
+    /// Ignores the expected version, as long as a record is there.
     AnyVersionWins,
 
     // 2. Deleted stays deleted
     /// A conditional write creates the record if it is gone.
     WriteRevives,
-    /// A touch brings back what was deleted.
+    /// A touch revives a deleted record.
     TouchRevives,
-    /// A rename of what was deleted creates the new record.
+    /// A rename of a deleted record creates the new record.
     RenameRevives,
-    /// Batched writes do not mind that the record is gone.
+    /// Batched writes ignore that the record is gone.
     BatchRevives,
-    /// Remembers the versions of deleted records, and accepts them for the next.
+    /// Remembers the versions of deleted records, and accepts them for the next record.
     VersionOutlivesDeletion,
-    /// A rename does not look whether the old record is still there when it ends.
+    /// A rename does not check at its end whether the old record is still there.
     RenameForgetsToCheck,
     /// A delete ends the record whatever version was expected.
     DeleteIgnoresVersion,
-    /// A delete always claims to have ended something.
+    /// A delete always reports that it ended a record.
     DeleteAlwaysSucceeds,
-    /// A delete looks first and deletes later, so that several claim the same record.
+    /// A delete checks first and deletes later, so several calls report the same record.
     DeleteInTwoSteps,
 
     // 3. Read your writes
-    /// Each handle caches what it reads, for good.
+    /// Each handle caches what it reads for ever.
     CachesReads,
-    /// Conditions are judged by what this handle has cached.
+    /// Conditions are judged by the cache of the handle.
     JudgesByCache,
-    /// A handle that remembers many ids as absent goes on doing so when they are created.
+    /// A handle that has cached many ids as absent keeps them when they are created.
     RemembersAbsence,
 
     // 4. Expiry
@@ -80,7 +80,7 @@ pub(crate) enum Flaw {
     ExpiredBlocksAbsent,
     /// An expired record still takes a conditional write.
     ExpiredTakesWrites,
-    /// The owner of an expired record passes on to the next.
+    /// The next record inherits the owner of an expired record.
     ExpiredOwnerInherited,
     /// The index lists expired sessions.
     IndexListsExpired,
@@ -88,13 +88,13 @@ pub(crate) enum Flaw {
     CountsExpired,
     /// A write does not renew the ttl.
     WriteKeepsTtl,
-    /// Long ttls are cut to what fits 32 bits of milliseconds.
+    /// Long ttls are cut to 32 bits of milliseconds.
     TtlOverflows,
-    /// Reports the whole ttl instead of what is left.
+    /// Reports the whole ttl instead of the remaining one.
     ReportsWholeTtl,
 
     // 5. Touch
-    /// A touch counts as a new version.
+    /// A touch changes the version.
     TouchChangesVersion,
     /// A touch reads the record and writes it back, in two steps.
     TouchRewrites,
@@ -108,37 +108,38 @@ pub(crate) enum Flaw {
     // 6. Rename
     /// The old record stays.
     RenameKeepsOld,
-    /// The owner does not come along.
+    /// The owner is lost.
     RenameDropsOwner,
     /// The new record stays although the old one had changed.
     RenameLeavesNew,
-    /// Whatever is under the new key is overwritten.
+    /// A record under the new key is overwritten.
     RenameOverwrites,
     /// The old record is deleted first, the new one created later.
     RenameDeletesFirst,
-    /// A rename that is delivered again does not know itself.
+    /// A redelivered rename does not recognise itself.
     RenameRedeliveryConflicts,
-    /// A rename that is delivered again is carried out again, whatever has become of the new record.
+    /// A redelivered rename is executed again, whatever has happened to the new record.
     RenameRedeliveryUndoes,
-    /// A rename creates the new record first, and when it is delivered again, it takes that for its success.
+    /// A rename creates the new record first. When it is redelivered, it takes that record for its
+    /// success.
     RenameTrustsTheNewRecord,
 
     // 7. Bytes
     /// Data ends at the first NUL.
     CutsAtNul,
-    /// Data is taken for UTF-8.
+    /// Data is treated as UTF-8.
     DataIsText,
     /// Data ends at 65,535 bytes.
     CutsLongData,
-    /// Too much is cut instead of refused.
+    /// Data that is too long is cut instead of rejected.
     CutsWhatIsTooLarge,
-    /// What is refused for its size ends the record.
+    /// A write that is rejected for its size deletes the record.
     TooLargeDeletes,
     /// The `Debug` of the store is derived, down to the records.
     DebugShowsRecords,
 
     // 8. Owner index
-    /// The count takes keys for one that begin alike.
+    /// The count includes keys with the same prefix.
     CountsByPrefix,
     /// A renamed session is not in the index.
     IndexMissesRenamed,
@@ -150,19 +151,19 @@ pub(crate) enum Flaw {
     OwnersFoldCase,
     /// Owners are compared without trailing spaces.
     OwnersIgnoreTrailingSpaces,
-    /// Deleting by owner looks at the index once and misses what moves on.
+    /// Deleting by owner reads the index once and misses sessions that are renamed.
     OwnerDeleteMissesRenamed,
     /// Deleting all but one deletes all.
     OwnerDeleteSparesNone,
-    /// A write comes into the index a moment later.
+    /// A write enters the index a moment later.
     IndexComesLater,
-    /// The index does not find an owner that begins like a path of a field.
+    /// The index does not find an owner whose text begins like a field path.
     OwnerIsAPath,
     /// The index holds at most 1,000 sessions of an owner.
     IndexIsCapped,
 
     // 9. Batches
-    /// Results come in the order of the keys.
+    /// Results are in the order of the keys.
     BatchSortsResults,
     /// Repeated keys are read once and answered once.
     BatchDropsDuplicates,
@@ -172,7 +173,7 @@ pub(crate) enum Flaw {
     BatchFailsAsOne,
     /// Of several writes of one key, only the last is carried out.
     BatchKeepsTheLast,
-    /// Who has won is found out afterwards, by what is there then.
+    /// The winner is determined afterwards, by reading the record.
     BatchReadsBack,
     /// Batched touches all take the first one's ttl.
     BatchTouchesAlike,
@@ -180,11 +181,11 @@ pub(crate) enum Flaw {
     BatchDeleteIgnoresVersion,
 
     // 10. Isolation
-    /// Reads do not mind the namespace.
+    /// Reads ignore the namespace.
     ReadIgnoresNamespace,
-    /// Counting does not mind the namespace.
+    /// Counting ignores the namespace.
     CountIgnoresNamespace,
-    /// The owner index does not mind the namespace.
+    /// The owner index ignores the namespace.
     IndexIgnoresNamespace,
 
     // 11. Cancellation
@@ -196,7 +197,7 @@ pub(crate) enum Flaw {
     // 12. Outage
     /// In an outage, a batched read has no results at all.
     OutageEmptiesBatches,
-    /// An outage is an empty answer.
+    /// An outage gives an empty answer.
     OutageIsEmpty,
     /// There is no deadline.
     NoDeadline,
@@ -204,25 +205,25 @@ pub(crate) enum Flaw {
     NeverRecovers,
     /// An outage is reported as a defect.
     OutageIsInternal,
-    /// When the server has died and come back, the index does not know what was there before.
+    /// After the server has died and restarted, the index does not know earlier records.
     DeathEmptiesTheIndex,
-    /// When the server has died and come back, what was there has its whole ttl again.
+    /// After the server has died and restarted, earlier records have their whole ttl again.
     DeathRenewsTtls,
-    /// When the server has died and come back, the store cannot be closed any more.
+    /// After the server has died and restarted, the store can no longer be closed.
     DeathStopsClose,
-    /// A write whose caller looks at it long after its deadline keeps its key.
+    /// A write whose caller polls it long after its deadline keeps its key locked.
     LateCallerKeepsTheKey,
 
     // 13. Unknown outcome
-    /// A write that is delivered again does not know itself.
+    /// A redelivered write does not recognise itself.
     RedeliveryConflicts,
-    /// A write that is delivered again through another handle gives the record its ttl anew.
+    /// A write redelivered through another handle renews the ttl of the record.
     RenewsWhatAnotherDelivers,
-    /// A write that is delivered again and names its own version is made again.
+    /// A redelivered write that names its own version is made again.
     WritesItselfAgain,
-    /// After a lost reply, the write is tried again, and meets itself as a conflict.
+    /// After a lost reply, the write is retried, and reports itself as a conflict.
     RetryMeetsItself,
-    /// Of a crowd of changes whose replies are lost, the last ones are said to have changed nothing.
+    /// Of many changes whose replies are lost, the last ones are reported as not made.
     CrowdIsToldUnsent,
     /// After a lost reply, the error says that nothing was changed.
     LostReplyMeansFailed,
@@ -230,69 +231,69 @@ pub(crate) enum Flaw {
     // 14. Watch
     /// Events that do not fit the queue are dropped silently.
     WatchDropsSilently,
-    /// Touches are not heard.
+    /// Touches are not reported.
     WatchMissesTouches,
-    /// Deletions by owner are not heard.
+    /// Deletions by owner are not reported.
     WatchMissesOwnerDeletes,
-    /// Of a batch, only the first item is heard.
+    /// Only the first item of a batch is reported.
     WatchHearsFirstOfBatch,
-    /// A rename is heard for the new key only.
+    /// A rename is reported for the new key only.
     WatchMissesOldKey,
-    /// After an outage, a stream hears nothing any more, and does not say so.
+    /// After an outage, a stream receives nothing more, and does not report a gap.
     WatchDiesWithServer,
-    /// A stream that is asked for in an outage is given out, and hears nothing.
+    /// A subscription during an outage succeeds, and receives nothing.
     WatchBeginsDeaf,
-    /// The store frees by itself what has expired, once.
+    /// The store frees expired records by itself only once.
     PurgesItselfOnce,
-    /// Expiry is not heard.
+    /// Expiry is not reported.
     WatchMissesExpiry,
-    /// A count frees what has expired, and no listener is told.
+    /// A count frees expired records without reporting them.
     CountFreesSilently,
-    /// Of a purge that frees as many as it may, no listener is told.
+    /// A purge that frees as many records as its limit is not reported.
     FullPurgeIsSilent,
-    /// The watch says that it reports the changes of one process, and reports all.
+    /// The watch claims to report the changes of one process only, and reports all.
     WatchDisownsOtherNodes,
-    /// A handle that is dropped ends the streams of the others.
+    /// Dropping a handle ends the streams of the others.
     DroppedHandleEndsStreams,
-    /// The next change after a subscription is not heard on the streams from before.
+    /// The next change after a subscription is not reported on the earlier streams.
     SubscribingDrowns,
-    /// A deletion is told by its caller, which may have gone away.
+    /// A deletion is reported by its caller, which may have gone away.
     CallerTellsDeletions,
 
     // 15. Foreign bytes
-    /// To a conditional write, foreign bytes are nothing.
+    /// A conditional write treats foreign bytes as absent.
     ForeignIsGone,
-    /// Foreign bytes are an empty answer.
+    /// Foreign bytes give an empty answer.
     ForeignIsEmpty,
     /// `Absent` writes overwrite foreign bytes.
     ForeignIsOverwritten,
     /// One item with foreign bytes fails the whole batch.
     ForeignFailsBatch,
-    /// Whatever meets foreign bytes, the error is that of a read.
+    /// An error for foreign bytes always names a read as its operation.
     ForeignIsOfARead,
-    /// A purge comes back to foreign bytes for ever.
+    /// A purge returns to foreign bytes for ever.
     ForeignHoldsThePurge,
 
     // 16. Maintenance
-    /// A listing begins after the first of all possible keys.
+    /// A listing begins after the smallest possible key.
     ListsAfterTheFirstKey,
-    /// Pages go by position, so that what comes and goes shifts what stays.
+    /// Pages go by position, so records that come and go shift the others.
     PagesByPosition,
     /// The last record of a page is left out.
     PageDropsLast,
-    /// The purge goes by the first expiry of a record, and does not look again.
+    /// The purge goes by the first expiry of a record, and does not check again.
     PurgeForgetsRenewal,
-    /// The purge frees nothing, and says so.
+    /// The purge frees nothing, and returns zero.
     PurgeFreesNothing,
-    /// The purge counts what it has looked at because it had to end at first.
+    /// The purge also counts renewed records that it has examined because of their first expiry.
     PurgeCountsRenewed,
-    /// What was renewed once is counted for ever.
+    /// A record that was renewed once is counted for ever.
     CountsRenewed,
-    /// A listing ends after a thousand records if its pages may be longer.
+    /// A listing with larger pages ends after a thousand records.
     LongPagesEnd,
-    /// A cursor that makes no sense is taken for a damaged record.
+    /// An invalid cursor is reported as a damaged record.
     ForeignCursorIsCorrupt,
-    /// The purge looks first and deletes later.
+    /// The purge checks first and deletes later.
     PurgeInTwoSteps,
 
     // 17. Close
@@ -300,7 +301,7 @@ pub(crate) enum Flaw {
     CloseFails,
     /// Closing takes a while, and a second call does not wait for the first.
     SecondCloseIsEarly,
-    /// Streams of events go on when the store is closed.
+    /// Event streams continue after the store is closed.
     StreamsOutliveClose,
     /// A closed store reports a defect.
     ClosedIsInternal,

@@ -1,7 +1,7 @@
-//! A store that keeps every promise, shows every ability, and can be given any one flaw.
+//! A store that keeps every promise, has every ability, and can be given any one flaw.
 //!
-//! Its "server" is a map in this process behind a switch that breaks it, so that also the outage cases of the suite are
-//! shown to pass on a right store and to fail on wrong ones.
+//! Its "server" is a map in this process that a switch can break. Thereby the outage cases of the
+//! suite are also shown to pass on a correct store and to fail on broken ones.
 
 mod contract;
 mod extras;
@@ -38,14 +38,14 @@ struct World {
     flaw: Option<Flaw>,
 }
 
-/// One handle, which is one node: it has its own cache, where a flaw makes it use one.
+/// One handle, which is one node. It has its own cache, if a flaw makes it use one.
 pub(crate) struct ReferenceStore {
     world: Arc<World>,
     namespace: String,
     server: Arc<Server>,
     cache: Mutex<HashMap<SessionKey, Option<Record>>>,
     number: usize,
-    /// The keys that a flaw holds back.
+    /// The keys that a flaw keeps locked.
     held: Mutex<HashSet<SessionKey>>,
     closed: AtomicBool,
 }
@@ -54,7 +54,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives every other task a turn, some times over: the gap in "check, then act".
+/// Yields to other tasks a few times. Simulates the gap in "check, then act".
 async fn gap() {
     for _ in 0..4 {
         yield_now().await;
@@ -84,7 +84,7 @@ impl ReferenceStore {
         self.world.flaw == Some(flaw)
     }
 
-    /// One round trip: a request, what the server does with the records in one step, and the reply.
+    /// One round trip: a request, one atomic step of the server on the records, and the reply.
     async fn call<T>(
         &self,
         operation: Operation,
@@ -100,7 +100,7 @@ impl ReferenceStore {
         Ok(result)
     }
 
-    /// What the server does with the records in one step.
+    /// One atomic step of the server on the records.
     fn locked<T>(&self, work: impl FnOnce(&mut Space, Instant) -> T) -> T {
         let mut spaces = lock(&self.world.spaces);
         let space = spaces.get_mut(&self.namespace).expect("opening made the space");

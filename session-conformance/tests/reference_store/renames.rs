@@ -62,7 +62,7 @@ impl ReferenceStore {
         Ok(RenameOutcome::Renamed)
     }
 
-    /// A rename as a series of steps, with something wrong in it.
+    /// A rename as a series of steps, with a flaw.
     pub(super) async fn rename_in_steps(
         &self,
         (old, new): (&SessionKey, &SessionKey),

@@ -14,21 +14,22 @@ use super::{Flaw, lock};
 
 pub(super) const DEADLINE: Duration = Duration::from_millis(400);
 
-/// What stands between a handle and its records, and can be broken: a stand-in for the network and the server process.
+/// A stand-in for the network and the server process between a handle and its records. It can be
+/// broken.
 #[derive(Debug)]
 pub(super) struct Server {
     fault: watch::Sender<Option<Fault>>,
     was_broken: watch::Sender<bool>,
-    /// How often connections were cut, and how often when the present one was opened.
+    /// How often connections were cut, and that number when the present one was opened.
     cuts: AtomicU64,
     connected: AtomicU64,
-    /// How many requests have lost their replies and do not know it yet.
+    /// The number of requests whose replies are lost and that are still waiting.
     lost: AtomicU64,
     died: Mutex<Option<Instant>>,
     flaw: Option<Flaw>,
 }
 
-/// A request that is on its way: the connection it was sent on.
+/// A request in flight: the connection that it was sent on.
 pub(super) struct Sent(u64);
 
 impl Server {
@@ -56,12 +57,12 @@ impl Server {
         *self.was_broken.borrow()
     }
 
-    /// When the server has died for the last time.
+    /// The time of the server's last death.
     pub(super) fn died(&self) -> Option<Instant> {
         *lock(&self.died)
     }
 
-    /// A request on its way to the server.
+    /// Sends a request to the server.
     pub(super) async fn request(&self, operation: Operation) -> Result<Sent> {
         let sent = Sent(self.connected.load(Ordering::SeqCst));
         yield_now().await;
@@ -84,7 +85,7 @@ impl Server {
         }
     }
 
-    /// A reply on its way back, to a change or to a question.
+    /// Receives a reply, to a change or to a read-only call.
     pub(super) async fn reply(
         &self,
         Sent(connected): Sent,

@@ -17,9 +17,9 @@ const EVENTS: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Space {
     pub(super) slots: BTreeMap<SessionKey, Slot>,
-    /// What was deleted, for the flaws that bring it back.
+    /// Deleted records, for the flaws that revive them.
     pub(super) graveyard: BTreeMap<SessionKey, Stored>,
-    /// The listeners. None when the store was closed.
+    /// The listeners. `None` after the store was closed.
     pub(super) events: Option<broadcast::Sender<Event>>,
     /// Whether a flaw drops the next event.
     pub(super) drowns: bool,
@@ -39,15 +39,15 @@ pub(super) struct Stored {
     pub(super) owner: Option<Owner>,
     pub(super) expires_at: Instant,
     pub(super) ttl: Duration,
-    /// What a purge that does not look again would go by.
+    /// The expiry that a purge without a second check would use.
     pub(super) first_expiry: Instant,
-    /// Earlier versions with the same data, for the flaw that cannot tell them apart.
+    /// Earlier versions with the same data, for the flaw that cannot distinguish them.
     pub(super) same_data: Vec<Version>,
-    /// Owners under which a flawed index still has this record.
+    /// Owners for which a flawed index still lists this record.
     pub(super) former_owners: Vec<Owner>,
-    /// Whether a flawed index knows this record.
+    /// Whether a flawed index contains this record.
     pub(super) indexed: bool,
-    /// The number of the handle that has written it.
+    /// The number of the handle that has written the record.
     pub(super) handle: usize,
 }
 
@@ -62,7 +62,7 @@ impl Space {
         }
     }
 
-    /// Ends all streams of events. Those that begin from now on hear what follows.
+    /// Ends all event streams. Streams that begin from now on receive later events.
     pub(super) fn begin_events(&mut self, _now: Instant) {
         self.events = Some(broadcast::channel(EVENTS).0);
     }
@@ -79,7 +79,7 @@ impl Space {
         now < stored.expires_at
     }
 
-    /// The record under a key, if it is live; an error if what is there is not ours.
+    /// The record under a key, if it is live. An error if foreign bytes are there.
     pub(super) fn find(
         &self,
         key: &SessionKey,
@@ -114,13 +114,13 @@ impl Space {
 
     pub(super) fn tell(&mut self, event: Event) {
         let drowns = mem::take(&mut self.drowns);
-        // Nobody listening is no failure.
+        // It is not an error if there are no listeners.
         if let Some(events) = self.events.as_ref().filter(|events| !drowns || events.receiver_count() < 2) {
             let _ = events.send(event);
         }
     }
 
-    /// How long a record lives that asked for `ttl`.
+    /// The lifetime of a record with this requested `ttl`.
     pub(super) fn lifetime(&self, ttl: Duration) -> Duration {
         match self.flaw {
             Some(Flaw::TtlInSeconds) => {

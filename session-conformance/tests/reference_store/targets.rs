@@ -19,7 +19,8 @@ pub(crate) fn target(flaw: Option<Flaw>) -> Target {
     target_under(flaw, |_, _, store| store)
 }
 
-/// The same with a layer over each handle, which is told the namespace and the number of the handle.
+/// Like [`target`], with a layer over each handle. The layer gets the namespace and the number of
+/// the handle.
 pub(crate) fn target_under(
     flaw: Option<Flaw>,
     layer: impl Fn(&str, usize, Arc<dyn SessionStore>) -> Arc<dyn SessionStore> + Send + Sync + 'static,
@@ -76,7 +77,7 @@ pub(crate) fn target_under(
     })
 }
 
-/// Frees what has expired, as long as the store is there.
+/// Frees expired records, as long as the store exists.
 async fn purge(store: Weak<dyn SessionStore>, flaw: Option<Flaw>) {
     loop {
         sleep(Duration::from_millis(20)).await;

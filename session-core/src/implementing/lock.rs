@@ -1,11 +1,11 @@
 //! A store with a lock.
 //!
-//! The check and the change happen under one lock, so that they are one step. Where the engine has
-//! scripts (Redis), or statements with a condition (SQL, MongoDB), these take the place of the
-//! lock: what stands between `lock` and the end of each method goes into one script or statement.
+//! The check and the change happen under one lock, so they are one atomic step. If the engine has
+//! scripts (Redis), or conditional statements (SQL, MongoDB), these replace the lock: the code
+//! between `lock` and the end of each method becomes one script or statement.
 //!
-//! Each method reads the clock after it has the lock, and asks for the *live* record. It never
-//! looks at one that has expired, whether or not that was freed.
+//! Each method reads the clock after it has acquired the lock, and looks for the *live* record. It
+//! ignores an expired record, whether or not its space was freed.
 //!
 //! ```
 #![doc = include_str!("../../doc/worked_store.rs")]

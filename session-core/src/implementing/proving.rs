@@ -1,7 +1,7 @@
-//! Proving that a store keeps the promises.
+//! How to verify that a store keeps the promises.
 //!
-//! `session-conformance` holds a store to every promise, with cases that race, drop futures and
-//! compare random sequences with a model. Paste this into the `Cargo.toml` of your crate:
+//! `session-conformance` tests every promise, with cases that race, drop futures and compare random
+//! sequences with a model. Paste this into the `Cargo.toml` of your crate:
 //!
 //! ```toml
 //! [dependencies]
@@ -15,7 +15,7 @@
 //! harness = false
 //! ```
 //!
-//! This is the whole `tests/conformance.rs`; put your store in the place of `MyStore`:
+//! This is the whole `tests/conformance.rs`. Replace `MyStore` by your store:
 //!
 //! ```no_run
 //! # mod my_store {
@@ -35,7 +35,7 @@
 //!
 //! use my_store::MyStore;
 //! # use my_store::{raw_get, raw_set};
-//! use session_conformance::{Ability, Foreign, Namespace, Suite, Target, Unavailable};
+//! use session_conformance::{Capability, Foreign, Namespace, Suite, Target, Unavailable};
 //! use session_core::{Bytes, SessionKey, SessionStore};
 //!
 //! fn main() -> ExitCode {
@@ -45,9 +45,9 @@
 //!         // Promise 15. Leave this out until the rest passes.
 //!         .foreign_bytes(&[Foreign::WrongType, Foreign::Truncated, Foreign::NewerFormat], plant)
 //!         // What the store does not have. Remove what it has.
-//!         .without(Ability::Owners, "the engine changes one key in a step")
-//!         .without(Ability::Maintenance, "the engine does not list keys")
-//!         .without(Ability::Watch, "the engine has no notifications")
+//!         .without(Capability::Owners, "the engine changes one key in a step")
+//!         .without(Capability::Maintenance, "the engine does not list keys")
+//!         .without(Capability::Watch, "the engine has no notifications")
 //!         // With SESSION_REQUIRE=mine, a missing server is a failure. Set it in your CI.
 //!         .required_as("mine");
 //!     Suite::new().target(target).main()
@@ -77,8 +77,8 @@
 //! }
 //! ```
 //!
-//! `raw_get` and `raw_set` are two calls of your engine's client, which read and set the value
-//! under the key as it is.
+//! `raw_get` and `raw_set` are two calls of your engine's client that read and set the raw value
+//! under the key.
 //!
 //! ```sh
 //! cargo test --test conformance                      # all cases
@@ -87,8 +87,8 @@
 //! SESSION_SOAK=20 cargo test --release --test conformance
 //! ```
 //!
-//! A run ends with a list of what was *not proven*, and which hook would prove it. A store in
-//! memory needs no hooks: `Target::in_process("mine", MyStore::new)`. A store with a server should
-//! also get `Target::faults`, by which the suite freezes and kills the server, and loses its
-//! replies (promises 12 and 13): without these cases, nothing is known of how the store behaves
-//! when it matters. `Target` in `session-conformance` describes every hook.
+//! A run ends with a list of what was *not proven*, and of the hooks that would prove it. A store
+//! in memory needs no hooks: `Target::in_process("mine", MyStore::new)`. A store with a server
+//! should also get `Target::faults`, by which the suite freezes and kills the server and loses its
+//! replies (promises 12 and 13). Without these cases, the behaviour of the store in an outage is
+//! untested. `Target` in `session-conformance` describes every hook.

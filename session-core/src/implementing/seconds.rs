@@ -1,30 +1,31 @@
 //! Engines that count the time in seconds.
 //!
 //! A ttl is exact to the millisecond (promise 4). An engine that expires values by the second, or
-//! whenever it gets to it, cannot judge that. It can free the space. So there are two expiries:
+//! at some later time, cannot decide about expiry, but it can free the space. A record therefore
+//! has two expiries:
 //!
-//! * The **exact** one, in milliseconds, is in the record, and each operation judges by it.
+//! * The **exact** one, in milliseconds, is in the record, and each operation decides by it.
 //!   [`StoredRecord`](crate::StoredRecord) has it.
-//! * The **engine's** is the same, rounded up, and never earlier. It must not end a session too
-//!   early.
+//! * The **engine's** is the same, rounded up. It is never earlier than the exact one, because it
+//!   must not end a session too early.
 //!
 //! Rounding up to whole seconds is not enough. An engine whose clock ticks in seconds is up to a
-//! second into the current one, so that "1 second" can mean 1 millisecond. Add one more.
+//! second into the current one, so "1 second" can mean 1 millisecond. Add one more second.
 //!
 //! Between the exact expiry and the engine's, the engine still has a value that no caller may see.
-//! What that asks for in an engine with compare-and-swap is in
-//! [`compare_and_swap`](super::compare_and_swap#expiry-between-the-check-and-the-change).
+//! [`compare_and_swap`](super::compare_and_swap#expiry-between-the-check-and-the-change) describes
+//! what this requires in an engine with compare-and-swap.
 //!
 //! # Memcached
 //!
-//! * An expiry of more than 30 days is taken for a time since 1970. A ttl of 31 days, sent as it
-//!   is, means February 1970, and the session is gone at once. Send the time since 1970 for all
-//!   that is longer.
-//! * The number is read as 32 bits with a sign, which end in January 2038. Send 0, which means
-//!   never, for what is later. The record still has its exact expiry; only its space is freed by
-//!   eviction alone.
-//! * A value can be evicted at any time, and all are gone after a restart. Say so in the
-//!   documentation of the store, as what the engine can take back.
+//! * Memcached interprets an expiry of more than 30 days as a time since 1970. A ttl of 31 days,
+//!   sent as it is, means February 1970, and the session is gone at once. Send the time since 1970
+//!   for longer ttls.
+//! * Memcached reads the number as a signed 32-bit integer, which ends in January 2038. Send 0,
+//!   which means never, for later times. The record still has its exact expiry, but its space is
+//!   freed by eviction only.
+//! * A value can be evicted at any time, and all values are gone after a restart. State this in the
+//!   documentation of the store, as what the engine can lose.
 //!
 //! ```
 //! use session_core::Ttl;
@@ -53,6 +54,6 @@
 //!
 //! # DynamoDB and etcd
 //!
-//! DynamoDB removes an item some time after the second in its ttl attribute, at times days later:
-//! only the record's own expiry tells. etcd frees a key with its lease, which has whole seconds and
-//! a least length that the server sets. Both round as above.
+//! DynamoDB removes an item some time after the second in its ttl attribute, sometimes days later,
+//! so only the record's own expiry decides. etcd frees a key with its lease, which has whole
+//! seconds and a minimum length that the server sets. Round up for both, as above.

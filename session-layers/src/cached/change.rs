@@ -5,73 +5,75 @@ use session_core::{
     WriteOutcome,
 };
 
-use super::{counters::Count, entry::Entry, flaw::Flaw, l1::L1};
 use super::clock::Moment;
+use super::{counters::Count, entry::Entry, flaw::Flaw, table::Table};
 
-/// A change through this cache that is under way, of one key.
+/// A change of one key through this cache, in flight.
 ///
-/// Whatever becomes of it, nothing that was known before outlives it: it ends with what the store has said, or, if that is not
-/// known or somebody else may have changed the record, too, with nothing. Dropping it means that nobody knows.
+/// When it ends, the cache keeps what the store's answer proves. It keeps nothing if the outcome is
+/// unknown, or if another change may have overlapped. Dropping a `Change` means that its outcome is
+/// unknown.
 #[must_use = "dropped, it forgets what is known of the key"]
 pub(crate) struct Change {
-    l1: Arc<L1>,
+    table: Arc<Table>,
     key: SessionKey,
     epoch: Option<u64>,
     moved: u64,
     alone: bool,
     asked: Moment,
-    /// It is a write that was certainly not sent before.
+    /// The change is a write that was certainly not sent before.
     is_first: bool,
-    /// The entry when it began.
+    /// The entry when the change began.
     before: Option<Entry>,
     ended: bool,
 }
 
-/// What the store has said of the record.
+/// What is known of the record after the change.
 enum Known {
     Nothing,
-    /// What it is, and whether this change made it so.
+    /// The record, and whether this change wrote it.
     Record(Record, bool),
-    /// It lives so long from the moment when the change was sent.
+    /// The record's TTL, counted from the moment when the change was sent.
     Lives(Ttl),
 }
 
 impl Change {
-    /// Begins one. `version` is what it writes.
-    pub(crate) fn begin(l1: &Arc<L1>, key: &SessionKey, version: Option<Version>) -> Self {
-        let before = l1.current(key);
-        let (moved, alone, epoch) = l1.under_way.at(key, |shard| {
-            if l1.has(Flaw::DropsBeforeChange) {
-                l1.drop_entry(key, Count::Own);
+    /// Begins a change. `version` is the version that it writes.
+    pub(crate) fn begin(table: &Arc<Table>, key: &SessionKey, version: Option<Version>) -> Self {
+        let before = table.current(key);
+        let (moved, alone, epoch) = table.in_flight.at(key, |shard| {
+            if table.has(Flaw::DropsBeforeChange) {
+                table.drop_entry(key, Count::Own);
             }
             let busy = shard.entry(*key).or_default();
             let alone = busy.changes == 0;
             busy.operations += 1;
-            busy.changes += u32::from(!l1.has(Flaw::DropsBeforeChange));
+            busy.changes += u32::from(!table.has(Flaw::DropsBeforeChange));
             busy.moved += 1;
             busy.own = version.filter(|_| alone).map(|version| (version, false));
-            (busy.moved, alone, l1.gate.epoch())
+            (busy.moved, alone, table.epoch.current())
         });
-        let asked = l1.clock.now();
+        let asked = table.clock.now();
         Self {
-            l1: Arc::clone(l1),
+            table: Arc::clone(table),
             key: *key,
             epoch,
             moved,
             alone,
             asked,
-            is_first: version.is_some_and(|version| l1.sent.is_first(&version, asked)),
+            is_first: version.is_some_and(|version| table.sent.is_first(&version, asked)),
             before,
             ended: false,
         }
     }
 
-    /// What the record will be if this write takes effect, if that can be known.
+    /// Predicts the record if this write takes effect, or returns `None` if it cannot be predicted.
     pub(crate) fn foresee(&self, write: &Write, when: When) -> Option<Record> {
         let version_before = self.before.as_ref().map(|entry| entry.version);
-        // The same write once more changes nothing. Where that does not show (see `end`), the ttl was counted from an earlier attempt, which was not longer ago
-        // than the ttl, so the end cannot come within `max_staleness`, unless the ttl is short.
-        if version_before == Some(write.version) || write.ttl.as_duration() <= 2 * self.l1.max_staleness {
+        // Repeating the same write changes nothing. If the repetition goes unnoticed (see `end`),
+        // the TTL counts from an earlier attempt. That attempt was at most one TTL ago, so the
+        // record cannot expire within `max_staleness`, unless the TTL is short.
+        if version_before == Some(write.version) || write.ttl.as_duration() <= 2 * self.table.max_staleness {
             return None;
         }
         let owner = match (&write.owner, when) {
@@ -86,7 +88,7 @@ impl Change {
         Some(Record { data: write.data.clone(), version: write.version, expires_in, owner })
     }
 
-    /// Ends a write, which has made the record `foreseen` if it took effect.
+    /// Ends a write. If it took effect, the record is `foreseen`.
     pub(crate) fn written(self, foreseen: Option<Record>, outcome: &Result<WriteOutcome>) {
         self.end(
             match outcome {
@@ -100,7 +102,7 @@ impl Change {
         );
     }
 
-    /// Ends a rename, for the key that it takes away.
+    /// Ends a rename, for the old key.
     pub(crate) fn renamed_away(self, outcome: &Result<RenameOutcome>) {
         self.end(
             match outcome {
@@ -111,7 +113,7 @@ impl Change {
         );
     }
 
-    /// Ends a rename, for the key that it gives.
+    /// Ends a rename, for the new key.
     pub(crate) fn renamed_here(self, foreseen: Option<Record>, outcome: &Result<RenameOutcome>) {
         self.end(
             match (outcome, foreseen) {
@@ -134,24 +136,26 @@ impl Change {
 
     fn end(mut self, known: Known, in_doubt: bool) {
         self.ended = true;
-        if in_doubt && self.l1.has(Flaw::KeepsWhatIsInDoubt) {
+        if in_doubt && self.table.has(Flaw::KeepsWhatIsInDoubt) {
             return self.leave();
         }
-        if self.l1.has(Flaw::DropsBeforeChange) {
+        if self.table.has(Flaw::DropsBeforeChange) {
             return self.leave();
         }
         let known = match known {
-            // Delivered again, it has changed nothing, not even the expiry; and no event will tell of it.
-            Known::Record(_, true) if !self.is_first && !self.l1.has(Flaw::CountsTtlAnew) => Known::Nothing,
+            // A repeated delivery has changed nothing, not even the expiry, and causes no event.
+            Known::Record(_, true) if !self.is_first && !self.table.has(Flaw::CountsTtlAnew) => {
+                Known::Nothing
+            }
             known => known,
         };
         self.conclude(known);
     }
 
     fn leave(&self) {
-        self.l1.under_way.at(&self.key, |shard| {
+        self.table.in_flight.at(&self.key, |shard| {
             if let Some(busy) = shard.get_mut(&self.key) {
-                busy.changes -= u32::from(!self.l1.has(Flaw::DropsBeforeChange));
+                busy.changes -= u32::from(!self.table.has(Flaw::DropsBeforeChange));
                 busy.operations -= 1;
                 busy.own = None;
                 if busy.operations == 0 {
@@ -162,36 +166,36 @@ impl Change {
     }
 
     fn conclude(&self, known: Known) {
-        let (l1, key) = (&*self.l1, &self.key);
-        l1.under_way.at(key, |shard| {
+        let (table, key) = (&*self.table, &self.key);
+        table.in_flight.at(key, |shard| {
             let Some(busy) = shard.get_mut(key) else { return };
             busy.changes -= 1;
             busy.operations -= 1;
             let overlapped = !self.alone || busy.moved != self.moved;
-            let trusted = !overlapped || l1.has(Flaw::TrustsOverlaps);
+            let trusted = !overlapped || table.has(Flaw::TrustsOverlaps);
             let echoed = matches!(busy.own.take(), Some((_, true)));
-            l1.disturb(busy);
+            table.disturb(busy);
             if busy.operations == 0 {
                 shard.remove(key);
             }
-            let epoch = self.epoch.filter(|_| trusted && l1.gate.epoch() == self.epoch);
+            let epoch = self.epoch.filter(|_| trusted && table.epoch.current() == self.epoch);
             match (known, epoch) {
                 (Known::Record(record, own), Some(epoch)) => {
-                    let mut entry = Entry::new(&record, self.asked, l1.max_staleness, epoch);
-                    entry.awaits_echo = own && l1.is_watched && !echoed;
+                    let mut entry = Entry::new(&record, self.asked, table.max_staleness, epoch);
+                    entry.expects_own_event = own && table.is_watched && !echoed;
                     if own && echoed {
-                        l1.lag.heard_at_once();
-                    } else if own && l1.is_watched {
-                        l1.lag.begin(key, l1.clock.now());
+                        table.lag.heard_at_once();
+                    } else if own && table.is_watched {
+                        table.lag.begin(key, table.clock.now());
                     }
-                    l1.keep(key, entry);
+                    table.keep(key, entry);
                 }
-                (Known::Lives(ttl), Some(_)) => match l1.current(key) {
-                    // As old as it was: what is touched need not be what is kept here.
-                    Some(entry) => l1.keep(key, Entry { expires_at: self.asked.after(ttl), ..entry }),
-                    None => l1.drop_entry(key, Count::Own),
+                (Known::Lives(ttl), Some(_)) => match table.current(key) {
+                    // `fresh_until` stays: the touched record need not be the cached one.
+                    Some(entry) => table.keep(key, Entry { expires_at: self.asked.after(ttl), ..entry }),
+                    None => table.drop_entry(key, Count::Own),
                 },
-                _ => l1.drop_entry(key, Count::Own),
+                _ => table.drop_entry(key, Count::Own),
             }
         });
     }

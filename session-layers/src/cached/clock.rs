@@ -2,8 +2,8 @@ use std::time::{Duration, Instant};
 
 use session_core::Ttl;
 
-/// Microseconds since the cache was made, by a monotonic clock. Half the size of an `Instant`, because
-/// each entry has two.
+/// Microseconds since the cache was created, by a monotonic clock. Half the size of an `Instant`,
+/// because each entry has two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Moment(u64);
 
@@ -29,7 +29,8 @@ impl Clock {
         Self(Instant::now())
     }
 
-    /// The present. Must be asked after a lock was acquired, so that no wait keeps an expired entry.
+    /// The current time. Call it after acquiring a lock, so that the wait does not keep an expired
+    /// entry.
     pub(crate) fn now(&self) -> Moment {
         let passed = self.0.elapsed();
         Moment(passed.as_secs() * 1_000_000 + u64::from(passed.subsec_micros()))

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crossbeam_utils::CachePadded;
 use session_core::SessionKey;
 
-/// What is counted, except for hits.
+/// The counters other than hits.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Count {
     UnknownHit,
@@ -21,7 +21,7 @@ pub(crate) enum Count {
 
 const KINDS: usize = Count::Flush as usize + 1;
 
-/// Hits are spread over so many counters, or threads would wait for each other on a single one.
+/// Hits are spread over this many counters, to avoid contention on a single one.
 const SPREAD: usize = 16;
 
 #[derive(Debug, Default)]

@@ -4,26 +4,32 @@ use session_core::{Bytes, Owner, Record, SessionKey, Version};
 
 use super::clock::Moment;
 
-/// One session as the cache keeps it. By value: a look-up copies it, which takes two counters, of the data and of the owner.
+/// A cached session.
+///
+/// Stored by value: a look-up clones it, which increments two reference counts (data and owner).
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) data: Bytes,
     pub(crate) version: Version,
     pub(crate) owner: Option<Owner>,
-    /// Not later than the end of the record by the store's clock, because it counts from before the store was asked.
+    /// When the record expires. Not later than by the store's clock, because the time counts from
+    /// before the store was asked.
     pub(crate) expires_at: Moment,
-    /// When it is too old to be used, whatever was heard. Counts from before the store was asked, too.
+    /// When the entry is too old to be used, whatever the watch reports. Also counts from before
+    /// the store was asked.
     pub(crate) fresh_until: Moment,
-    /// Of the [gate](super::gate::Gate).
+    /// The [epoch](super::epoch::Epoch) in which its read began.
     pub(crate) epoch: u64,
-    /// This cache wrote it and has not heard of that yet: the first event with its version is no news.
-    pub(crate) awaits_echo: bool,
+    /// This cache wrote the record and has not received the event for it yet. The first event with
+    /// this version is that echo, and changes nothing.
+    pub(crate) expects_own_event: bool,
 }
 
-/// What one entry takes beside its data and owner, in bytes: measured by the benchmark `cached_store`.
+/// Memory of an entry in addition to its data and owner, in bytes. Measured by the benchmark
+/// `cached_store`.
 const OVERHEAD: usize = 560;
 
-/// An id that nobody has, as the cache keeps it.
+/// An entry of the negative cache.
 #[derive(Clone, Copy)]
 pub(crate) struct Unknown {
     pub(crate) until: Moment,
@@ -31,17 +37,18 @@ pub(crate) struct Unknown {
 }
 
 impl Entry {
-    /// What a store said to a question that was sent at `asked`.
+    /// Makes an entry from the store's answer to a request that was sent at `asked`.
     pub(crate) fn new(record: &Record, asked: Moment, max_staleness: Duration, epoch: u64) -> Self {
         Self {
-            // A copy, because a small view would keep a large buffer alive that no weight accounts for.
+            // A copy, because a small slice would keep a large buffer alive, which no weight
+            // counts.
             data: Bytes::copy_from_slice(&record.data),
             version: record.version,
             owner: record.owner.clone(),
             expires_at: asked.plus(record.expires_in),
             fresh_until: asked.plus(max_staleness),
             epoch,
-            awaits_echo: false,
+            expects_own_event: false,
         }
     }
 
@@ -50,7 +57,7 @@ impl Entry {
         Record { data: self.data, version: self.version, expires_in, owner: self.owner }
     }
 
-    /// In bytes, about.
+    /// Approximate memory, in bytes.
     pub(crate) fn weight(&self, _key: &SessionKey) -> u64 {
         let owner = self.owner.as_ref().map_or(0, |owner| owner.as_str().len() + 16);
         (OVERHEAD + self.data.len() + owner) as u64

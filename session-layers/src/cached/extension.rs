@@ -4,11 +4,11 @@ use super::{CacheSettings, Cached};
 
 /// Puts a cache in front of any store: `store.cached(CacheSettings::default())`.
 pub trait CacheExt: SessionStore + Sized + 'static {
-    /// A [`Cached`] store over this one.
+    /// Wraps this store in a [`Cached`] store.
     ///
     /// ```
     /// use session_layers::{CacheExt, CacheSettings};
-/// use session_memory::MemoryStore; // or any other store
+    /// use session_memory::MemoryStore; // or any other store
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> session_core::Result<()> {

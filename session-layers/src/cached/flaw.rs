@@ -1,34 +1,35 @@
-/// A mistake that a cache can make. The tests give the cache one at a time and demand that it is noticed; anywhere else, there is none.
+/// A deliberate mistake of the cache. The tests inject one at a time and require that it is
+/// detected. Outside of the tests there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Flaw {
-    /// What was read is kept, whatever has become of the record meanwhile.
+    /// The cache keeps what a read returned, even if the record changed meanwhile.
     FillWithoutGuard,
-    /// What was read is not kept, but what is older is.
+    /// The cache does not keep what a read returned, but keeps an older entry.
     KeepsLessThanWasSeen,
-    /// A reader may share a reading that began before a change which it must see.
+    /// A reader may share a read that began before a change which the reader must see.
     JoinsOldReadings,
-    /// What is heard of a change is not acted upon.
+    /// The cache ignores change events.
     DropsInvalidations,
-    /// The cache goes on while nobody listens.
+    /// The cache stays in use while it is not subscribed.
     ForgetsBypass,
-    /// A gap in what was heard does not empty the cache.
+    /// Missed events do not empty the cache.
     IgnoresMissed,
     /// The entry is dropped before a change is sent, and not after it.
     DropsBeforeChange,
-    /// An entry holds good for longer than the record.
+    /// An entry outlives its record.
     IgnoresExpiry,
-    /// An entry holds good for longer than `max_staleness`.
+    /// An entry is used for longer than `max_staleness`.
     IgnoresStaleness,
-    /// What this cache itself wrote is taken for a change by others.
+    /// The cache treats its own writes as changes by others.
     FlushesOnEcho,
-    /// Any event with the version of the entry is taken for an echo, also of a touch.
+    /// Any event with the version of the entry is taken for an echo, even that of a touch.
     TakesTouchesForEchoes,
-    /// The entry stays although nobody knows what came of a change.
+    /// The entry stays although the outcome of a change is unknown.
     KeepsWhatIsInDoubt,
-    /// A write that is delivered again is thought to live for its ttl from then on.
+    /// The TTL of a repeated write is counted from the repetition.
     CountsTtlAnew,
-    /// Of changes that overlap, the one that returns last is thought to be the last one.
+    /// Of overlapping changes, the one that returns last is taken for the last one.
     TrustsOverlaps,
-    /// Sessions that were ended by their owner stay.
+    /// Sessions that were deleted through their owner stay in the cache.
     ForgetsOwners,
 }

@@ -6,27 +6,28 @@ use std::{
 use parking_lot::Mutex;
 use session_core::SessionKey;
 
-use super::stats::Lag;
 use super::clock::Moment;
+use super::stats::Lag;
 
-/// How long what this cache itself changed takes to be heard of, which is how long what others change takes.
+/// Measures the delay between changes through this cache and their events.
 ///
-/// One change at a time is timed, from its reply to its event. It is also the canary: if it is not heard of at all, the watch is frozen, and others'
-/// changes are not heard of either.
+/// Changes by other nodes have the same delay. One change at a time is timed, from its reply to its
+/// event. It is also a canary: if its event does not arrive, the watch is frozen, and the events of
+/// other nodes do not arrive either.
 #[derive(Debug, Default)]
 pub(crate) struct LagMeter {
     timing: AtomicBool,
     change: Mutex<Option<(SessionKey, Moment)>>,
-    /// How many took up to 1, 2, 4, 8, … microseconds.
+    /// The number of changes that took up to 1, 2, 4, 8, … microseconds.
     buckets: [AtomicU64; BUCKETS],
     longest: AtomicU64,
 }
 
-/// The last one holds all beyond 17 minutes.
+/// The last bucket holds everything beyond 17 minutes.
 const BUCKETS: usize = 31;
 
 impl LagMeter {
-    /// A change has returned and was not heard of yet.
+    /// Starts to time a change that has returned and whose event has not arrived yet.
     pub(crate) fn begin(&self, key: &SessionKey, now: Moment) {
         if !self.timing.load(Ordering::Relaxed) {
             *self.change.lock() = Some((*key, now));
@@ -34,7 +35,7 @@ impl LagMeter {
         }
     }
 
-    /// A change of this key was heard of.
+    /// Records that an event for this key has arrived.
     pub(crate) fn heard(&self, key: &SessionKey, now: impl FnOnce() -> Moment) {
         if self.timing.load(Ordering::Relaxed) {
             let since = self.change.lock().take_if(|(timed, _)| timed == key).map(|(_, since)| since);
@@ -45,18 +46,18 @@ impl LagMeter {
         }
     }
 
-    /// A change of this cache was heard of before it returned.
+    /// Records a change whose event arrived before the change returned.
     pub(crate) fn heard_at_once(&self) {
         self.note(Duration::ZERO);
     }
 
-    /// Whether the change that is timed should have been heard of long ago.
+    /// Whether the event for the timed change is later than `limit`.
     pub(crate) fn is_overdue(&self, now: impl FnOnce() -> Moment, limit: Duration) -> bool {
         self.timing.load(Ordering::Relaxed)
             && self.change.lock().is_some_and(|(_, since)| now().since(since) > limit)
     }
 
-    /// Forgets what is being timed: it may have been missed.
+    /// Stops the timing: the event may have been missed.
     pub(crate) fn forget(&self) {
         *self.change.lock() = None;
         self.timing.store(false, Ordering::Relaxed);

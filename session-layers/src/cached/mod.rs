@@ -4,13 +4,13 @@ mod change;
 mod clock;
 mod counters;
 mod entry;
+mod epoch;
 mod extension;
-mod fill;
 mod flaw;
-mod gate;
-mod l1;
+mod in_flight;
 mod lag;
 mod listener;
+mod load_lease;
 #[cfg(all(test, shuttle))]
 mod model;
 mod outage;
@@ -25,9 +25,9 @@ mod sent;
 mod settings;
 mod stats;
 mod store;
+mod table;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
-mod under_way;
 mod watch;
 
 pub use extension::CacheExt;

@@ -1,27 +1,27 @@
 use std::time::Duration;
 
-use super::l1::L1;
 use super::clock::Moment;
+use super::table::Table;
 
-/// How long the log hears nothing more of an outage that it has been told of.
+/// The minimum time between two warnings about outages.
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// Tells the log that the cache is bypassed, why, and when that is over. Without it, a cache over a
-/// store whose watch is refused costs memory and saves no trip, and nothing shows it but the
-/// latency.
+/// Logs that the cache is bypassed, why, and when that is over. Without the log, a cache over a
+/// store whose watch is refused costs memory and saves no round trip, and only the latency shows
+/// it.
 #[derive(Debug, Default)]
 pub(crate) struct Outage {
-    /// When the last warning was logged, however often the cache was whole since.
+    /// When the last warning was logged, even if the cache was in use since.
     warned: Option<Moment>,
-    /// Whether a warning was logged since the cache was whole the last time.
+    /// Whether a warning was logged since the cache was last in use.
     is_known: bool,
 }
 
 impl Outage {
-    /// The cache is bypassed. Logged at the first time, and then at most once a minute.
-    pub(crate) fn goes_on(&mut self, l1: &L1, reason: &str) {
-        l1.set_outage(Some(reason));
-        if self.is_due(l1.clock.now()) {
+    /// Records that the cache is bypassed. Logs the first time, and then at most once a minute.
+    pub(crate) fn goes_on(&mut self, table: &Table, reason: &str) {
+        table.set_outage(Some(reason));
+        if self.is_due(table.clock.now()) {
             tracing::warn!(
                 reason,
                 "the cache is bypassed, and every read goes to the store: its watch does not tell of changes"
@@ -29,9 +29,9 @@ impl Outage {
         }
     }
 
-    /// The cache is used again.
-    pub(crate) fn is_over(&mut self, l1: &L1) {
-        l1.set_outage(None);
+    /// Records that the cache is in use again.
+    pub(crate) fn is_over(&mut self, table: &Table) {
+        table.set_outage(None);
         if std::mem::take(&mut self.is_known) {
             tracing::info!("the cache is used again: the store's watch tells of changes");
         }
@@ -49,8 +49,8 @@ impl Outage {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
-    use super::*;
     use super::super::clock::Clock;
+    use super::*;
 
     #[test]
     fn one_warning_a_minute() {

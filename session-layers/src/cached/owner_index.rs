@@ -2,15 +2,15 @@ use session_core::{
     Error, ErrorKind, Operation, Owner, OwnerIndex, Result, SessionKey, SessionStore, async_trait,
 };
 
-use super::{counters::Count, flaw::Flaw, l1::L1, store::Cached};
+use super::{counters::Count, flaw::Flaw, store::Cached, table::Table};
 
-/// Empties the cache if the sessions of an owner may have ended without anybody knowing which.
-struct FlushOnDrop<'a>(Option<&'a L1>);
+/// Empties the cache if sessions of an owner may have ended and it is not known which.
+struct FlushOnDrop<'a>(Option<&'a Table>);
 
 impl Drop for FlushOnDrop<'_> {
     fn drop(&mut self) {
-        if let Some(l1) = self.0 {
-            l1.flush();
+        if let Some(table) = self.0 {
+            table.flush();
         }
     }
 }
@@ -23,7 +23,7 @@ impl<S: SessionStore> Cached<S> {
     }
 }
 
-/// The index of the store within. What it ends goes from the cache.
+/// The owner index of the wrapped store. The cache drops the entries of the sessions that it ends.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: SessionStore + 'static> OwnerIndex for Cached<S> {
@@ -37,12 +37,12 @@ impl<S: SessionStore + 'static> OwnerIndex for Cached<S> {
 
     async fn delete_all(&self, owner: &Owner, except: Option<&SessionKey>) -> Result<Vec<SessionKey>> {
         let index = self.index(Operation::DeleteOwner)?;
-        let l1 = &*self.inner.l1;
-        let mut unknown = FlushOnDrop((!l1.has(Flaw::ForgetsOwners)).then_some(l1));
+        let table = &*self.inner.table;
+        let mut unknown = FlushOnDrop((!table.has(Flaw::ForgetsOwners)).then_some(table));
         let ended = index.delete_all(owner, except).await?;
         if unknown.0.take().is_some() {
             for key in &ended {
-                l1.invalidate(key, Count::Own);
+                table.invalidate(key, Count::Own);
             }
         }
         Ok(ended)

@@ -4,13 +4,13 @@ use session_core::{Record, Result, SessionKey, SessionStore};
 
 use super::{
     counters::Count,
-    fill::{Fill, Turn},
-    l1::Look,
+    in_flight::Answer,
+    load_lease::{Load, LoadLease},
     store::{Cached, Inner},
-    under_way::Answer,
+    table::Look,
 };
 
-/// Waits for an answer; `None` if whoever was to give it is gone.
+/// Waits for an answer. `None` if its sender was dropped.
 async fn wait_for(mut answer: Answer) -> Option<Result<Option<Record>>> {
     answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone())
 }
@@ -18,20 +18,21 @@ async fn wait_for(mut answer: Answer) -> Option<Result<Option<Record>>> {
 impl<S: SessionStore + 'static> Cached<S> {
     /// Reads a session that was not found in the cache.
     pub(crate) async fn read_through(&self, key: &SessionKey) -> Result<Option<Record>> {
-        let counters = &self.inner.l1.counters;
-        let answer = match Fill::begin(&self.inner.l1, key) {
-            Turn::Done(found) => {
+        let counters = &self.inner.table.counters;
+        let answer = match LoadLease::begin(&self.inner.table, key) {
+            Load::Hit(found) => {
                 counters.add(Count::Shared);
                 return Ok(found);
             }
-            Turn::Follow(answer) => {
+            Load::Waiter(answer) => {
                 counters.add(Count::Shared);
                 answer
             }
-            Turn::Lead(fill, answer) => {
+            Load::Leader(fill, answer) => {
                 counters.add(Count::Miss);
                 let store = Arc::clone(&self.inner.store);
-                // By a task, so that a caller who goes away takes nothing from the others.
+                // Runs in a task, so that the other readers get the answer if this caller is
+                // dropped.
                 let reading = async move {
                     let result = store.read(&fill.key()).await;
                     fill.end(result);
@@ -39,7 +40,7 @@ impl<S: SessionStore + 'static> Cached<S> {
                 self.inner.runtime.begin(reading).await;
                 answer
             }
-            Turn::Bypass => {
+            Load::Bypass => {
                 counters.add(Count::Bypass);
                 return self.read_past(key).await;
             }
@@ -50,44 +51,46 @@ impl<S: SessionStore + 'static> Cached<S> {
         }
     }
 
-    /// Reads a session past the cache.
+    /// Reads a session from the store, bypassing the cache.
     pub(crate) async fn read_past(&self, key: &SessionKey) -> Result<Option<Record>> {
         let result = self.inner.store.read(key).await;
         self.inner.seen_past(key);
         result
     }
 
-    /// Reads many sessions, with one question for all that are not in the cache and that nobody is asking for.
+    /// Reads many sessions.
+    ///
+    /// One batch asks the store for all that are neither cached nor already being read.
     pub(crate) async fn read_many_through(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
-        let l1 = &self.inner.l1;
+        let table = &self.inner.table;
         let (mut found, mut waiting) = (HashMap::with_capacity(keys.len()), Vec::new());
         let (mut fills, mut past) = (Vec::new(), Vec::new());
         for key in keys {
             if found.contains_key(key) {
                 continue;
             }
-            // Something, so that a key that comes twice is asked for once.
+            // A placeholder, so that a repeated key is read once.
             found.insert(*key, Ok(None));
-            match l1.look(key) {
+            match table.look(key) {
                 Look::Found(record) => drop(found.insert(*key, Ok(Some(record)))),
                 Look::Unknown => {}
                 Look::Bypass => past.push(*key),
-                Look::Miss => match Fill::begin(l1, key) {
-                    Turn::Done(record) => {
-                        l1.counters.add(Count::Shared);
+                Look::Miss => match LoadLease::begin(table, key) {
+                    Load::Hit(record) => {
+                        table.counters.add(Count::Shared);
                         found.insert(*key, Ok(record));
                     }
-                    Turn::Follow(answer) => {
-                        l1.counters.add(Count::Shared);
+                    Load::Waiter(answer) => {
+                        table.counters.add(Count::Shared);
                         waiting.push((*key, answer));
                     }
-                    Turn::Lead(fill, answer) => {
-                        l1.counters.add(Count::Miss);
+                    Load::Leader(fill, answer) => {
+                        table.counters.add(Count::Miss);
                         fills.push(fill);
                         waiting.push((*key, answer));
                     }
-                    Turn::Bypass => {
-                        l1.counters.add(Count::Bypass);
+                    Load::Bypass => {
+                        table.counters.add(Count::Bypass);
                         past.push(*key);
                     }
                 },
@@ -96,7 +99,7 @@ impl<S: SessionStore + 'static> Cached<S> {
         if !fills.is_empty() {
             let store = Arc::clone(&self.inner.store);
             let reading = async move {
-                let keys: Vec<SessionKey> = fills.iter().map(Fill::key).collect();
+                let keys: Vec<SessionKey> = fills.iter().map(LoadLease::key).collect();
                 for (fill, result) in fills.into_iter().zip(store.read_many(&keys).await) {
                     fill.end(result);
                 }
@@ -120,10 +123,13 @@ impl<S: SessionStore + 'static> Cached<S> {
 }
 
 impl<S> Inner<S> {
-    /// Somebody has read past the cache, and may have seen something newer than what was put in since it is in use again.
+    /// Drops the entry of a session that was read past the cache.
+    ///
+    /// That read may have seen a newer record than the one that was cached since the cache is in
+    /// use again.
     fn seen_past(&self, key: &SessionKey) {
-        if self.l1.gate.epoch().is_some() {
-            self.l1.invalidate(key, Count::Own);
+        if self.table.epoch.current().is_some() {
+            self.table.invalidate(key, Count::Own);
         }
     }
 }

@@ -11,16 +11,17 @@ pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use parking_lot::Mutex;
 
-/// What carries readings and listens: tokio. A model, whose schedule can be explored, takes its place under `cfg(shuttle)`.
+/// Runs the reads and the listening task on tokio. Under `cfg(shuttle)`, a model whose schedule can
+/// be explored replaces it.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime(Handle);
 
-/// A task that ends when this goes.
+/// A task that is aborted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Task(AbortHandle);
 
 impl Runtime {
-    /// The runtime that this is called in.
+    /// The runtime that the caller runs in.
     pub(crate) fn current() -> Result<Self> {
         Handle::try_current().map(Self).map_err(|error| {
             Error::new(ErrorKind::Config, Operation::Connect)
@@ -29,7 +30,8 @@ impl Runtime {
         })
     }
 
-    /// Begins some work here, so that the store within knows of it when this returns, and lets a task go on with it.
+    /// Polls `work` once in the caller, so that the store has the request when this returns, and
+    /// spawns a task for the rest.
     pub(crate) async fn begin(&self, work: impl Future<Output = ()> + Send + 'static) {
         let mut work = Box::pin(work);
         let begun = poll_fn(|context| {
@@ -41,7 +43,7 @@ impl Runtime {
         }
     }
 
-    /// Starts a task.
+    /// Spawns a task.
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) -> Task {
         Task(self.0.spawn(task).abort_handle())
     }
@@ -50,7 +52,7 @@ impl Runtime {
         tokio::time::sleep(pause).await;
     }
 
-    /// Runs a future for at most this long.
+    /// Runs a future with a timeout.
     pub(crate) async fn within<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
         tokio::time::timeout(limit, future).await.ok()
     }

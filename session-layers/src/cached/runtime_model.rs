@@ -12,11 +12,11 @@ use shuttle::{
 
 pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
 
-/// What takes the place of tokio in the model: the checker's schedule, in which no time passes.
+/// Replaces tokio in the model: the checker schedules the tasks, and no time passes.
 #[derive(Clone, Debug)]
 pub(crate) struct Runtime;
 
-/// A task that ends when this goes.
+/// A task that is aborted when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Task(JoinHandle<()>);
 

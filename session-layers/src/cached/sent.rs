@@ -2,22 +2,24 @@ use std::{mem, time::Duration};
 
 use session_core::Version;
 
-use super::runtime::Mutex;
 use super::clock::Moment;
+use super::runtime::Mutex;
 
-/// Which writes were sent through this cache of late.
+/// The writes that were sent through this cache recently.
 ///
-/// A store does not say whether it has just carried out a write or knew it already. In the second case the record expires by the first delivery, or by a
-/// touch since, so nothing may be concluded from the second one.
+/// A store does not say whether it carried out a write or had already done so. In the second case
+/// the record expires by the first delivery, or by a later touch, so the second delivery says
+/// nothing about the expiry.
 ///
-/// Never takes a write that was sent within the last [`AGE`] for a new one. The other way round it may err, the more often the more is
-/// written: that costs a reading.
+/// Never takes a write that was sent within the last [`AGE`] for a new one. It may take a new write
+/// for a repeated one, more often under a higher write rate. That costs a read.
 pub(crate) struct SentWrites(Mutex<Generations>);
 
-/// Longer than any caller tries again.
+/// Longer than any caller retries.
 const AGE: Duration = Duration::from_secs(30);
 
-/// 256 KiB of bits for each generation. With 10,000 writes a second, one write of eight is taken for an older one.
+/// 256 KiB of bits for each generation. At 10,000 writes a second, one write in eight is taken for
+/// a repeated one.
 const BITS: usize = 1 << 21;
 
 struct Generations {
@@ -32,7 +34,8 @@ impl SentWrites {
         Self(Mutex::new(Generations { begun: now, current: none(), previous: none() }))
     }
 
-    /// Notes a write that is about to be sent, and says whether it certainly was not sent before.
+    /// Records a write that is about to be sent. Returns true only if it was certainly not sent
+    /// before.
     pub(crate) fn is_first(&self, version: &Version, now: Moment) -> bool {
         // Versions are random, so any of their bytes are a hash.
         let (first, rest) = version.as_bytes().split_first_chunk::<4>().unwrap_or((&[0; 4], &[]));
@@ -53,7 +56,7 @@ impl SentWrites {
 impl Generations {
     fn age(&mut self, now: Moment) {
         if now.since(self.begun) >= AGE {
-            // Of two ages without a write, nothing is left.
+            // After two ages without a write, neither generation is kept.
             if now.since(self.begun) >= 2 * AGE {
                 self.current.fill(0);
             }
@@ -66,8 +69,8 @@ impl Generations {
 
 #[cfg(all(test, not(shuttle)))]
 mod tests {
-    use super::*;
     use super::super::clock::Clock;
+    use super::*;
 
     #[test]
     fn a_write_is_known_for_its_age_and_new_ones_are_new() {
@@ -76,7 +79,7 @@ mod tests {
         let versions: Vec<Version> = (0..1_000).map(|_| Version::random()).collect();
         let new = versions.iter().filter(|version| sent.is_first(version, begun)).count();
         assert!(new > 990, "{new}");
-        // Noted at the end of a generation, and asked about at the end of the next one.
+        // Recorded at the end of one generation, and looked up at the end of the next one.
         let late = Version::random();
         assert!(sent.is_first(&late, begun.plus(AGE.saturating_sub(Duration::from_micros(1)))));
         let later = begun.plus((AGE * 2).saturating_sub(Duration::from_micros(1)));

@@ -5,7 +5,7 @@ use session_core::{Error, ErrorKind, Operation, Result};
 #[cfg(test)]
 use super::flaw::Flaw;
 
-/// How much a [`Cached`](super::Cached) store keeps, and for how long.
+/// Limits of a [`Cached`](super::Cached) store: memory, entries and age.
 ///
 /// ```
 /// use std::time::Duration;
@@ -45,48 +45,58 @@ impl Default for CacheSettings {
 }
 
 impl CacheSettings {
-    /// How much memory the sessions may take, in bytes: data, owners and what it takes to find them. 64 MiB unless set.
+    /// Maximum memory of the cached sessions, in bytes. Default: 64 MiB.
     ///
-    /// For moments, a little more is taken while entries are replaced. Beyond it, the least recently used sessions go.
+    /// Data, owners and the overhead of each entry count. The cache exceeds the bound briefly while
+    /// it replaces entries. Beyond the bound, the least recently used sessions are evicted.
     pub fn max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// How many sessions may be kept. As many as there is memory for, unless set.
+    /// Maximum number of cached sessions. Default: no limit other than memory.
     pub fn max_entries(mut self, entries: u64) -> Self {
         self.max_entries = entries;
         self
     }
 
-    /// For how long a session may be read here after it was changed or deleted elsewhere, at the very worst: when the connection that tells of
-    /// changes is frozen and that was not noticed yet. Thirty seconds unless set.
+    /// Maximum time for which a session can still be read here after another node changed or
+    /// deleted it. Default: 30 s.
     ///
-    /// Each session that is in use is read from the store at least once in this time. It is counted from before the store was asked, by a clock that
-    /// does not jump.
+    /// This is the worst case: the connection that delivers change events is frozen, and the cache
+    /// has not noticed it yet.
+    ///
+    /// Each session that is in use is read from the store at least once in this time. The time
+    /// counts from before the cache asks the store, by a monotonic clock.
     pub fn max_staleness(mut self, bound: Duration) -> Self {
         self.max_staleness = bound;
         self
     }
 
-    /// How many ids that nobody has are remembered, and for how long, so that a client which repeats an ended id does not cost a question each
-    /// time. 8,192 and one second unless set; never longer than [`max_staleness`](Self::max_staleness); none if either is zero.
+    /// Size and TTL of the negative cache (ids known not to exist). Default: 8,192 ids, one second.
     ///
-    /// They have room of their own, about 200 bytes each, and take none from sessions.
+    /// With it, a client that repeats an ended id does not cause a read of the store each time. The
+    /// TTL is never longer than [`max_staleness`](Self::max_staleness). If either is zero, the
+    /// negative cache is off.
+    ///
+    /// Each id takes about 200 bytes. The negative cache has its own memory and takes none from
+    /// sessions.
     pub fn unknown_ids(mut self, entries: u64, time: Duration) -> Self {
         self.unknown_entries = if time.is_zero() { 0 } else { entries };
         self.unknown_for = time;
         self
     }
 
-    /// Caches a store that cannot tell of changes by others, too: then a session that was ended elsewhere can be read here
-    /// for up to [`max_staleness`](Self::max_staleness), each time.
+    /// Also accepts a store that does not report changes by other nodes.
+    ///
+    /// A session that was ended elsewhere can then be read here for up to
+    /// [`max_staleness`](Self::max_staleness), each time.
     pub fn accept_staleness_without_watch(mut self) -> Self {
         self.accepts_staleness = true;
         self
     }
 
-    /// Refuses what cannot be meant.
+    /// Rejects invalid settings.
     pub(crate) fn check(&self) -> Result<()> {
         let refuse = |reason| Err(Error::new(ErrorKind::Config, Operation::Connect).because(reason));
         if self.max_bytes == 0 || self.max_entries == 0 {

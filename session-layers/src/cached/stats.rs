@@ -1,68 +1,73 @@
 use std::time::Duration;
 
-/// What a cache has done since it was made, by [`Cached::stats`](super::Cached::stats).
+/// Statistics of a cache since it was created, returned by [`Cached::stats`](super::Cached::stats).
 ///
-/// Each number is exact; read while others work, they need not fit together.
+/// Each number is exact. Numbers that are read while other tasks work need not be consistent with
+/// each other.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheStats {
-    /// Whether the cache is in use. If not, nobody tells it of changes, and every read goes to the store.
-    pub is_whole: bool,
-    /// Why the cache is not in use: what the store's watch said last, or that it ended. The log has
-    /// it, too, as one warning and then at most one a minute. `None` while all is well, before the
-    /// first attempt to listen, and once the store was closed.
+    /// Whether the cache is in use. If not, it receives no change events, and every read goes to
+    /// the store.
+    pub is_ready: bool,
+    /// Why the cache is not in use: the last error of the store's watch, or that the watch ended.
+    /// The log has the reason, too, as one warning and then at most one a minute. `None` while the
+    /// cache is in use, before the first attempt to subscribe, and after the store was closed.
     pub outage: Option<String>,
-    /// Sessions kept now. Settles a moment after the last change.
+    /// Sessions in the cache. Settles a moment after the last change.
     pub entries: u64,
-    /// What they take, in bytes. Settles a moment after the last change.
+    /// Memory of these sessions, in bytes. Settles a moment after the last change.
     pub bytes: u64,
-    /// Reads that were answered by the cache, of sessions.
+    /// Reads of sessions that the cache answered.
     pub hits: u64,
-    /// Reads that were answered by the cache, of ids that nobody has.
+    /// Reads that the negative cache answered (ids known not to exist).
     pub unknown_hits: u64,
-    /// Reads for which the store was asked.
+    /// Reads for which the cache asked the store.
     pub misses: u64,
-    /// Reads that shared the question of another one.
+    /// Reads that shared the answer to another read.
     pub shared: u64,
-    /// Reads that went past the cache because it was not whole.
+    /// Reads that bypassed the cache because it was not in use.
     pub bypasses: u64,
-    /// Answers of the store that were given to those who had asked, and not kept: something may have changed the record meanwhile.
+    /// Answers of the store that were returned to the callers but not cached, because the record
+    /// may have changed meanwhile.
     pub discarded_fills: u64,
-    /// Entries that went, by cause.
+    /// Removed entries, by cause.
     pub evictions: Evictions,
-    /// How long changes took to be heard of.
+    /// Delay of change events.
     pub lag: Lag,
 }
 
-/// Entries that went out of a cache, by cause. Part of [`CacheStats`].
+/// Entries that were removed from a cache, by cause. Part of [`CacheStats`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Evictions {
-    /// To make room for others: the least recently used go first.
+    /// Evicted to make room. The least recently used entries go first.
     pub space: u64,
-    /// An event said that the record had changed. Where the store's events do not tell versions, that includes what was written through this cache.
+    /// An event reported that the record changed. If the store's events do not name versions, this
+    /// includes writes through this cache.
     pub changed: u64,
-    /// A change through this cache, after which it was not certain what the record is.
+    /// A change through this cache left the record's state uncertain.
     pub own: u64,
-    /// Found to have expired.
+    /// A read found the entry expired.
     pub expired: u64,
-    /// Found to be older than `max_staleness`.
+    /// A read found the entry older than `max_staleness`.
     pub stale: u64,
-    /// How often the whole cache was emptied, because of a gap in what was heard.
+    /// How often the whole cache was emptied, for example because events may have been missed.
     pub flushes: u64,
 }
 
-/// How long changes through a cache took to come back to it as events, counted from the reply of the store. Part of [`CacheStats`].
+/// Delay between the store's reply to a change through this cache and the event that reports it.
+/// Part of [`CacheStats`].
 ///
-/// What this cache itself changes is measured, a sample of it. What others change takes the same way.
+/// The cache measures a sample of its own changes. Changes by other nodes arrive the same way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lag {
-    /// How many changes were measured.
+    /// Number of changes that were measured.
     pub samples: u64,
-    /// The median, rounded up to a power of two microseconds.
+    /// The median, rounded up to a power of two in microseconds.
     pub p50: Duration,
-    /// The 99th percentile, rounded up likewise.
+    /// The 99th percentile, rounded up in the same way.
     pub p99: Duration,
     /// The longest.
     pub longest: Duration,

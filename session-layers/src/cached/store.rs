@@ -9,35 +9,43 @@ use session_core::{
 use super::{
     CacheSettings, CacheStats,
     change::Change,
-    l1::{L1, Look},
     listener,
     runtime::{Runtime, Task},
+    table::{Look, Table},
 };
 
-/// A store with a bounded cache in this process in front of it, which does not serve sessions that were ended.
+/// A store behind a bounded in-process cache, which does not serve sessions that were ended.
 ///
-/// Reads are answered by the cache where it can be trusted; everything else goes to the store within, and conditions are always judged there. So what is
-/// stale can cost a merge, and never an update. Clones are handles on the same cache.
+/// The cache answers reads while its entries can be trusted. Everything else goes to the wrapped
+/// store, which alone evaluates conditions. A stale entry can therefore cost a merge, but never an
+/// update. Clones are handles on the same cache.
 ///
 /// # What it promises
-/// * **Changes through this cache** are seen by all reads that begin after they have returned.
-/// * **Changes by others** are seen as soon as the store's [`Watch`] has told of them, usually within milliseconds, and at the very worst
-///   after [`max_staleness`](CacheSettings::max_staleness): also if the connection that tells is frozen, or this process was.
-/// * **If it is not certain that all changes are heard**, because the watch is interrupted, has
-///   missed some, ended, or does not tell of a change that was made through this cache, everything
-///   that is kept is forgotten, and reads go to the store until all is heard again. The log and
-///   [`stats`](Self::stats) say so, with the reason.
-/// * **An entry never outlives its record.** What was read before a change is never kept after it.
-/// * **One question** is under way for a session, however many readers wait for the answer. No reader shares one that began before a change that this
-///   reader must see. Errors are given to those who wait, and not kept.
-/// * All other promises of the store within hold as they are. A failing store fails reads of what is not kept; a cache that cannot be used fails none.
+/// * **Changes through this cache** are visible to all reads that begin after the change has
+///   returned.
+/// * **Changes by others** are visible as soon as the store's [`Watch`] has reported them, usually
+///   within milliseconds. In the worst case they are visible after
+///   [`max_staleness`](CacheSettings::max_staleness), even if the connection that delivers the
+///   events is frozen, or this process was.
+/// * **If events may be missing**, because the watch is interrupted, has missed some, ended, or
+///   does not report a change that was made through this cache, the cache drops all entries, and
+///   reads go to the store until all events arrive again. The log and [`stats`](Self::stats) give
+///   the reason.
+/// * **An entry never outlives its record.** Data that was read before a change is never kept after
+///   it.
+/// * **One read of the store** is in flight for a session, however many readers wait for the
+///   answer. A reader never shares a read that began before a change which this reader must see.
+///   Errors are returned to the waiting readers and are not cached.
+/// * All other promises of the wrapped store hold unchanged. A failing store fails reads of
+///   sessions that are not cached. A cache that is not in use fails no read.
 ///
 /// A store without a watch, or whose watch does not [hear all nodes](Watch::hears_all_nodes), needs
 /// [`accept_staleness_without_watch`](CacheSettings::accept_staleness_without_watch).
 ///
 /// # Cost
-/// A hit is a look-up in memory and copies no data. A miss costs a task beside the store's reading. Entries hold data of their own, in memory that is bounded by
-/// [`max_bytes`](CacheSettings::max_bytes).
+/// A hit is a look-up in memory and copies no data. A miss costs a task in addition to the store's
+/// read. Entries hold their own copy of the data, in memory that
+/// [`max_bytes`](CacheSettings::max_bytes) bounds.
 ///
 /// # Example
 ///
@@ -51,14 +59,14 @@ use super::{
 /// # async fn main() -> session_core::Result<()> {
 /// let (here, there) = { let store = MemoryStore::new(); (store.clone(), store) };
 /// let store = here.cached(CacheSettings::default().max_staleness(Duration::from_secs(2)))?;
-/// store.until_whole().await;
+/// store.wait_until_ready().await;
 ///
 /// let (key, ttl) = (SessionId::generate().key(), Ttl::new(Duration::from_secs(1800))?);
 /// assert!(store.write(&key, Write::new("theme=dark", ttl), When::Absent).await?.is_written());
 /// assert_eq!(store.read(&key).await?.expect("it is live").data, "theme=dark");
 /// assert_eq!(store.stats().hits, 1);
 ///
-/// // Ended by another node: gone here, too, as soon as that was heard of.
+/// // Another node ends the session: it is gone here, too, as soon as the event has arrived.
 /// let _ = there.delete(&key, Expected::Any).await?;
 /// while store.read(&key).await?.is_some() {
 ///     tokio::task::yield_now().await;
@@ -71,21 +79,25 @@ pub struct Cached<S> {
 
 pub(crate) struct Inner<S> {
     pub(crate) store: Arc<S>,
-    pub(crate) l1: Arc<L1>,
+    pub(crate) table: Arc<Table>,
     pub(crate) runtime: Runtime,
-    /// Listens as long as there are handles. Not there if the store tells nothing.
+    /// The task that reads the store's events while there are handles. `None` if the store has no
+    /// watch.
     listener: Option<Task>,
 }
 
 impl<S: SessionStore + 'static> Cached<S> {
-    /// A cache over `store`.
+    /// Creates a cache over `store`.
     ///
-    /// Returns at once. The cache is used as soon as the store's watch is heard, which [`until_whole`](Self::until_whole) waits for; until then, reads go to
-    /// the store. Its tasks run on the runtime that this is called in. When that shuts down, so does the cache, and reads go to the store.
+    /// Returns at once. Reads go to the store until the store's watch is subscribed;
+    /// [`wait_until_ready`](Self::wait_until_ready) waits for that. The cache's tasks run on the runtime that
+    /// this is called in. When that runtime shuts down, reads go to the store.
     ///
     /// # Errors
     /// [`Config`](ErrorKind::Config)
-    /// * if the store has no [`watch`](SessionStore::watch), or one that does not [hear all nodes](Watch::hears_all_nodes), unless the [staleness](CacheSettings::accept_staleness_without_watch) that follows is accepted,
+    /// * if the store has no [`watch`](SessionStore::watch), or one that does not
+    ///   [hear all nodes](Watch::hears_all_nodes), unless the resulting
+    ///   [staleness](CacheSettings::accept_staleness_without_watch) is accepted,
     /// * if the settings leave no room or no time to keep anything,
     /// * outside of a tokio runtime.
     pub fn new(store: S, settings: CacheSettings) -> Result<Self> {
@@ -99,52 +111,54 @@ impl<S: SessionStore + 'static> Cached<S> {
                  to have that, call accept_staleness_without_watch()",
             ));
         }
-        let (store, l1) = (Arc::new(store), Arc::new(L1::new(&settings, is_watched)));
-        let listening = is_watched.then(|| listener::listen(Arc::downgrade(&store), Arc::clone(&l1)));
+        let (store, table) = (Arc::new(store), Arc::new(Table::new(&settings, is_watched)));
+        let listening = is_watched.then(|| listener::listen(Arc::downgrade(&store), Arc::clone(&table)));
         let listener = listening.map(|listening| runtime.start(listening));
-        Ok(Self { inner: Arc::new(Inner { store, l1, runtime, listener }) })
+        Ok(Self { inner: Arc::new(Inner { store, table, runtime, listener }) })
     }
 
-    /// Waits until the cache is used: for tests and benchmarks. It need not stay so. Waits for ever if the store was closed.
-    pub async fn until_whole(&self) {
-        while self.inner.l1.gate.epoch().is_none() {
+    /// Waits until the cache is in use: for tests and benchmarks.
+    ///
+    /// The cache need not stay in use. Waits for ever if the store was closed.
+    pub async fn wait_until_ready(&self) {
+        while self.inner.table.epoch.current().is_none() {
             Runtime::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
 }
 
 impl<S> Cached<S> {
-    /// What the cache has done so far. Costs about a microsecond.
+    /// Returns the cache's statistics so far. Costs about a microsecond.
     pub fn stats(&self) -> CacheStats {
-        self.inner.l1.stats()
+        self.inner.table.stats()
     }
 
-    /// Forgets everything that is kept, for operators. Whoever reads next asks the store.
+    /// Drops all entries, for operators. The next read of each session asks the store.
     pub fn clear(&self) {
-        self.inner.l1.flush();
+        self.inner.table.flush();
     }
 
-    /// The store within. What is changed through it is a change by others to this cache.
+    /// The wrapped store. The cache treats changes through it as changes by others.
     pub fn get_ref(&self) -> &S {
         &self.inner.store
     }
 
     fn begin(&self, key: &SessionKey, version: Option<Version>) -> Change {
-        Change::begin(&self.inner.l1, key, version)
+        Change::begin(&self.inner.table, key, version)
     }
 }
 
-// By hand, because deriving it would ask the store within to be `Clone`.
+// Not derived, because deriving it would require the wrapped store to be `Clone`.
 impl<S> Clone for Cached<S> {
     fn clone(&self) -> Self {
         Self { inner: Arc::clone(&self.inner) }
     }
 }
 
-// By hand, because what is kept is session data, which belongs into no log.
+// Not derived, because the entries are session data, which must not be logged.
 impl<S: fmt::Debug> fmt::Debug for Cached<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cached").field("store", &self.inner.store).field("cache", &self.inner.l1).finish()
+        f.debug_struct("Cached").field("store", &self.inner.store).field("cache", &self.inner.table).finish()
     }
 }
 
@@ -152,7 +166,7 @@ impl<S: fmt::Debug> fmt::Debug for Cached<S> {
 #[async_trait]
 impl<S: SessionStore + 'static> SessionStore for Cached<S> {
     async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
-        match self.inner.l1.look(key) {
+        match self.inner.table.look(key) {
             Look::Found(record) => Ok(Some(record)),
             Look::Unknown => Ok(None),
             Look::Miss => self.read_through(key).await,
@@ -190,7 +204,7 @@ impl<S: SessionStore + 'static> SessionStore for Cached<S> {
         expected: Version,
     ) -> Result<RenameOutcome> {
         let (from, to) = (self.begin(old, None), self.begin(new, Some(write.version)));
-        // The owner that is kept is the old record's.
+        // `OwnerChange::Keep` keeps the owner of the old record.
         let foreseen = from.foresee(&write, When::Version(expected));
         let outcome = self.inner.store.rename(old, new, write, expected).await;
         from.renamed_away(&outcome);
@@ -234,17 +248,17 @@ impl<S: SessionStore + 'static> SessionStore for Cached<S> {
         outcomes
     }
 
-    /// Asks the store within, which is what has to be ready.
+    /// Pings the wrapped store, which is what has to be ready.
     async fn ping(&self) -> Result<()> {
         self.inner.store.ping().await
     }
 
-    /// Ends the use of the cache, and closes the store within.
+    /// Ends the use of the cache, and closes the wrapped store.
     async fn close(&self) -> Result<()> {
         if let Some(listener) = &self.inner.listener {
             listener.end();
         }
-        self.inner.l1.shut();
+        self.inner.table.shut();
         self.inner.store.close().await
     }
 

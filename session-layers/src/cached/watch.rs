@@ -5,18 +5,21 @@ use session_core::{
     Error, ErrorKind, Event, EventStream, Operation, Result, SessionStore, Watch, async_trait,
 };
 
-use super::{counters::Count, l1::L1, store::Cached};
+use super::{counters::Count, store::Cached, table::Table};
 
-/// The watch of the store within. What an event is about goes from the cache before the event is passed on, so that a listener which reads then finds
-/// the change. That costs a session which is listened to its entry, also for changes through this cache.
+/// The watch of the wrapped store.
+///
+/// The cache drops the entry of an event's session before it passes the event on, so that a
+/// listener which then reads finds the change. A session with a listener therefore loses its entry,
+/// also after changes through this cache.
 #[deny(clippy::missing_trait_methods)]
 #[async_trait]
 impl<S: SessionStore + 'static> Watch for Cached<S> {
     async fn subscribe(&self) -> Result<EventStream> {
         let watch =
             self.inner.store.watch().ok_or_else(|| Error::new(ErrorKind::Unsupported, Operation::Watch))?;
-        let (events, l1) = (watch.subscribe().await?, Arc::clone(&self.inner.l1));
-        Ok(events.inspect(move |event| forget(&l1, event)).boxed())
+        let (events, table) = (watch.subscribe().await?, Arc::clone(&self.inner.table));
+        Ok(events.inspect(move |event| forget(&table, event)).boxed())
     }
 
     fn hears_all_nodes(&self) -> bool {
@@ -24,12 +27,12 @@ impl<S: SessionStore + 'static> Watch for Cached<S> {
     }
 }
 
-fn forget(l1: &L1, event: &Event) {
+fn forget(table: &Table, event: &Event) {
     match event {
         Event::Changed { key, .. } | Event::Deleted { key } | Event::Expired { key } => {
-            l1.invalidate(key, Count::Changed);
+            table.invalidate(key, Count::Changed);
         }
-        // Anything may have changed.
-        _ => l1.flush(),
+        // Any record may have changed.
+        _ => table.flush(),
     }
 }

@@ -14,27 +14,28 @@ use session_core::{
     WriteItem, WriteOutcome, async_trait,
 };
 
-/// A store whose operations are counted and timed, through the [`metrics`] facade and [`tracing`]. Everything that the store within
-/// promises, this promises, too.
+/// A store whose operations are counted and timed, through the [`metrics`] facade and [`tracing`].
+/// It keeps every promise of the wrapped store.
 ///
 /// | metric | kind | labels | what |
 /// | --- | --- | --- | --- |
 /// | `session_store_operations_total` | counter | `operation` | operations; each item of a batch is one |
-/// | `session_store_errors_total` | counter | `operation`, `kind` | those that failed |
-/// | `session_store_conflicts_total` | counter | `operation` | those whose condition did not hold |
+/// | `session_store_errors_total` | counter | `operation`, `kind` | operations that failed |
+/// | `session_store_conflicts_total` | counter | `operation` | operations whose condition did not hold |
 /// | `session_store_duration_seconds` | histogram | `operation` | how long calls took; a batch is one call |
 /// | `session_store_batch_size` | histogram | `operation` | items of a batch |
 /// | `sessions_created_total` | counter | | sessions that were created through this handle |
 /// | `sessions_ended_total` | counter | | sessions that were deleted through this handle, expiry not included |
 /// | `sessions_live` | gauge | | live sessions in the store, as of the last [`sample`](Self::sample) |
-/// | `sessions_live_peak` | gauge | | the most that a sample of this process has seen |
-/// | `sessions_lifetime_mean_seconds` | gauge | | live sessions divided by sessions created a second (Little's law), over the time since the first sample |
+/// | `sessions_live_peak` | gauge | | the most live sessions in any sample of this process |
+/// | `sessions_lifetime_mean_seconds` | gauge | | live sessions divided by sessions created per second (Little's law), since this handle was created |
 ///
-/// Failures are also told to `tracing` as events of level `WARN`, each call as one of level `TRACE`. No id, no key and no data is
-/// in any of it.
+/// `tracing` receives each failure as an event of level `WARN`, and each call as one of level
+/// `TRACE`. Metrics and events contain no id, no key and no data.
 ///
-/// The creation rate, and with it the mean lifetime, is of this process alone, while the live sessions are of the whole store: with several
-/// processes, divide `sessions_live` by the sum of their rates.
+/// The creation rate, and with it the mean lifetime, covers this process alone, while the live
+/// sessions are those of the whole store. With several processes, divide `sessions_live` by the sum
+/// of their rates.
 ///
 /// ```
 /// use session_layers::Metered;
@@ -51,7 +52,7 @@ pub struct Metered<S> {
     census: Census,
 }
 
-/// The operations that a store is asked for, in the order of [`Metered::calls`].
+/// The measured operations, in the order of [`Metered::calls`].
 const CALLS: [Operation; 12] = [
     Operation::Read,
     Operation::Write,
@@ -67,7 +68,7 @@ const CALLS: [Operation; 12] = [
     Operation::Ping,
 ];
 
-/// The meters of one operation.
+/// The metrics of one operation.
 struct Call {
     operation: Operation,
     operations: Counter,
@@ -76,7 +77,7 @@ struct Call {
     batch: Histogram,
 }
 
-/// How many sessions there are, and have come.
+/// The numbers of live and of created sessions.
 struct Census {
     live: Gauge,
     peak: Gauge,
@@ -87,7 +88,7 @@ struct Census {
 }
 
 impl<S: SessionStore> Metered<S> {
-    /// Meters `store` through the recorder that is installed now: install it before.
+    /// Meters `store` through the recorder that is installed now. Install the recorder first.
     pub fn new(store: S) -> Self {
         describe();
         Self {
@@ -106,13 +107,14 @@ impl<S: SessionStore> Metered<S> {
         }
     }
 
-    /// The store within.
+    /// The wrapped store.
     pub fn get_ref(&self) -> &S {
         &self.store
     }
 
-    /// Counts the live sessions, once, and sets the gauges. `None` if the store cannot count. Call it every minute or so; it costs what
-    /// [`Maintenance::count`] costs.
+    /// Counts the live sessions once, and sets the gauges. `None` if the store cannot count.
+    ///
+    /// Call it every minute or so. It costs as much as [`Maintenance::count`].
     ///
     /// # Errors
     /// As [`Maintenance::count`].
@@ -340,7 +342,8 @@ impl<S: SessionStore> SessionStore for Metered<S> {
     }
 }
 
-/// What is asked of an ability that the store within lacks: cannot come from a handle that says so.
+/// The error for an operation that the wrapped store lacks. Unreachable through `owners` and
+/// `maintenance`.
 fn lacking(operation: Operation) -> Error {
     Error::new(session_core::ErrorKind::Config, operation).because("the store within cannot do this")
 }

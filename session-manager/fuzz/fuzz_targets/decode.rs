@@ -1,4 +1,4 @@
-//! Any bytes give a payload or an error.
+//! Decoding any bytes gives a payload or an error.
 #![no_main]
 
 mod look;

@@ -1,4 +1,5 @@
-//! Any body behind a header that fits it: what the checksum would else hide from the fuzzer.
+//! Decodes any body after a header that matches it, which reaches the code that the checksum would
+//! otherwise hide from the fuzzer.
 #![no_main]
 
 mod look;

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use session_manager::payload::Payload;
 
-/// Everything that can be asked of a payload.
+/// Calls every accessor of a payload.
 pub fn look(bytes: Vec<u8>) {
     let Ok(payload) = Payload::decode(bytes) else { return };
     let keys: Vec<String> = payload.keys().map(str::to_owned).collect();

@@ -13,7 +13,7 @@ use super::{
     reader::Reader,
 };
 
-/// No length in damaged bytes makes the decoder reserve more than this.
+/// The most bytes that a length in damaged data can make the decoder reserve.
 const LIMIT: usize = 16 << 20;
 
 const CONFIG: Configuration<LittleEndian, Varint, Limit<LIMIT>> = config::standard().with_limit::<LIMIT>();
@@ -26,7 +26,7 @@ fn fingerprint(rules: &Rules) -> [u8; 8] {
     rules.fingerprint.as_ref().map_or(0, Fingerprint::value).to_le_bytes()
 }
 
-/// The eight bytes of the value's [`Fingerprint`], then the value.
+/// Writes the eight bytes of the value's [`Fingerprint`], then the value.
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
     let rules = rules();
     let value = bincode::serde::encode_to_vec(Shaped { value, rules: &rules }, CONFIG).map_err(Fault::of)?;
@@ -41,11 +41,11 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Fault> {
     let seed = Reader::new(PhantomData::<T>, &rules);
     let decoded = bincode::serde::seed_decode_from_slice(seed, bytes, CONFIG);
     if let Err(error @ DecodeError::Serde(_)) = &decoded {
-        // No bytes would do for this type.
+        // The type cannot be decoded by this codec, whatever the bytes.
         return Err(Fault::of(error));
     }
     let whole = !matches!(decoded, Ok((_, len)) if len != bytes.len());
-    // Where both are wrong, the shape is the cause.
+    // If both are wrong, the shape is the cause.
     if fingerprint(&rules) != *written || !whole {
         return Err(Fault::OTHER_SHAPE);
     }

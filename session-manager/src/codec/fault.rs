@@ -1,9 +1,10 @@
-//! What may be said of a value that a codec could not carry: a category, in fixed words. The texts of serde and of the codecs quote values, and
-//! so may those of an application's own types, so none of them leaves this module.
+//! What an error may say about a value that a codec could not carry: a category, in fixed words.
+//! The messages of serde and of the codecs quote values, and those of an application's own types
+//! may, so none of them leaves this module.
 
 use std::fmt::Display;
 
-/// Why a codec could not encode or decode a value. There is no room in it for the value.
+/// Why a codec could not encode or decode a value. It cannot hold the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fault(pub(crate) &'static str);
 
@@ -29,7 +30,7 @@ impl Fault {
     /// The category of a codec's error.
     pub(super) fn of(error: impl Display) -> Self {
         let text = error.to_string();
-        // bincode shows the texts that serde gives it by their Debug.
+        // bincode formats serde's messages with `Debug`.
         let text = text.strip_prefix("OtherString(\"").unwrap_or(&text);
         let own = OWN.iter().find(|own| text.starts_with(own.0)).copied();
         own.or_else(|| {
@@ -40,10 +41,10 @@ impl Fault {
     }
 }
 
-/// Those that the guard passes through serde.
+/// The faults that the guard passes through serde.
 const OWN: [Fault; 4] = [Fault::NOT_FINITE, Fault::SOME_OF_NULL, Fault::LONG_NUMBER, Fault::STRANGE_NUMBER];
 
-/// How texts of serde and the codecs begin, and what they mean.
+/// The first words of the messages of serde and the codecs, and their categories.
 const CATEGORIES: [(&str, &str); 17] = [
     ("invalid type", "a part of it has another type"),
     ("wrong msgpack marker", "a part of it has another type"),
@@ -67,7 +68,7 @@ const CATEGORIES: [(&str, &str); 17] = [
     ("depth limit", "it is nested too deeply"),
 ];
 
-/// An error of an application's own type, among others.
+/// Any other error, such as that of an application's own type.
 const OTHERWISE: Fault = Fault("the type does not accept it");
 
 #[cfg(test)]

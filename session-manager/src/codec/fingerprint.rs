@@ -1,13 +1,15 @@
 use std::cell::Cell;
 
-/// A hash of the shape that serde goes through when it encodes or decodes a value: names of fields and variants, and kinds of numbers and
-/// text. A codec without names in its bytes stores it, and compares.
+/// A hash of the shape that serde visits when it encodes or decodes a value: names of fields and
+/// variants, and kinds of numbers and text. A codec that stores no names stores the hash, and
+/// compares it.
 ///
-/// FNV-1a, 64 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>: it guards against mistakes, not against attacks.
+/// FNV-1a, 64 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>: it protects against mistakes, not
+/// against attacks.
 #[derive(Debug)]
 pub(super) struct Fingerprint(Cell<u64>);
 
-/// What is not a name. Never changes: fingerprints are stored.
+/// The parts of a shape that are not names. The numbers never change: fingerprints are stored.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 pub(super) enum Kind {
@@ -47,7 +49,7 @@ impl Fingerprint {
 
     pub(super) fn name(&self, name: &str) {
         name.bytes().for_each(|byte| self.byte(byte));
-        // No name holds it, so that two names are not one.
+        // No name contains this byte, so it separates two names.
         self.byte(0xff);
     }
 

@@ -1,5 +1,5 @@
-//! A serializer around a codec's own one, which sees every part of a value: it takes the [`Fingerprint`], and refuses what the codec
-//! would change silently.
+//! A serializer around the codec's own, which sees every part of a value. It computes the
+//! [`Fingerprint`], and refuses values that the codec would change silently.
 
 use serde::ser::{
     Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant,
@@ -11,19 +11,21 @@ use super::{
     fingerprint::{Fingerprint, Kind},
 };
 
-/// What a codec cannot carry, and what there is to know.
+/// What a codec cannot carry, and the fingerprint if the codec needs one.
 #[derive(Debug)]
 pub(super) struct Rules {
-    /// NaN and infinities would become null.
+    /// Refuse NaN and infinities, which would become null.
     pub(super) finite: bool,
-    /// `Some` of what is null would become `None`.
+    /// Refuse `Some` of a null value, which would become `None`.
     pub(super) one_null: bool,
-    /// A number of `serde_json` with arbitrary precision is a struct with a magic name; written as a plain number, it is the same in every build.
+    /// Write numbers of `serde_json` as plain numbers, which are the same in every build. With
+    /// arbitrary precision, they are structs with a magic name.
     pub(super) plain_numbers: bool,
     pub(super) fingerprint: Option<Fingerprint>,
 }
 
-/// The name under which `serde_json` hands over numbers when its feature `arbitrary_precision` is on anywhere in the build.
+/// The struct name of numbers of `serde_json` when its feature `arbitrary_precision` is on anywhere
+/// in the build.
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
 
 impl Rules {
@@ -45,11 +47,11 @@ impl Rules {
     }
 }
 
-/// The serializer `S` under these rules.
+/// The serializer `S`, restricted by these rules.
 pub(super) struct Guard<'a, S> {
     inner: S,
     rules: &'a Rules,
-    /// This is what a `Some` holds.
+    /// The value is the content of a `Some`.
     in_some: bool,
 }
 
@@ -59,21 +61,21 @@ impl<'a, S> Guard<'a, S> {
     }
 }
 
-/// A value that is serialized under the rules of what it is part of.
-struct Part<'a, T: ?Sized> {
+/// A part of a value, serialized under the rules of the whole.
+struct WriteScope<'a, T: ?Sized> {
     value: &'a T,
     rules: &'a Rules,
     in_some: bool,
 }
 
-impl<T: Serialize + ?Sized> Serialize for Part<'_, T> {
+impl<T: Serialize + ?Sized> Serialize for WriteScope<'_, T> {
     fn serialize<S: Serializer>(&self, inner: S) -> Result<S::Ok, S::Error> {
         self.value.serialize(Guard { inner, rules: self.rules, in_some: self.in_some })
     }
 }
 
-fn part<'a, T: ?Sized>(value: &'a T, rules: &'a Rules) -> Part<'a, T> {
-    Part { value, rules, in_some: false }
+fn part<'a, T: ?Sized>(value: &'a T, rules: &'a Rules) -> WriteScope<'a, T> {
+    WriteScope { value, rules, in_some: false }
 }
 
 macro_rules! plain {
@@ -134,7 +136,7 @@ impl<'a, S: Serializer> Serializer for Guard<'a, S> {
 
     fn serialize_some<T: Serialize + ?Sized>(self, value: &T) -> Result<S::Ok, S::Error> {
         self.rules.kind(Kind::Option);
-        self.inner.serialize_some(&Part { value, rules: self.rules, in_some: true })
+        self.inner.serialize_some(&WriteScope { value, rules: self.rules, in_some: true })
     }
 
     fn serialize_unit(self) -> Result<S::Ok, S::Error> {
@@ -164,8 +166,9 @@ impl<'a, S: Serializer> Serializer for Guard<'a, S> {
         name: &'static str,
         value: &T,
     ) -> Result<S::Ok, S::Error> {
-        // A newtype is what it holds, to the codecs, too.
-        self.inner.serialize_newtype_struct(name, &Part { value, rules: self.rules, in_some: self.in_some })
+        // The codecs treat a newtype as its content, too.
+        self.inner
+            .serialize_newtype_struct(name, &WriteScope { value, rules: self.rules, in_some: self.in_some })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -244,7 +247,7 @@ impl<'a, S: Serializer> Serializer for Guard<'a, S> {
     }
 }
 
-/// What has parts.
+/// A value with parts.
 pub(super) struct Compound<'a, C> {
     inner: C,
     rules: &'a Rules,

@@ -7,7 +7,7 @@ use super::{
 
 const RULES: Rules = Rules { finite: false, one_null: true, plain_numbers: true, fingerprint: None };
 
-/// As `rmp_serde::to_vec_named`, under the rules.
+/// As `rmp_serde::to_vec_named`, under these rules.
 pub(super) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::with_capacity(64);
     let mut serializer = rmp_serde::Serializer::new(&mut bytes).with_struct_map();

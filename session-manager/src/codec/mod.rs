@@ -17,8 +17,10 @@ pub use value::SessionValue;
 
 use crate::{SessionError, payload::Stored};
 
-/// How a deployment encodes the values of its sessions. Every value remembers its codec, so that a deployment can change it while
-/// sessions are live: what is there stays readable, what is saved anew is in the new codec.
+/// How a deployment encodes the values of its sessions.
+///
+/// Every value stores its codec, so a deployment can change the codec while sessions are live:
+/// stored values stay readable, and newly saved values use the new codec.
 ///
 /// | | `MessagePack` | `Json` | `Bincode` |
 /// | --- | --- | --- | --- |
@@ -28,22 +30,22 @@ use crate::{SessionError, payload::Stored};
 /// | maps whose keys are not text | yes | numbers and booleans; else error at `insert` | yes |
 /// | `Some(None)` | error at `insert` | error at `insert` | yes |
 ///
-/// Where a struct no longer fits what is stored, `get` of that key fails, and of no other.
+/// If a struct no longer fits the stored value, only `get` of that key fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Codec {
     /// `MessagePack` with the names of fields and variants. Small, fast, and structs may change.
     #[default]
     MessagePack,
-    /// JSON, for those who want to read what is stored.
+    /// JSON, for stored values that people can read.
     Json,
-    /// bincode 2 behind a fingerprint of the value's shape (names of fields and variants, kinds of numbers): the smallest and
-    /// fastest, but a changed struct is a clear error.
+    /// bincode 2 after a fingerprint of the value's shape (names of fields and variants, kinds of
+    /// numbers): the smallest and fastest, but a value of a changed struct is an error.
     Bincode,
 }
 
 impl Codec {
-    /// The number that stands for it in a payload. Never changes its meaning.
+    /// The number of the codec in a payload. It never changes.
     pub(crate) const fn tag(self) -> u8 {
         match self {
             Self::MessagePack => 1,
@@ -77,7 +79,7 @@ impl Codec {
         }
     }
 
-    /// Encodes a value, and makes sure that it can be decoded again.
+    /// Encodes a value, and checks that it can be decoded again.
     pub(crate) fn encode_checked<T: SessionValue + ?Sized>(
         self,
         key: &str,
@@ -95,7 +97,7 @@ impl Codec {
     }
 }
 
-/// The value in `stored`, by whatever codec it was encoded.
+/// Decodes the value in `stored` with the codec that encoded it.
 pub(crate) fn decode_stored<T: DeserializeOwned>(key: &str, stored: Stored<'_>) -> Result<T, SessionError> {
     let codec = Codec::from_tag(stored.codec);
     let value = codec.map_or(Err(Fault::UNKNOWN_CODEC), |codec| codec.decode(stored.bytes));

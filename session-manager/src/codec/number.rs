@@ -13,12 +13,12 @@ pub(super) enum Plain {
 }
 
 impl Plain {
-    /// The number that `text` says in JSON, exactly, or as near as a float comes.
+    /// The number in the JSON text, exactly, or as the nearest float.
     pub(super) fn of(text: &str) -> Result<Self, Fault> {
         if let Ok(number) = text.parse() {
             return Ok(Self::Unsigned(number));
         }
-        // "-0" is no integer.
+        // "-0" is not an integer.
         if let Ok(number) = text.parse::<i64>()
             && number != 0
         {
@@ -32,7 +32,7 @@ impl Plain {
     }
 }
 
-/// The text that a magic struct holds: a plain string, as JSON.
+/// The text in a magic struct: a plain string, as JSON.
 pub(super) fn text_of<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
     let json = serde_json::to_string(value).map_err(|_| Fault::STRANGE_NUMBER)?;
     serde_json::from_str(&json).map_err(|_| Fault::STRANGE_NUMBER)

@@ -1,4 +1,5 @@
-//! A deserializer around a codec's own one, which sees every part of a value: the counterpart of [`Guard`](super::guard::Guard).
+//! A deserializer around the codec's own, which sees every part of a value: the counterpart of
+//! [`Guard`](super::guard::Guard).
 
 use std::fmt;
 
@@ -17,9 +18,10 @@ use super::{
 pub(super) struct Reader<'a, T> {
     inner: T,
     rules: &'a Rules,
-    /// The names of what comes next, where the codec itself has none.
+    /// The names of the fields or variants that follow, for codecs that do not store names.
     names: &'static [&'static str],
-    /// A number of `serde_json` may come as a magic map, because the codec decides what comes.
+    /// The codec decides the type of the value, so a number of `serde_json` may come as a magic
+    /// map.
     any: bool,
 }
 
@@ -175,7 +177,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Reader<'_, A> {
     }
 }
 
-/// The entries of a map, of which the first key was read already, or which has none (no access).
+/// The entries of a map: one whose first key was already read, or one without entries (no access).
 struct Entries<'a, A> {
     access: Option<A>,
     first: Option<String>,
@@ -241,7 +243,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Reader<'_, A> {
     }
 }
 
-/// Reads which variant comes: where the codec has its number only, this is what finds the name.
+/// Reads the variant of an enum. If the codec stores only its number, this finds the name.
 struct Variant<'a, T> {
     inner: T,
     rules: &'a Rules,

@@ -6,9 +6,10 @@ use session_core::{Error, ErrorKind, Operation};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PayloadError {
-    /// They were damaged, or something else wrote them. What was found wrong first.
+    /// The bytes are damaged, or were not written as a session. Holds the first defect that was
+    /// found.
     Damaged(&'static str),
-    /// A release with another format wrote them: its number.
+    /// A release with another payload format wrote the bytes. Holds the number of that format.
     OtherFormat(u8),
 }
 

@@ -25,7 +25,7 @@ pub(crate) const FORMAT: u8 = 1;
 pub(crate) const LEN: usize = 16;
 
 impl Header {
-    /// Fills the first [`LEN`] bytes of `payload`, whose body is already behind them.
+    /// Fills the first [`LEN`] bytes of `payload`, whose body already follows them.
     pub(crate) fn seal(self, payload: &mut [u8]) {
         let (header, body) = payload.split_at_mut(LEN);
         header[..2].copy_from_slice(&MAGIC);
@@ -39,7 +39,8 @@ impl Header {
         header[12..].copy_from_slice(&sum.to_le_bytes());
     }
 
-    /// The header of `payload` and the body behind it, if both are whole and of a format that this release knows.
+    /// The header of `payload` and the body that follows it, if both are intact and of a format
+    /// that this release knows.
     pub(crate) fn open(payload: &[u8]) -> Result<(Self, &[u8]), PayloadError> {
         let Some((header, body)) = payload.split_first_chunk::<LEN>() else {
             return Err(PayloadError::Damaged("it is shorter than its header"));
@@ -48,7 +49,7 @@ impl Header {
         if [m0, m1] != MAGIC {
             return Err(PayloadError::Damaged("it does not begin like a session"));
         }
-        // Before the checksum, which another format may keep elsewhere.
+        // Checked before the checksum, which another format may store elsewhere.
         if format != FORMAT {
             return Err(PayloadError::OtherFormat(format));
         }

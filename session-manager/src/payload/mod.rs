@@ -1,7 +1,8 @@
-//! What a session looks like in the store: for tools that look into records.
+//! The stored form of a session: for tools that inspect records.
 //!
-//! A payload is a header with format, codec, schema version, length and checksum, and a table of values that are decoded one by one, when
-//! they are asked for. Applications use [`Session`](crate::Session) and never see it.
+//! A payload is a header with format, codec, schema version, length and checksum, and a table of
+//! values, each of which is decoded when it is requested. Applications use
+//! [`Session`](crate::Session) and never see it.
 //!
 //! ```
 //! use session_manager::{SessionManager, payload::Payload};
@@ -39,7 +40,7 @@ use table::Entry;
 
 use crate::{Codec, SessionError, codec};
 
-/// The decoded table of one session's payload. Values stay bytes until they are asked for.
+/// The decoded table of one session's payload. Values are decoded when they are requested.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     bytes: Bytes,
@@ -48,7 +49,8 @@ pub struct Payload {
     entries: Vec<Entry>,
 }
 
-/// Up to so many keys, comparing lengths first finds one faster than halving does.
+/// Up to this number of keys, a linear search that compares lengths first is faster than a binary
+/// search.
 const SCANNED: usize = 16;
 
 /// One value as it is stored.
@@ -59,7 +61,8 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Payload {
-    /// Reads the header and the table, and shares the bytes. Of the values it looks only at where they are.
+    /// Decodes the header and the table, and shares the bytes. Of the values, it checks only their
+    /// positions.
     ///
     /// # Errors
     /// [`PayloadError`]. Any bytes give a payload or an error, never a panic.
@@ -71,7 +74,7 @@ impl Payload {
         Ok(Self { bytes, header, meta, entries })
     }
 
-    /// A payload of these values, whose keys must ascend.
+    /// A payload of these values, whose keys must be in ascending order.
     pub(crate) fn encode<'a>(
         codec: Codec,
         schema_version: u16,
@@ -99,12 +102,12 @@ impl Payload {
     /// The value under `key`, decoded by the codec that encoded it, or `None` if there is none.
     ///
     /// # Errors
-    /// [`SessionError::Decode`] if the value is no `T`.
+    /// [`SessionError::Decode`] if the value is not a `T`.
     pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, SessionError> {
         self.stored(key).map(|stored| codec::decode_stored(key, stored)).transpose()
     }
 
-    /// The codec of the deployment that wrote the payload last, if this release knows it.
+    /// The codec of the deployment that last wrote the payload, if this release knows it.
     pub fn codec(&self) -> Option<Codec> {
         Codec::from_tag(self.header.codec)
     }
@@ -114,7 +117,7 @@ impl Payload {
         self.header.schema_version
     }
 
-    /// When the session began or its owner logged in, by the clock of the node that did it.
+    /// When the session began or its owner logged in, by the clock of the node that handled it.
     pub fn created(&self) -> SystemTime {
         meta::time(self.meta.created)
     }
@@ -124,7 +127,7 @@ impl Payload {
         meta::time(self.meta.saved)
     }
 
-    /// What the application calls the place where the session is used.
+    /// The application's name for the place where the session is used.
     pub fn label(&self) -> Option<&str> {
         self.meta.label.as_deref()
     }
@@ -163,7 +166,7 @@ impl Payload {
 }
 
 impl fmt::Debug for Payload {
-    /// Without values: they may be secrets.
+    /// Omits values: they may be secrets.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payload")
             .field("codec", &self.codec())

@@ -1,21 +1,22 @@
-//! The body of a payload: what the manager keeps, then the application's values, each as key, codec and bytes, in the order of
-//! their keys. Every piece has a fixed static shape, encoded by bincode with variable-length integers and a size limit.
+//! The body of a payload: the manager's part, then the application's values, each as key, codec and
+//! bytes, in the order of their keys. Every part has a fixed static shape, encoded by bincode with
+//! variable-length integers and a size limit.
 
 use bincode::config::{self, Configuration, Limit, LittleEndian, Varint};
 
 use super::{
     PayloadError,
-    meta::{Meta, Trace},
+    meta::{Meta, RecentVersions},
 };
 
-/// The most bytes that one piece of a table may claim: no damaged length makes the decoder reserve more.
+/// The most bytes that a length in a damaged table can make the decoder reserve.
 const LIMIT: usize = 256 << 20;
 
 type Config = Configuration<LittleEndian, Varint, Limit<LIMIT>>;
 
 const CONFIG: Config = config::standard().with_limit::<LIMIT>();
 
-/// Where a value is within a payload.
+/// The position of a value within a payload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) key: Span,
@@ -23,7 +24,7 @@ pub(crate) struct Entry {
     pub(crate) codec: u8,
 }
 
-/// Some bytes of a payload, which are never more than 4 GiB.
+/// A range of bytes of a payload, which is never larger than 4 GiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     start: u32,
@@ -48,19 +49,19 @@ impl Span {
 type MetaShape<'a> = (u64, u64, [u8; 8], &'a [u8], Option<&'a str>, Option<(u64, u64)>);
 type EntryShape<'a> = (&'a str, u8, &'a [u8]);
 
-/// Appends the manager's part and how many values will follow.
+/// Appends the manager's part and the number of values that follow.
 pub(crate) fn begin(to: &mut Vec<u8>, meta: &Meta, values: usize) {
     let shape: MetaShape<'_> =
         (meta.created, meta.saved, meta.family, meta.trace.as_bytes(), meta.label.as_deref(), meta.timeouts);
     put(to, (shape, values as u64));
 }
 
-/// Appends a value, and says where it is. The keys must ascend.
+/// Appends a value, and returns its position. The keys must be appended in ascending order.
 pub(crate) fn push(to: &mut Vec<u8>, key: &str, codec: u8, value: &[u8]) -> Entry {
     let shape: EntryShape<'_> = (key, codec, value);
     put(to, shape);
     let value_at = to.len() - value.len();
-    // Between key and value there are the codec and the value's length.
+    // The codec and the value's length are between key and value.
     let key_end = value_at - 1 - varint_len(value.len());
     Entry { key: Span::new(key_end - key.len(), key_end), value: Span::new(value_at, to.len()), codec }
 }
@@ -69,7 +70,7 @@ fn put(to: &mut Vec<u8>, shape: impl bincode::Encode) {
     bincode::encode_into_std_write(shape, to, CONFIG).expect("memory takes all that is written to it");
 }
 
-/// How many bytes bincode writes for a length.
+/// The number of bytes that bincode writes for a length.
 fn varint_len(len: usize) -> usize {
     match len {
         0..=250 => 1,
@@ -83,7 +84,8 @@ fn varint_len(len: usize) -> usize {
 #[inline]
 pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), PayloadError> {
     let (meta, count, mut at) = read_meta(body)?;
-    // A value takes at least three bytes, so that no number makes this reserve more than the payload is worth.
+    // A value takes at least three bytes, so a wrong count cannot reserve much more than the
+    // payload's size.
     let most = (body.len() - at) / 3;
     let count = usize::try_from(count).ok().filter(|count| *count <= most);
     let count = count.ok_or(PayloadError::Damaged("it is too short for its values"))?;
@@ -92,7 +94,7 @@ pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), Pay
     for _ in 0..count {
         let malformed = PayloadError::Damaged("a value is malformed");
         let (entry, key, end) = read_entry(body, at, offset).ok_or(malformed)?;
-        // The order of UTF-8 is the order of its bytes.
+        // UTF-8 sorts like its bytes.
         if last.is_some_and(|last| last >= key) {
             return Err(PayloadError::Damaged("its keys are not in order"));
         }
@@ -109,7 +111,8 @@ pub(crate) fn read(body: &[u8], offset: usize) -> Result<(Meta, Vec<Entry>), Pay
     }
 }
 
-/// Reads a [`MetaShape`] and the number that follows it as bincode would, which a test makes sure of. Returns also where the values begin.
+/// Reads a [`MetaShape`] and the number that follows it, as bincode would; a test checks this. Also
+/// returns where the values begin.
 #[inline]
 fn read_meta(body: &[u8]) -> Result<(Meta, u64, usize), PayloadError> {
     let malformed = || PayloadError::Damaged("its first part is malformed");
@@ -123,18 +126,18 @@ fn read_meta(body: &[u8]) -> Result<(Meta, u64, usize), PayloadError> {
     };
     let timeouts = bytes.option(|bytes| Some((bytes.number()?, bytes.number()?))).ok_or_else(malformed)?;
     let count = bytes.number().ok_or_else(malformed)?;
-    let trace = Trace::from_bytes(trace).ok_or(PayloadError::Damaged("its trace is malformed"))?;
+    let trace = RecentVersions::from_bytes(trace).ok_or(PayloadError::Damaged("its trace is malformed"))?;
     Ok((Meta { created, saved, family, trace, label, timeouts }, count, bytes.at))
 }
 
-/// Bytes that bincode has written, and how many of them were read.
+/// Bytes that bincode has written, and the number of them that were read.
 struct Bytes<'a> {
     of: &'a [u8],
     at: usize,
 }
 
 impl<'a> Bytes<'a> {
-    /// An integer of variable length.
+    /// A variable-length integer.
     fn number(&mut self) -> Option<u64> {
         let [first] = self.array()?;
         Some(match first {
@@ -170,8 +173,10 @@ impl<'a> Bytes<'a> {
     }
 }
 
-/// Reads an [`EntryShape`] as bincode would, which a test makes sure of, in a quarter of the time: this is most of what loading a session costs.
-/// Returns the entry, its key, and where the next one begins.
+/// Reads an [`EntryShape`] as bincode would, in a quarter of the time; a test checks that the
+/// result is the same. This is most of the cost of loading a session.
+///
+/// Returns the entry, its key, and where the next entry begins.
 fn read_entry(body: &[u8], at: usize, offset: usize) -> Option<(Entry, &[u8], usize)> {
     let mut bytes = Bytes { of: body, at };
     let key = bytes.slice()?;
@@ -210,7 +215,8 @@ mod tests {
             mut bytes in proptest::collection::vec(any::<u8>(), 12..80),
             numbers in proptest::collection::vec(0_u8..4, 6),
         ) {
-            // Most random bytes are malformed: short numbers, lengths and tags where they are likely to be let more of them through.
+            // Most random bytes are malformed. Short numbers, lengths and tags in the likely places
+            // let more of them through.
             bytes[0] = numbers[0];
             bytes[1] = numbers[1].saturating_add(249);
             for (byte, number) in bytes.iter_mut().skip(10).zip(&numbers[2..]) {
@@ -219,7 +225,7 @@ mod tests {
             let theirs: Option<((MetaShape<'_>, u64), usize)> = bincode::borrow_decode_from_slice(&bytes, CONFIG).ok();
             let theirs = theirs.and_then(|((shape, count), end)| {
                 let (created, saved, family, trace, label, timeouts) = shape;
-                let trace = Trace::from_bytes(trace)?;
+                let trace = RecentVersions::from_bytes(trace)?;
                 Some((Meta { created, saved, family, trace, label: label.map(Into::into), timeouts }, count, end))
             });
             prop_assert_eq!(theirs, read_meta(&bytes).ok());
@@ -232,7 +238,7 @@ mod tests {
             label in proptest::option::of(".{0,300}"),
             timeouts: Option<(u64, u64)>,
         ) {
-            let trace = Trace::from_bytes(&vec![7; tokens * 4]).expect("a trace");
+            let trace = RecentVersions::from_bytes(&vec![7; tokens * 4]).expect("a trace");
             let meta = Meta { created, saved, family, trace, label: label.map(Into::into), timeouts };
             let mut bytes = Vec::new();
             begin(&mut bytes, &meta, usize::try_from(count).expect("64 bits"));

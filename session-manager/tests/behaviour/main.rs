@@ -1,4 +1,4 @@
-//! What the manager promises, on every engine of `session_servers::deployments`.
+//! The promises of the manager, on every engine of `session_servers::deployments`.
 
 mod cases;
 mod support;
@@ -30,7 +30,7 @@ fn trial(candidate: Candidate, case: cases::Case) -> Trial {
 
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Many wait for an expiry or a deadline.
+    // Many cases wait for an expiry or a deadline.
     arguments.test_threads.get_or_insert(4);
     let trials = candidates()
         .into_iter()

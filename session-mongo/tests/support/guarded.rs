@@ -1,4 +1,4 @@
-//! A server that asks for a password.
+//! A server that requires a password.
 
 use std::{
     ffi::OsString,
@@ -19,8 +19,8 @@ use session_servers::{
 
 pub(crate) const SECRET: &str = "geheim-4711";
 
-/// `mongod` that asks for a password once it is told to. Its process id, it then says in a file
-/// alone.
+/// `mongod` that requires a password once it is told to. It then writes its process id only to a
+/// file.
 #[derive(Debug, Default)]
 pub(crate) struct Guarded {
     on: AtomicBool,
@@ -64,8 +64,8 @@ impl Engine for Guarded {
     }
 }
 
-/// A replica set of one member that asks for a password, with the user `web`, which may use the
-/// database `tests` alone, and the user `root`.
+/// A replica set of one member that requires a password. The user `web` may use only the database
+/// `tests`; the user `root` may do everything.
 pub(crate) async fn guarded() -> Server<Guarded> {
     let server = Server::launch(Guarded::default()).await.expect("a server");
     let config = doc! { "_id": "session", "members": [{ "_id": 0, "host": server.addr().to_string() }] };

@@ -1,4 +1,5 @@
-//! Cases that need `mongod`: without it they are ignored, with the reason, unless `SESSION_REQUIRE` demands it.
+//! Cases that need `mongod`. Without it they are ignored, with the reason, unless `SESSION_REQUIRE`
+//! demands it.
 
 use std::{future::Future, pin::Pin, process::ExitCode};
 
@@ -7,7 +8,7 @@ use session_servers::{Engine, mongo::Mongo, required};
 
 use super::runtime;
 
-/// A case in a runtime of its own. A panic is a failure.
+/// Runs a case in its own runtime. A panic is a failure.
 pub(crate) type Case = (&'static str, fn() -> Pin<Box<dyn Future<Output = ()> + Send>>);
 
 /// Names a case after its function.

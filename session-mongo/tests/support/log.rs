@@ -2,7 +2,7 @@
 
 use std::{future::Future, io, sync::mpsc};
 
-/// The outcome, and what is logged meanwhile by the thread that drives it.
+/// The outcome, and the messages that the driving thread logs meanwhile.
 pub(crate) async fn logged<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> (T, String) {
     let run = move || {
         let (writer, log) = mpsc::channel();
@@ -15,12 +15,12 @@ pub(crate) async fn logged<T: Send + 'static>(work: impl Future<Output = T> + Se
     tokio::task::spawn_blocking(run).await.expect("no panic")
 }
 
-/// Takes what is logged.
+/// Collects the log messages.
 struct Line(mpsc::Sender<String>);
 
 impl io::Write for Line {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // What comes after the end of the test is of no interest.
+        // Messages after the end of the test are ignored.
         let _ = self.0.send(String::from_utf8_lossy(bytes).into_owned());
         Ok(bytes.len())
     }

@@ -1,4 +1,4 @@
-//! The collection as others see it.
+//! The collection, accessed without the store.
 
 use mongodb::{
     Client, Collection,

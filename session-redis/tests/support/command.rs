@@ -1,8 +1,8 @@
-//! Commands behind the store's back.
+//! Commands that bypass the store.
 
 use redis::{Client, Value, aio::MultiplexedConnection};
 
-/// A connection of its own.
+/// Opens a new connection.
 pub(crate) async fn connect(url: &str) -> MultiplexedConnection {
     let client = Client::open(url).expect("a URL");
     client.get_multiplexed_async_connection().await.expect("a connection")

@@ -5,7 +5,7 @@ use std::{io, sync::mpsc};
 use session_core::{Result, SessionStore as _};
 use session_redis::{RedisStore, RedisStoreBuilder};
 
-/// What comes of connecting, and what the store logs meanwhile.
+/// The outcome of connecting, and the messages that the store logs meanwhile.
 pub(crate) async fn on_connect(url: String, builder: RedisStoreBuilder) -> (Result<()>, String) {
     let connect = move || {
         let (writer, log) = mpsc::channel();
@@ -23,7 +23,7 @@ pub(crate) async fn on_connect(url: String, builder: RedisStoreBuilder) -> (Resu
     tokio::task::spawn_blocking(connect).await.expect("no panic")
 }
 
-/// Takes what is logged.
+/// Collects the log messages.
 struct Line(mpsc::Sender<String>);
 
 impl io::Write for Line {

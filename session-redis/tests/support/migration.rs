@@ -1,11 +1,12 @@
-//! Moving slots from one node of a cluster to another, as `redis-cli --cluster reshard` does it: a few keys at a time.
+//! Moves slots from one node of a cluster to another like `redis-cli --cluster reshard`: a few keys
+//! at a time.
 
 use redis::{Value, aio::MultiplexedConnection};
 use session_servers::redis::RedisCluster;
 
 use super::command;
 
-/// What was moved.
+/// How much was moved.
 #[derive(Debug, Default)]
 pub(crate) struct Moved {
     pub(crate) keys: usize,
@@ -15,7 +16,7 @@ async fn text(connection: &mut MultiplexedConnection, words: &[&str]) -> String 
     redis::from_redis_value(command::run(connection, words).await).expect("a text")
 }
 
-/// Moves the slots of so many shards of one node to another.
+/// Moves the slots of this number of shards from one node to another.
 pub(crate) async fn move_shards(cluster: &RedisCluster, from: usize, to: usize, shards: usize) -> Moved {
     let (source, target) = (&cluster.nodes()[from], &cluster.nodes()[to]);
     let (mut at_source, mut at_target) =
@@ -46,7 +47,7 @@ pub(crate) async fn move_shards(cluster: &RedisCluster, from: usize, to: usize, 
             words.extend(keys.iter().map(String::as_str));
             command::run(&mut at_source, &words).await;
             moved.keys += keys.len();
-            // So that sessions are changed while half of their slot is here and half is there.
+            // Sessions must change while their slot is split between the nodes.
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
         for connection in [&mut at_target, &mut at_source] {

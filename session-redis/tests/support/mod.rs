@@ -1,4 +1,4 @@
-//! What the tests share. No test needs all of it.
+//! Helpers of the tests. No test needs all of them.
 
 #![allow(dead_code, unused_imports, unused_macros)]
 
@@ -11,7 +11,7 @@ pub(crate) mod tls;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime for what outlives a test.
+/// A runtime for everything that outlives a test.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }

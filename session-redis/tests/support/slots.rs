@@ -1,4 +1,4 @@
-//! Who has which slot.
+//! Finds the node of a slot.
 
 use redis::Value;
 use session_servers::redis::RedisCluster;

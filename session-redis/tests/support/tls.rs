@@ -1,4 +1,4 @@
-//! A server that takes TLS connections, and who signs its certificate.
+//! A server that accepts TLS connections, and the authority that signs its certificate.
 
 use std::{
     ffi::OsString,
@@ -10,13 +10,13 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use session_servers::{Engine, Program, redis::Redis};
 
-/// Signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        // A certificate whose subject is its issuer would pass for one that signed itself.
+        // If the subject were the issuer's, issued certificates would pass for self-signed ones.
         params.distinguished_name.push(DnType::CommonName, "the authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -36,8 +36,7 @@ impl Authority {
     }
 }
 
-/// A certificate that a server made for itself, and its key. As `openssl req -x509` makes it: it
-/// may sign others.
+/// A self-signed certificate and its key. Like those of `openssl req -x509`, it may sign others.
 pub(crate) fn self_signed(name: &str) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
@@ -46,7 +45,7 @@ pub(crate) fn self_signed(name: &str) -> (String, String) {
     (params.self_signed(&key).expect("signed by itself").pem(), key.serialize_pem())
 }
 
-/// The same, of a time that is over.
+/// The same, but expired.
 pub(crate) fn expired(name: &str) -> (String, String) {
     let key = KeyPair::generate().expect("a key");
     let mut params = CertificateParams::new(vec![name.to_owned()]).expect("a name");
@@ -56,7 +55,7 @@ pub(crate) fn expired(name: &str) -> (String, String) {
     (params.self_signed(&key).expect("signed by itself").pem(), key.serialize_pem())
 }
 
-/// `redis-server` with a second port, for TLS, that asks clients for a certificate.
+/// `redis-server` with a second port for TLS, which requires a certificate of clients.
 #[derive(Debug)]
 pub(crate) struct RedisWithTls {
     tls_port: u16,
@@ -70,7 +69,7 @@ impl RedisWithTls {
         Self { asks: true, ..Self::showing(certificate, key).trusting(authority.pem()) }
     }
 
-    /// One that shows this certificate, and asks clients for none.
+    /// A server with this certificate, which does not ask clients for one.
     pub(crate) fn showing(certificate: String, key: String) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         Self {

@@ -1,4 +1,4 @@
-//! A Galera cluster: servers of which each takes writes, and none serves that has lost the majority.
+//! A Galera cluster. Each server takes writes, and a server without a majority serves nothing.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,19 +9,20 @@ use crate::ports::free_addr;
 use crate::until::until;
 use crate::{LaunchError, Server};
 
-/// Where the package installs the library by which a server takes part.
+/// The path of the library that makes a server a cluster node, as installed by the package.
 const PROVIDER: &str = "/usr/lib/galera/libgalera_smm.so";
 
-/// A launched cluster of a node and a second one that votes, and keeps nothing.
+/// A launched cluster of two nodes. The second only votes, and keeps no data.
 ///
-/// When the second is killed, the first has no majority, and refuses everything until [`bootstrap`](Self::bootstrap).
+/// When the second is killed, the first has no majority, and refuses all queries until
+/// [`bootstrap`](Self::bootstrap).
 #[derive(Debug)]
 pub struct Galera {
     node: MariaDbServer,
     voter: MariaDbServer,
 }
 
-/// Whether what makes a server a node of a cluster is installed.
+/// Checks that the library that makes a server a cluster node is installed.
 ///
 /// # Errors
 ///
@@ -35,7 +36,7 @@ pub fn provider() -> Result<(), LaunchError> {
 }
 
 impl Galera {
-    /// Starts a cluster, and returns once both nodes are in it and the first serves.
+    /// Starts a cluster, and returns once both nodes are members and the first serves.
     ///
     /// # Errors
     ///
@@ -62,21 +63,21 @@ impl Galera {
         &self.node
     }
 
-    /// Kills the second node, and waits until the first has noticed, and refuses to serve.
+    /// Kills the second node, and waits until the first has noticed and refuses to serve.
     ///
     /// # Errors
     ///
-    /// When it cannot be killed, or the first has not noticed after a minute.
+    /// If the second node cannot be killed, or the first has not noticed after a minute.
     pub async fn lose_majority(&self) -> Result<(), LaunchError> {
         self.voter.kill().await.map_err(LaunchError::io("kill a node"))?;
         self.until_ready("OFF").await
     }
 
-    /// Has the first node serve alone, as an administrator does, and waits until it does.
+    /// Makes the first node serve alone, as an administrator does, and waits until it serves.
     ///
     /// # Errors
     ///
-    /// When it cannot be asked, or does not serve after a minute.
+    /// If the statement fails, or the node does not serve after a minute.
     pub async fn bootstrap(&self) -> Result<(), LaunchError> {
         let bootstrap = "SET GLOBAL wsrep_provider_options = 'pc.bootstrap=1'";
         wire::run(self.node.addr(), bootstrap).await.map_err(LaunchError::io("bootstrap a node"))?;
@@ -90,10 +91,12 @@ impl Galera {
     }
 }
 
-/// How to run a node, whose address in the group is `group`, in a new group or in that of another one.
+/// The configuration of a node with the group address `group`. It joins the group of `other`, or
+/// starts a new one.
 fn member(group: SocketAddr, transfer: SocketAddr, other: Option<SocketAddr>) -> MariaDb {
     let other = other.map_or_else(String::new, |other| other.to_string());
-    // A node is given up after a second. The cache would fill its whole size at the start.
+    // A silent node is suspected after a second. The cache is small because the server allocates
+    // its whole size at the start.
     let options = format!(
         "gmcast.listen_addr=tcp://{group};ist.recv_addr={transfer};gcache.size=1M;evs.keepalive_period=PT0.2S;\
          evs.join_retrans_period=PT0.2S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT1S;evs.inactive_timeout=PT3S;\
@@ -105,7 +108,7 @@ fn member(group: SocketAddr, transfer: SocketAddr, other: Option<SocketAddr>) ->
         format!("--wsrep-provider={PROVIDER}"),
         format!("--wsrep-cluster-address=gcomm://{other}"),
         format!("--wsrep-node-address={group}"),
-        // The second copies nothing, and so never serves.
+        // The second node copies no data, so it never serves.
         "--wsrep-sst-method=skip".to_owned(),
         format!("--wsrep-provider-options={options}"),
     ])

@@ -1,4 +1,4 @@
-//! As much of the protocol as one question needs: <https://mariadb.com/kb/en/connection/>.
+//! A minimal client for one query: <https://mariadb.com/kb/en/connection/>.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// `PROTOCOL_41`, `SECURE_CONNECTION` and `PLUGIN_AUTH`: what a server of this century wants.
+/// `PROTOCOL_41`, `SECURE_CONNECTION` and `PLUGIN_AUTH`, which current servers require.
 const CAPABILITIES: u32 = 0x0008_8200;
 
-/// Asks one question as `root` without a password, over a connection of its own, and returns the one value of the answer.
+/// Runs one query as `root` without a password, over a new connection, and returns the single value
+/// of the result.
 pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> {
     let mut stream = connect(addr).await?;
     query(&mut stream, question).await?;
@@ -17,7 +18,7 @@ pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> 
         return Err(unexpected("the answer does not have one column"));
     }
     let (_column, _end) = (receive(&mut stream).await?, receive(&mut stream).await?);
-    // Its length is in front of a value.
+    // The value is preceded by its length.
     let row = receive(&mut stream).await?;
     let value = row.get(1..).ok_or_else(|| unexpected("an empty row"))?;
     let value = String::from_utf8_lossy(value).into_owned();
@@ -25,7 +26,7 @@ pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> 
     Ok(value)
 }
 
-/// Runs one statement that gives no rows, in the same way.
+/// Runs one statement that returns no rows, in the same way.
 pub(super) async fn run(addr: SocketAddr, statement: &str) -> io::Result<()> {
     let mut stream = connect(addr).await?;
     query(&mut stream, statement).await?;
@@ -38,10 +39,10 @@ async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
     receive(&mut stream).await?;
     let mut login = CAPABILITIES.to_le_bytes().to_vec();
     login.extend((1_u32 << 24).to_le_bytes());
-    // utf8mb4_general_ci, and a reserve.
+    // The collation utf8mb4_general_ci, and reserved bytes.
     login.push(45);
     login.extend([0; 23]);
-    // No password is no answer to the server's challenge.
+    // Without a password, the answer to the server's challenge is empty.
     login.extend(b"root\0\0mysql_native_password\0");
     send(&mut stream, 1, &login).await?;
     let welcome = receive(&mut stream).await?;
@@ -62,7 +63,7 @@ async fn send(stream: &mut TcpStream, number: u8, content: &[u8]) -> io::Result<
     stream.write_all(&[&header, content].concat()).await
 }
 
-/// The next packet. One that is an error becomes an error.
+/// Reads the next packet. An error packet becomes an error.
 async fn receive(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut header = [0; 4];
     stream.read_exact(&mut header).await?;

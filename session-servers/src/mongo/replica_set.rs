@@ -1,4 +1,4 @@
-//! A replica set of servers of our own.
+//! A launched replica set.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,24 +10,27 @@ use super::{Mongo, MongoServer, command};
 use crate::LaunchError;
 use crate::until::until;
 
-/// What the replica set is called, which clients must know.
+/// The name of the replica set, which clients must know.
 const NAME: &str = "session";
 
 /// A launched replica set, whose members elect a primary among themselves.
 #[derive(Debug)]
 pub struct MongoReplicaSet {
     members: Vec<MongoServer>,
-    /// Where the members and the clients find each member: its own address, or a proxy's.
+    /// The address at which members and clients reach each member: its own, or that of a proxy.
     addrs: Vec<SocketAddr>,
 }
 
 impl MongoReplicaSet {
-    /// Launches this many members, one to seven, with these further arguments, and returns when one of them is the primary and all others
-    /// follow it. A primary that is silent for `election_timeout` is replaced.
+    /// Launches one to seven members with these arguments. Returns when one of them is the primary
+    /// and all others follow it.
+    ///
+    /// The members replace a primary that is silent for `election_timeout`.
     ///
     /// # Errors
     ///
-    /// As for [`Server::launch`](crate::Server::launch), and [`Io`](LaunchError::Io) when they do not agree within a minute.
+    /// As for [`Server::launch`](crate::Server::launch), and [`Io`](LaunchError::Io) if they do not
+    /// agree within a minute.
     pub async fn start(
         members: usize,
         args: &[&str],
@@ -47,8 +50,8 @@ impl MongoReplicaSet {
         Mongo::new().replica_set(NAME)
     }
 
-    /// Makes a replica set of servers started from [`member`](Self::member), which their fellows and the clients reach at these addresses, such
-    /// as those of a [`Proxy`](crate::Proxy).
+    /// Forms a replica set of servers that were started from [`member`](Self::member). Members and
+    /// clients reach them at these addresses, such as those of a [`Proxy`](crate::Proxy).
     ///
     /// # Errors
     ///
@@ -70,7 +73,7 @@ impl MongoReplicaSet {
             told.map_err(LaunchError::io("initiate a replica set"))?;
         }
         let set = Self { members, addrs };
-        set.until_whole().await?;
+        set.wait_until_ready().await?;
         Ok(set)
     }
 
@@ -78,11 +81,11 @@ impl MongoReplicaSet {
     ///
     /// # Errors
     ///
-    /// [`Io`](LaunchError::Io) when that takes longer than a minute.
-    pub async fn until_whole(&self) -> Result<(), LaunchError> {
+    /// [`Io`](LaunchError::Io) if that takes longer than a minute.
+    pub async fn wait_until_ready(&self) -> Result<(), LaunchError> {
         until("wait for the replica set", || async move {
             let Ok(primary) = self.primary().await else { return Ok(false) };
-            // Asked too early, it refuses.
+            // The member refuses this command too early after its start.
             let Ok(status) = command(primary.addr(), &doc! { "replSetGetStatus": 1 }).await else {
                 return Ok(false);
             };
@@ -103,7 +106,7 @@ impl MongoReplicaSet {
         &self.members
     }
 
-    /// The member that says it is the primary.
+    /// The member that reports to be the primary.
     ///
     /// # Errors
     ///
@@ -118,11 +121,12 @@ impl MongoReplicaSet {
         Err(io::Error::new(io::ErrorKind::NotFound, "no member is the primary"))
     }
 
-    /// Tells the primary to step down, so that another member takes its place, and returns the one that did.
+    /// Makes the primary step down, so that another member takes its place. Returns the old
+    /// primary.
     ///
     /// # Errors
     ///
-    /// `NotFound` while there is none, and whatever the primary says against it.
+    /// `NotFound` while there is no primary, and any refusal of the primary.
     pub async fn step_down(&self) -> io::Result<&MongoServer> {
         let primary = self.primary().await?;
         command(primary.addr(), &doc! { "replSetStepDown": 10, "secondaryCatchUpPeriodSecs": 5 }).await?;
@@ -137,7 +141,7 @@ impl MongoReplicaSet {
     }
 }
 
-/// How long a member may take to answer before another is asked.
+/// The timeout of a member's answer, after which the next member is asked.
 const QUESTION: Duration = Duration::from_secs(1);
 
 async fn hello(member: &MongoServer) -> io::Result<Document> {

@@ -1,4 +1,4 @@
-//! The part of MongoDB's wire protocol that one question needs: `OP_MSG` with one document.
+//! The part of MongoDB's wire protocol that one command needs: `OP_MSG` with one document.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +9,13 @@ use tokio::net::TcpStream;
 
 const OP_MSG: i32 = 2013;
 
-/// The header of a message, its flags, and the kind of its only section.
+/// The length of the message header, its flags, and the kind of its only section.
 const HEADER: usize = 16 + 4 + 1;
 
-/// More than any reply that is read here, in case whoever answers is not MongoDB.
+/// Longer than any reply that is read here. Detects a server that is not MongoDB.
 const LONGEST_REPLY: usize = 16 << 20;
 
-/// Sends one command to the database `admin`, and reads the reply. Replies that are errors become errors.
+/// Sends one command to the database `admin` and reads the reply. An error reply becomes an error.
 pub(super) async fn ask(addr: SocketAddr, command: &Document) -> io::Result<Document> {
     let mut command = command.clone();
     command.insert("$db", "admin");

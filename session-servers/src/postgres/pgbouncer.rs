@@ -1,4 +1,4 @@
-//! A pooler before a server.
+//! A connection pooler in front of a server.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,11 +12,13 @@ use crate::{Engine, LaunchError, Program, Server};
 /// A launched `pgbouncer`.
 pub type PgBouncerServer = Server<PgBouncer>;
 
-/// The database at which it answers questions about itself.
+/// The name of the administration database of the pooler.
 const CONSOLE: &str = "pgbouncer";
 
-/// How to run `pgbouncer`: on the loopback address, before one server, for the superuser without a password, in transaction
-/// mode, and with any further settings.
+/// Runs `pgbouncer` in front of one server.
+///
+/// It listens on the loopback address, accepts the superuser without a password, and uses
+/// transaction mode. Further settings can be added.
 ///
 /// ```no_run
 /// # async fn example() -> Result<(), session_servers::LaunchError> {
@@ -28,7 +30,7 @@ const CONSOLE: &str = "pgbouncer";
 /// # }
 /// ```
 ///
-/// Needs an account `postgres` when we are root, because it refuses to be root.
+/// Needs an account `postgres` if this process is root, because `pgbouncer` refuses to run as root.
 #[derive(Debug, Clone)]
 pub struct PgBouncer {
     server: SocketAddr,
@@ -36,13 +38,14 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// The default configuration, before the launched server at `server`.
+    /// The default configuration, in front of the launched server at `server`.
     #[must_use]
     pub fn before(server: SocketAddr) -> Self {
         Self { server, settings: Vec::new() }
     }
 
-    /// Adds lines to the section `[pgbouncer]` of its file. They come last, so they override the defaults.
+    /// Adds lines to the section `[pgbouncer]` of the configuration file. They come last, so they
+    /// override the defaults.
     #[must_use]
     pub fn settings<S: Into<String>>(mut self, lines: impl IntoIterator<Item = S>) -> Self {
         self.settings.extend(lines.into_iter().map(Into::into));
@@ -83,10 +86,10 @@ impl Engine for PgBouncer {
             .or_in(["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from))
     }
 
-    /// Also makes its file, without which it does not start.
+    /// Also creates the configuration file, without which the pooler does not start.
     fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString> {
         let file = data.join("pgbouncer.ini");
-        // What cannot be made is missed by the program, which says so in its log.
+        // If the file cannot be written, the pooler reports that in its log.
         let _ = fs::write(&file, self.configuration(data, addr));
         vec![file.into()]
     }

@@ -1,4 +1,4 @@
-//! As much of the protocol as one question needs: <https://www.postgresql.org/docs/15/protocol-flow.html>.
+//! A minimal client for one query: <https://www.postgresql.org/docs/15/protocol-flow.html>.
 
 use std::io;
 use std::net::SocketAddr;
@@ -6,17 +6,18 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// More than any message that is read here, in case whoever answers is not `PostgreSQL`.
+/// Longer than any message that is read here. Detects a server that is not `PostgreSQL`.
 const LONGEST: u32 = 64 * 1024;
 
-/// Asks one question as the superuser, over a connection of its own, and returns the one value of the answer.
+/// Runs one query as the superuser, over a new connection, and returns the single value of the
+/// result.
 pub(super) async fn ask(addr: SocketAddr, question: &str) -> io::Result<String> {
     let rows = rows(addr, "postgres", question).await?;
     let value = rows.into_iter().next_back().and_then(|row| row.into_iter().next());
     value.ok_or_else(|| unexpected("no row"))
 }
 
-/// The rows of the answer to one question, asked of a database as the superuser, over a connection of its own.
+/// Runs one query as the superuser, over a new connection to a database, and returns the rows.
 pub(super) async fn rows(addr: SocketAddr, database: &str, question: &str) -> io::Result<Vec<Vec<String>>> {
     let mut stream = TcpStream::connect(addr).await?;
     let mut startup = 196_608_u32.to_be_bytes().to_vec();
@@ -42,7 +43,8 @@ pub(super) async fn rows(addr: SocketAddr, database: &str, question: &str) -> io
     Ok(rows)
 }
 
-/// The values of a row: how many there are, and each with its length before it. None is an empty text here.
+/// Parses the values of a row: their number, then each value after its length. NULL becomes an
+/// empty string.
 fn values(row: &[u8]) -> Option<Vec<String>> {
     let (count, mut rest) = row.split_first_chunk::<2>()?;
     let mut values = Vec::new();
@@ -56,7 +58,7 @@ fn values(row: &[u8]) -> Option<Vec<String>> {
     Some(values)
 }
 
-/// The next message. One that is an error becomes an error.
+/// Reads the next message. An error message becomes an error.
 async fn next(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     let kind = stream.read_u8().await?;
     let length = stream.read_u32().await?;
@@ -66,7 +68,7 @@ async fn next(stream: &mut TcpStream) -> io::Result<(u8, Vec<u8>)> {
     let mut content = vec![0; length as usize - 4];
     stream.read_exact(&mut content).await?;
     if kind == b'E' {
-        // Fields, each with a letter before it; `M` is the text.
+        // Fields, each preceded by a letter. `M` is the text.
         let text = content.split(|byte| *byte == 0).find_map(|field| field.strip_prefix(b"M"));
         return Err(io::Error::other(String::from_utf8_lossy(text.unwrap_or_default()).into_owned()));
     }

@@ -1,4 +1,4 @@
-//! One client, one connection to the server.
+//! One connection of a client, and the matching connection to the server.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::controls::{ConnectionId, Controls};
 use super::pump::{Direction, Pump};
 
-/// A connection that is listed, until this is dropped.
+/// A listed connection. Dropping it removes it from the list.
 #[derive(Debug)]
 pub(super) struct Connection {
     id: ConnectionId,
@@ -19,19 +19,20 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Lists a new connection, unless the proxy has ended.
+    /// Lists a new connection. Returns `None` if the proxy has ended.
     pub(super) fn open(controls: Arc<watch::Sender<Controls>>) -> Option<Self> {
         let mut id = None;
         controls.send_modify(|controls| id = controls.open());
         Some(Self { id: id?, controls })
     }
 
-    /// Serves it until both sides have finished, one of them has failed, or it is cut.
+    /// Relays bytes until both sides have finished, one of them has failed, or the connection is
+    /// cut.
     pub(super) async fn run(self, mut client: TcpStream, upstream: SocketAddr) {
         let mut connecting = pin!(TcpStream::connect(upstream));
         let Some(connected) = self.unless_cut(&mut connecting).await else {
             reset(client);
-            // The server may have accepted already, and must see a reset too, not an orderly end.
+            // The server may already have accepted. It must see a reset, too, not an orderly close.
             if let Ok(server) = connecting.await {
                 reset(server);
             }
@@ -71,7 +72,7 @@ impl Drop for Connection {
     }
 }
 
-/// Closes with a reset. A socket for which that cannot be asked any more is closed anyway.
+/// Closes the stream with a reset. If the option cannot be set any more, closes it anyway.
 fn reset(stream: TcpStream) {
     let _ = stream.set_zero_linger();
     drop(stream);

@@ -1,10 +1,10 @@
-//! What the proxy is told to do, and its live connections.
+//! The settings of a proxy and its live connections.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// Names one connection of one proxy. Later connections have greater ids; none is used again.
+/// The id of a connection of one proxy. Later connections have greater ids. No id is reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId(u64);
 
@@ -14,8 +14,8 @@ impl fmt::Display for ConnectionId {
     }
 }
 
-/// The one state that all tasks of a proxy watch. A connection is live for as long as it has an entry here,
-/// and its task ends it as soon as it has none.
+/// The shared state that all tasks of a proxy watch. A connection is live while it has an entry
+/// here. Its task ends the connection as soon as the entry is removed.
 #[derive(Debug, Default)]
 pub(super) struct Controls {
     pub(super) delay: Duration,
@@ -26,28 +26,29 @@ pub(super) struct Controls {
     connections: BTreeMap<ConnectionId, Condition>,
 }
 
-/// What becomes of the server's answers.
+/// What the proxy does with the server's replies.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Replies {
     #[default]
     Pass,
-    /// They are to vanish; none has come yet.
+    /// Discards replies. None has arrived yet.
     Vanish,
-    /// They vanish, and some have.
+    /// Discards replies. Some have been discarded.
     Vanished,
 }
 
 #[derive(Debug, Default)]
 struct Condition {
     frozen: bool,
-    /// A reply is missing: what the server sends next is not what the client waits for.
+    /// A reply was discarded, so the next bytes of the server are not what the client expects.
     out_of_step: bool,
-    /// The next bytes of a reply reset it.
+    /// The next bytes of a reply reset the connection.
     cut_at_reply: bool,
 }
 
 impl Controls {
-    /// Adds a connection, unless the proxy has ended: its accepting task can be one step behind.
+    /// Adds a connection. Returns `None` if the proxy has ended, because its accepting task can be
+    /// one step behind.
     pub(super) fn open(&mut self) -> Option<ConnectionId> {
         if self.ended {
             return None;
@@ -83,14 +84,15 @@ impl Controls {
         self.connections.clear();
     }
 
-    /// Sets for all live connections, and for no later one, whether the next bytes of a reply reset them.
+    /// Sets for all live connections whether the next bytes of a reply reset them. Later
+    /// connections are not affected.
     pub(super) fn set_cut_at_reply(&mut self, cut: bool) {
         for condition in self.connections.values_mut() {
             condition.cut_at_reply = cut;
         }
     }
 
-    /// Closes the connection if it was to be cut at its next reply. Returns whether it was.
+    /// Closes the connection if its next reply must reset it. Returns true if it closed one.
     pub(super) fn cut_at_reply(&mut self, id: ConnectionId) -> bool {
         self.connections.get(&id).is_some_and(|condition| condition.cut_at_reply) && self.close(id)
     }
@@ -107,8 +109,10 @@ impl Controls {
         }
     }
 
-    /// Whether a piece of a reply on this connection is to vanish. One step with the bookkeeping, so that no
-    /// connection can lose bytes and be overlooked when swallowing ends.
+    /// Returns true if a piece of a reply on this connection must be discarded.
+    ///
+    /// The check and the bookkeeping are one step, so no connection can lose bytes and be
+    /// overlooked when swallowing ends.
     pub(super) fn swallow(&mut self, id: ConnectionId) -> bool {
         if self.replies == Replies::Pass {
             return false;

@@ -10,12 +10,13 @@ use tokio::time::{Instant, sleep_until};
 
 use super::controls::{ConnectionId, Controls};
 
-/// Bytes read at once.
+/// The size of one read, in bytes.
 const PIECE: usize = 16 * 1024;
-/// Bytes on their way before the sender has to wait; enough that a delay does not limit the throughput.
+/// The maximum number of bytes in transit before the sender has to wait. It is large enough that a
+/// delay does not limit the throughput.
 const HELD: usize = 4 * 1024 * 1024;
 
-/// Where the bytes go.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Direction {
     /// From the client to the server.
@@ -24,7 +25,7 @@ pub(super) enum Direction {
     Reply,
 }
 
-/// Carries bytes one way.
+/// Relays bytes in one direction.
 #[derive(Debug)]
 pub(super) struct Pump<'a> {
     id: ConnectionId,
@@ -32,7 +33,7 @@ pub(super) struct Pump<'a> {
     controls: &'a watch::Sender<Controls>,
 }
 
-/// Bytes on their way; none at all for the end of the stream.
+/// Bytes in transit. An empty piece is the end of the stream.
 #[derive(Debug)]
 struct Piece {
     arrived: Instant,
@@ -62,7 +63,7 @@ impl<'a> Pump<'a> {
                 (controls.is_frozen(self.id), controls.delay)
             };
             let next = pieces.front().filter(|_| !frozen).map(|piece| (piece, piece.arrived + delay));
-            // Biased and cancelled as a whole, so that no byte moves by a rule that has been replaced.
+            // Biased, and cancelled as a whole, so that no byte moves under replaced settings.
             tokio::select! {
                 biased;
                 _ = changes.changed() => {}
@@ -89,8 +90,8 @@ impl<'a> Pump<'a> {
         }
     }
 
-    /// Passes on as much of the next piece as goes at once, when it is due. Safe to cancel: waiting and a
-    /// single write either happen or do not.
+    /// Writes as much of the next piece as one write takes, once the piece is due. Cancel-safe: the
+    /// wait and the single write each either happen or do not.
     async fn deliver(
         &self,
         next: Option<(&Piece, Instant)>,
@@ -105,7 +106,8 @@ impl<'a> Pump<'a> {
         }
         if self.direction == Direction::Reply {
             if self.controls.send_if_modified(|controls| controls.cut_at_reply(self.id)) {
-                // Ends the connection at once: waiting to be told that it is not live could let bytes pass.
+                // Ends the connection immediately. Waiting for the notification could let bytes
+                // pass.
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
             if self.controls.send_if_modified(|controls| controls.swallow(self.id)) {

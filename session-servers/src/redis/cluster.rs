@@ -7,14 +7,14 @@ use super::{Redis, RedisServer, ask, until};
 use crate::LaunchError;
 use crate::ports::free_addr;
 
-/// How many slots a cluster has.
+/// The number of slots of a cluster.
 const SLOTS: usize = 16_384;
-/// How often the launch begins again, when a port for the nodes among themselves turned out to be taken.
+/// How many times the launch is attempted, in case the port of a node's cluster bus is taken.
 const ATTEMPTS: usize = 3;
 
 /// A launched cluster: three primaries, each with a third of the slots, and a replica of each.
 ///
-/// The nodes are servers like any other, which can be frozen, killed and restarted.
+/// The nodes are ordinary servers, which can be frozen, killed and restarted.
 #[derive(Debug)]
 pub struct RedisCluster {
     nodes: Vec<RedisServer>,
@@ -43,13 +43,13 @@ impl RedisClusterBuilder {
         self
     }
 
-    /// Launches primaries alone, so that nothing takes over from a broken one.
+    /// Launches only primaries, so that no node takes over from a broken one.
     pub fn without_replicas(mut self) -> Self {
         self.replicas = false;
         self
     }
 
-    /// After how long a silent node counts as failed. Redis's default of 15 seconds unless set.
+    /// The time after which a silent node counts as failed. Default: 15 seconds, as in Redis.
     pub fn node_timeout(mut self, timeout: Duration) -> Self {
         self.node_timeout = timeout;
         self
@@ -59,7 +59,8 @@ impl RedisClusterBuilder {
     ///
     /// # Errors
     ///
-    /// As for [`Server::launch`](crate::Server::launch), and [`Io`](LaunchError::Io) when the nodes do not come together within a minute.
+    /// As for [`Server::launch`](crate::Server::launch), and [`Io`](LaunchError::Io) if the nodes
+    /// do not form a cluster within a minute.
     pub async fn start(self) -> Result<RedisCluster, LaunchError> {
         let mut attempt = 1;
         loop {
@@ -108,7 +109,7 @@ impl RedisCluster {
         RedisClusterBuilder::default().start().await
     }
 
-    /// How to launch another one.
+    /// A builder with the defaults.
     pub fn builder() -> RedisClusterBuilder {
         RedisClusterBuilder::default()
     }
@@ -131,8 +132,8 @@ impl RedisCluster {
     ///
     /// # Errors
     ///
-    /// [`Io`](LaunchError::Io) when they do not within a minute.
-    pub async fn until_whole(&self) -> Result<(), LaunchError> {
+    /// [`Io`](LaunchError::Io) if they do not agree within a minute.
+    pub async fn wait_until_ready(&self) -> Result<(), LaunchError> {
         until("wait for the cluster", || async move {
             for node in &self.nodes {
                 if node.pid().is_some()
@@ -146,12 +147,12 @@ impl RedisCluster {
         .await
     }
 
-    /// Makes each node tell clients to come to the port at its place here, such as a [`Proxy`](crate::Proxy)'s, until it is restarted.
-    /// Returns when all know.
+    /// Makes each node announce to clients the port at the same index in `ports`, such as that of a
+    /// [`Proxy`](crate::Proxy), until the node is restarted. Returns when all nodes know the ports.
     ///
     /// # Errors
     ///
-    /// [`Io`](LaunchError::Io) when they do not know within a minute.
+    /// [`Io`](LaunchError::Io) if they do not know them within a minute.
     pub async fn announce(&self, ports: &[u16]) -> Result<(), LaunchError> {
         for (node, port) in self.nodes.iter().zip(ports) {
             self.tell(node, &format!("CONFIG SET cluster-announce-port {port}")).await?;
@@ -207,7 +208,7 @@ impl RedisCluster {
             Ok(true)
         })
         .await?;
-        // All must know of all replicas, or a failover has to wait for them.
+        // All nodes must know all replicas. Otherwise a failover has to wait for that.
         until("wait for the roles to be known", || async move {
             for node in &self.nodes {
                 let known = ask(node.addr(), "CLUSTER NODES").await?;
@@ -218,7 +219,7 @@ impl RedisCluster {
             Ok(true)
         })
         .await?;
-        self.until_whole().await
+        self.wait_until_ready().await
     }
 
     async fn tell(&self, node: &RedisServer, command: &str) -> Result<(), LaunchError> {

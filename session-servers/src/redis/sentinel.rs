@@ -1,4 +1,4 @@
-//! A primary, a replica, and the sentinels that look after them.
+//! A primary, a replica, and the sentinels that monitor them.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -13,11 +13,11 @@ use crate::{Engine, LaunchError, Program, Server};
 /// A launched sentinel.
 pub type SentinelServer = Server<Sentinel>;
 
-/// How to run `redis-server` as a sentinel. What it looks after, it is told later.
+/// Runs `redis-server` as a sentinel. The servers to monitor are configured after its start.
 #[derive(Debug, Clone, Default)]
 pub struct Sentinel;
 
-/// What the sentinels call the servers that they look after.
+/// The name under which the sentinels monitor the servers.
 const SERVICE: &str = "mymaster";
 
 const SENTINELS: usize = 3;
@@ -34,10 +34,11 @@ impl Engine for Sentinel {
         Redis::new().program()
     }
 
-    /// Also makes the configuration file, which a sentinel keeps its state in and does not start without.
+    /// Also creates the configuration file: a sentinel keeps its state in it and does not start
+    /// without it.
     fn command_line(&self, data: &Path, addr: SocketAddr) -> Vec<OsString> {
         let file = data.join("sentinel.conf");
-        // What cannot be made is missed by the sentinel, which says so in its log.
+        // If the file cannot be created, the sentinel reports that in its log.
         let _ = File::options().create(true).append(true).open(&file);
         let mut args: Vec<OsString> = vec![file.into(), "--sentinel".into()];
         args.extend([
@@ -64,12 +65,15 @@ impl Engine for Sentinel {
 }
 
 impl RedisSentinels {
-    /// Launches all five, with these arguments for the two servers, and returns when the sentinels know each other and the replica. A primary
-    /// that is silent for `down_after` is replaced.
+    /// Launches two servers with these arguments, and three sentinels. Returns when the sentinels
+    /// know each other and the replica.
+    ///
+    /// The sentinels replace a primary that is silent for `down_after`.
     ///
     /// # Errors
     ///
-    /// As for [`Server::launch`], and [`Io`](LaunchError::Io) when they do not find each other within a minute.
+    /// As for [`Server::launch`], and [`Io`](LaunchError::Io) if they do not find each other within
+    /// a minute.
     pub async fn start(args: &[&str], down_after: Duration) -> Result<Self, LaunchError> {
         let primary = Redis::new().args(args).start().await?;
         let port = primary.port().to_string();
@@ -82,8 +86,8 @@ impl RedisSentinels {
         Self::watch(vec![primary, replica], watched, down_after).await
     }
 
-    /// Launches sentinels for one server without a replica, which they and the clients reach at another port, such as a
-    /// [`Proxy`](crate::Proxy)'s.
+    /// Launches sentinels for one server without a replica. They and the clients reach it at
+    /// `port`, such as the port of a [`Proxy`](crate::Proxy).
     ///
     /// # Errors
     ///
@@ -131,7 +135,7 @@ impl RedisSentinels {
         .await
     }
 
-    /// The server that was the primary at the launch, and then its replica if it has one.
+    /// The server that was the primary at the launch, then its replica if there is one.
     #[must_use]
     pub fn servers(&self) -> &[RedisServer] {
         &self.servers

@@ -1,4 +1,4 @@
-//! A server of which only the command is known.
+//! A server that is known only by its command.
 
 use std::ffi::OsString;
 use std::io;
@@ -30,7 +30,7 @@ async fn start() -> Result<Server<ChildServer>, LaunchError> {
     memcached.args(["-l", "127.0.0.1", "-p", ChildServer::PORT, "-U", "0"]).start().await
 }
 
-/// Sends one line over a connection of its own, and returns the first line of the reply.
+/// Sends one line over a new connection and returns the first line of the reply.
 async fn ask(server: &Server<ChildServer>, line: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(server.addr()).await?;
     stream.write_all(format!("{line}\r\n").as_bytes()).await?;
@@ -78,7 +78,8 @@ async fn dies_when_dropped() -> Verdict {
     Ok(())
 }
 
-/// A `memcached` whose first port is taken by a listener of ours, while it listens on another one.
+/// A `memcached` that listens on another port than its first one, which a listener of ours
+/// occupies.
 #[derive(Debug)]
 struct Elsewhere {
     memcached: ChildServer,
@@ -114,7 +115,7 @@ async fn is_told_from_another() -> Verdict {
     let memcached = ChildServer::command("memcached").run_as("nobody").args(["-l", "127.0.0.1", "-U", "0"]);
     let server = Server::launch(Elsewhere { memcached, rival: Mutex::new(None) }).await?;
     let rival = server.engine().rival.lock().expect("no panic").take().ok_or("no port was taken")?;
-    // Only Linux tells which process listens.
+    // Only Linux reports which process listens.
     assert!(cfg!(not(target_os = "linux")) || server.addr() != rival.local_addr()?);
     Ok(())
 }

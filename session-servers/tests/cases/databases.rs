@@ -1,4 +1,5 @@
-//! What every kind of server must do, for those that have their own ways: several processes, another account, a directory to be filled.
+//! Requirements on every kind of server, tested on servers with special needs: several processes,
+//! another account, a directory to be filled.
 
 use std::fs;
 use std::io;
@@ -25,7 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     trials
 }
 
-/// The cases for one kind of server, which `SESSION_REQUIRE` calls `name`.
+/// The cases for one kind of server, whose name in `SESSION_REQUIRE` is `name`.
 fn of<E: Engine + Default>(name: &'static str) -> Vec<Trial> {
     let (named, program) = (|case: &str| format!("{name}_{case}"), || E::default().program());
     vec![
@@ -88,7 +89,7 @@ async fn kill_and_restart<E: Engine + Default>() -> Verdict {
 
 async fn stop_is_graceful<E: Engine + Default>() -> Verdict {
     let server = Server::<E>::start().await?;
-    // Somebody who stays connected is no reason to wait.
+    // A shutdown does not wait for a client that stays connected.
     let _client = tokio::net::TcpStream::connect(server.addr()).await?;
     let status = server.stop().await?;
     assert!(status.success(), "{status}");
@@ -121,7 +122,7 @@ async fn a_pooler_stands_before() -> Verdict {
     pooler.kill().await?;
     pooler.restart().await?;
     pooler.freeze().await?;
-    // `SIGTERM` is its immediate shutdown, which ends with 1.
+    // For the pooler, `SIGTERM` is the immediate shutdown, which exits with 1.
     assert_eq!(pooler.stop().await?.code(), Some(1));
     Ok(())
 }
@@ -133,7 +134,7 @@ async fn a_replica_follows() -> Verdict {
     replica.ping().await?;
     replica.kill().await?;
     replica.restart().await?;
-    // It answers reads before it streams.
+    // The replica answers reads before it streams.
     while !replica.log().contains("started streaming WAL from primary") {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -157,7 +158,7 @@ async fn missing_servers_say_how_to_install_them() -> Verdict {
         let output =
             helper::command(role)?.env("PATH", "").env_remove(variable).stdin(Stdio::null()).output()?;
         let said = String::from_utf8(output.stdout)?;
-        // Where a server is beside `PATH`, it is found there.
+        // A server that is installed outside `PATH` is found there.
         assert!(said.starts_with("launched") || packages.iter().any(|text| said.starts_with(text)), "{said}");
     }
     Ok(())
@@ -174,7 +175,8 @@ async fn the_environment_names_external_databases() -> Verdict {
     Ok(())
 }
 
-/// A process and its children. Only Linux tells; elsewhere the answers are all that can be seen.
+/// A process and its children. Only Linux reports them. On other systems, only the answers of the
+/// server are checked.
 fn family(pid: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
     let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
@@ -189,9 +191,9 @@ fn state(process: u32) -> Option<char> {
     field(process, 0)?.chars().next()
 }
 
-/// A field of what the kernel says of a process, counted from its state.
+/// A field of the kernel's status of a process, counted from its state.
 fn field(process: u32, number: usize) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // The name before it is in parentheses and can hold anything.
+    // The name before the state is in parentheses and can contain any character.
     stat.rsplit(')').next()?.split_whitespace().nth(number).map(str::to_owned)
 }

@@ -54,12 +54,12 @@ fn pid(server: &RedisServer) -> Result<Pid, Box<dyn Error + Send + Sync>> {
     Ok(Pid::from_raw(pid.try_into()?).ok_or("no process has the id 0")?)
 }
 
-/// Whether the kernel knows the process, even as a zombie.
+/// Returns true if the kernel knows the process, even as a zombie.
 fn is_known(pid: Pid) -> bool {
     test_kill_process(pid).is_ok()
 }
 
-/// Only Linux has a signal for the death of the parent, and handles that cannot mean another process.
+/// Only Linux has a parent-death signal, and process handles that never refer to another process.
 #[cfg(target_os = "linux")]
 mod with_the_parent {
     use std::error::Error;
@@ -98,9 +98,10 @@ mod with_the_parent {
     }
 
     fn dies_with_its_parent(role: &str) -> Verdict {
-        // The parent has no chance to remove its server's directory, so that is kept in one of ours.
+        // The parent cannot remove its server's directory when it dies, so that is put into one of
+        // ours.
         let directory = tempfile::tempdir()?;
-        // Another account must get through it.
+        // The server's account must be able to traverse it.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o755))?;
         let mut command = helper::command(role)?;
         let mut parent = Parent(command.env("TMPDIR", directory.path()).stdout(Stdio::piped()).spawn()?);
@@ -114,10 +115,10 @@ mod with_the_parent {
         server.ended()
     }
 
-    /// How long the kernel may take to end the server; plenty, on a loaded machine too.
+    /// The time limit for the kernel to end the server. It is generous, for a loaded machine.
     const PATIENCE: Timespec = Timespec { tv_sec: 20, tv_nsec: 0 };
 
-    /// Killed when the case ends, however it ends.
+    /// The parent process. It is killed when the case ends, in whatever way.
     struct Parent(Child);
 
     impl Drop for Parent {
@@ -127,7 +128,8 @@ mod with_the_parent {
         }
     }
 
-    /// The server of another process. Killed when the case ends, in case it did not die as it should have.
+    /// The server of another process. It is killed when the case ends, in case it has not died as
+    /// it should.
     struct Orphan(OwnedFd);
 
     impl Orphan {
@@ -136,7 +138,8 @@ mod with_the_parent {
             Ok(Self(pidfd_open(pid, PidfdFlags::empty())?))
         }
 
-        /// A process handle becomes readable when the process ends, whoever reaps it and whenever.
+        /// A process handle becomes readable when the process ends, no matter which process reaps
+        /// it and when.
         fn ended(&self) -> Verdict {
             match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&PATIENCE))? {
                 0 => Err("the server outlived its parent".into()),

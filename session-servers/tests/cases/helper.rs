@@ -1,4 +1,4 @@
-//! Other processes for the cases: this same binary, playing a role that an environment variable names.
+//! Helper processes for the cases: this same binary, in a role that an environment variable names.
 
 use std::env;
 use std::future::pending;
@@ -16,7 +16,7 @@ use crate::trials::Verdict;
 
 const VARIABLE: &str = "SESSION_SERVERS_TEST_ROLE";
 
-/// The role that this process was started for, if it is a helper.
+/// The role of this process, if it is a helper.
 pub(crate) fn role() -> Option<String> {
     env::var(VARIABLE).ok()
 }
@@ -28,7 +28,7 @@ pub(crate) fn command(role: &str) -> io::Result<Command> {
     Ok(command)
 }
 
-/// Plays the role, in the helper.
+/// Performs the role, in the helper process.
 pub(crate) fn play(role: &str) -> ExitCode {
     let outcome = Runtime::new().map_err(Into::into).and_then(|runtime| {
         runtime.block_on(async {
@@ -47,27 +47,27 @@ pub(crate) fn play(role: &str) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // The case reads what went wrong from the standard output, as it does with everything else.
+            // The case reads the error from the standard output, as it does with all output.
             let _ = writeln!(io::stdout(), "{error}");
             ExitCode::FAILURE
         }
     }
 }
 
-/// Says where a server is, and keeps it until killed.
+/// Prints the process id and address of a server, and keeps the server until killed.
 async fn hold<E: Engine>(server: Server<E>) -> Verdict {
     writeln!(io::stdout(), "{} {}", server.pid().ok_or("the server has ended")?, server.addr())?;
     pending().await
 }
 
-/// Says which server the environment gives.
+/// Prints which server the environment gives.
 fn show<E: Engine>(endpoint: &Endpoint<E>) -> Verdict {
     let kind = if endpoint.server().is_some() { "launched" } else { "external" };
     writeln!(io::stdout(), "{kind} {} {endpoint:?}", endpoint.url())?;
     Ok(())
 }
 
-/// Says where `mongod` is.
+/// Prints the path of `mongod`.
 fn find_mongod() -> Verdict {
     writeln!(io::stdout(), "{}", Mongo::new().program().find()?.display())?;
     Ok(())

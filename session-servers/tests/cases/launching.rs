@@ -1,4 +1,4 @@
-//! How servers come up, and what is said when they do not.
+//! How servers start, and which errors are reported when they do not.
 
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
@@ -46,12 +46,12 @@ async fn two_servers_get_different_ports() -> Verdict {
     Ok(())
 }
 
-/// Redis whose first port is snatched away between the choice and the start.
+/// Redis whose first port is taken by another listener between the choice and the start.
 #[derive(Debug)]
 struct Snatched {
-    /// Who sits on the first port; kept, so that the port stays taken.
+    /// The listener on the first port. It is kept so that the port stays taken.
     rival: Mutex<Option<TcpListener>>,
-    /// Gets the rival, and returns the arguments for the first start in place of the usual ones.
+    /// Takes the listener and the usual arguments, and returns the arguments for the first start.
     first: fn(TcpListener, Vec<OsString>) -> Vec<OsString>,
 }
 
@@ -92,7 +92,7 @@ impl Snatched {
 
     async fn launch(self) -> Verdict {
         let server = Server::launch(self).await?;
-        // A ping would be answered by a rival just as well.
+        // A ping cannot tell the server from its rival.
         let pid = server.pid().ok_or("the server has ended")?;
         assert!(Redis::new().serves(server.addr(), pid).await?);
         Ok(())
@@ -100,7 +100,7 @@ impl Snatched {
 }
 
 async fn a_taken_port_means_another_port() -> Verdict {
-    // The rival closes every connection, so nothing but the early exit says that the port is lost.
+    // The rival closes every connection, so only the early exit shows that the port is taken.
     Snatched::new(|rival, args| {
         thread::spawn(move || while rival.accept().is_ok() {});
         args
@@ -110,7 +110,7 @@ async fn a_taken_port_means_another_port() -> Verdict {
 }
 
 async fn a_stranger_is_not_our_server() -> Verdict {
-    // Our own server opens no port at all and lives, while the rival answers like Redis, as another process.
+    // Our server runs but opens no port, while the rival answers like Redis, as another process.
     Snatched::new(|rival, args| {
         thread::spawn(move || rival.incoming().flatten().try_for_each(pretend_to_be_redis));
         args.into_iter().chain(["--port".into(), "0".into()]).collect()
@@ -139,7 +139,7 @@ async fn a_refused_configuration_shows_the_log() -> Verdict {
     Ok(())
 }
 
-/// A shell that never becomes a server.
+/// A shell script that never becomes a server.
 #[derive(Debug)]
 struct Script {
     program: &'static str,

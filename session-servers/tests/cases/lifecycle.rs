@@ -1,4 +1,4 @@
-//! Breaking servers, and bringing them back.
+//! Breaking servers, and restoring them.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 
 use crate::trials::{Verdict, redis_case};
 
-/// The numbers of the signals that end a process here, which are the same on every Unix.
+/// The number of the signal, which is the same on every Unix.
 const SIGKILL: i32 = 9;
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -53,13 +53,13 @@ async fn freeze_returns_when_nothing_moves() -> Verdict {
     Ok(())
 }
 
-/// Whether the kernel has stopped every thread. Only Linux tells; elsewhere the answers are all that can be
-/// seen.
+/// Returns true if the kernel has stopped every thread. Only Linux reports that. On other systems,
+/// only the answers of the server are checked.
 fn is_halted(pid: u32) -> io::Result<bool> {
     if cfg!(target_os = "linux") {
         for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
             let stat = fs::read_to_string(thread?.path().join("stat"))?;
-            // The state follows the name, which is in parentheses and can hold anything.
+            // The state follows the name, which is in parentheses and can contain any character.
             if !stat.rsplit(')').next().is_some_and(|rest| rest.starts_with(" T ")) {
                 return Ok(false);
             }
@@ -95,7 +95,8 @@ async fn kill_ends_a_frozen_server() -> Verdict {
 }
 
 async fn stop_is_graceful() -> Verdict {
-    // Redis saves on shutdown when it has save points, and only then; this one is never reached by itself.
+    // Redis saves on shutdown only if it has save points. This save point is never reached by
+    // itself.
     let server = Redis::new().args(["--save", "3600 1000000"]).start().await?;
     assert_eq!(ask(server.addr(), "SET key saved").await?, "+OK");
 

@@ -1,4 +1,4 @@
-//! A connection through the proxy of which the case holds both ends, so that nothing has to be guessed.
+//! A connection through the proxy whose two ends are both held by the case, so its state is known.
 
 use std::io;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-/// How long it takes to believe that nothing comes: there is no event for that.
+/// How long to wait before concluding that nothing arrives, because no event reports that.
 pub(crate) const SILENCE: Duration = Duration::from_millis(100);
 
 /// A proxy, and the server behind it.
@@ -33,14 +33,14 @@ impl Net {
     pub(crate) async fn connect(&self) -> io::Result<Line> {
         let client = TcpStream::connect(self.proxy.addr()).await?;
         let (server, _) = self.server.accept().await?;
-        // The proxy lists a connection before it calls the server.
+        // The proxy lists a connection before it connects to the server.
         let id = self.proxy.connections().pop().ok_or(io::ErrorKind::NotFound)?;
         Ok(Line { id, client, server })
     }
 }
 
 impl Line {
-    /// A question and its answer.
+    /// Sends a request and its reply.
     pub(crate) async fn round_trip(&mut self) -> io::Result<()> {
         send(&mut self.client, &mut self.server).await?;
         send(&mut self.server, &mut self.client).await
@@ -63,7 +63,7 @@ pub(crate) async fn is_silent(stream: &mut TcpStream) -> bool {
     timeout(SILENCE, stream.read_u8()).await.is_err()
 }
 
-/// Waits for the reset, which must come before any byte.
+/// Waits for the reset. Returns true if it arrives before any byte.
 pub(crate) async fn is_reset(stream: &mut TcpStream) -> bool {
     stream.read_u8().await.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionReset)
 }

@@ -1,4 +1,4 @@
-//! The workbench on real servers, and the proxy between the two ends of real connections.
+//! The launcher on real servers, and the proxy between the two ends of real connections.
 
 mod child;
 mod databases;

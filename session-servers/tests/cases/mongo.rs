@@ -51,7 +51,7 @@ async fn is_killed_and_keeps() -> Verdict {
     assert!(server.ping().await.is_err());
     server.restart().await?;
     assert_ne!(server.pid(), pid);
-    // Without a condition, it would answer from a statistic that a crash loses.
+    // Without a condition, the server would answer from a statistic that a crash loses.
     let count = doc! { "count": "kept", "query": { "_id": 1 } };
     assert_eq!(command(server.addr(), &count).await?.get_i32("n")?, 1);
     assert!(server.stop().await?.success());
@@ -78,7 +78,7 @@ async fn refuses_a_configuration() -> Verdict {
 async fn steps_down_and_elects() -> Verdict {
     let set = MongoReplicaSet::start(3, &[], Duration::from_secs(2)).await?;
     let before = set.step_down().await?.addr();
-    set.until_whole().await?;
+    set.wait_until_ready().await?;
     assert_ne!(set.primary().await?.addr(), before);
     assert_eq!(set.url(), {
         let hosts: Vec<_> = set.members().iter().map(|member| member.addr().to_string()).collect();
@@ -108,7 +108,7 @@ async fn replaces_a_killed_primary() -> Verdict {
         1
     );
     killed.restart().await?;
-    set.until_whole().await?;
+    set.wait_until_ready().await?;
     Ok(())
 }
 

@@ -1,4 +1,4 @@
-//! The proxy, seen from both of its sides.
+//! The proxy, observed from both of its sides.
 
 use std::io;
 use std::time::Duration;
@@ -38,7 +38,7 @@ async fn passes_bytes_both_ways() -> Verdict {
     let net = Net::new().await?;
     net.proxy.delay(Duration::from_millis(1));
     let Line { client, server, .. } = net.connect().await?;
-    // More than the proxy and the kernel hold back, so that both directions have to wait for their readers.
+    // More than the proxy and the kernel buffer, so both directions have to wait for their readers.
     let sent: Vec<u8> = (0..=u8::MAX).cycle().take(8 << 20).collect();
     let (mut client_reader, mut client_writer) = client.into_split();
     let (mut server_reader, mut server_writer) = server.into_split();
@@ -249,11 +249,11 @@ async fn swallows_replies() -> Verdict {
 }
 
 async fn resets_when_the_server_is_away() -> Verdict {
-    // Bound and not listening: nobody can be there, and nobody else can come.
+    // Bound and not listening: no server answers, and no other process can take the port.
     let nobody = TcpSocket::new_v4()?;
     nobody.bind("127.0.0.1:0".parse()?)?;
     let proxy = Proxy::start(nobody.local_addr()?).await?;
-    // The reset can come before the client has noticed that it is connected.
+    // The reset can arrive before the client has noticed that it is connected.
     match TcpStream::connect(proxy.addr()).await {
         Ok(mut client) => assert!(is_reset(&mut client).await),
         Err(error) => assert_eq!(error.kind(), io::ErrorKind::ConnectionReset),
@@ -268,7 +268,7 @@ async fn ends_on_drop() -> Verdict {
     drop(net.proxy);
     assert!(is_reset(&mut line.client).await);
     assert!(is_reset(&mut line.server).await);
-    // The port is closed by a task, of whose end only the port itself tells.
+    // A task closes the port. Only the port itself shows that the task has ended.
     while TcpStream::connect(addr).await.is_ok() {}
     Ok(())
 }

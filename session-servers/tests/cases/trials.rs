@@ -1,4 +1,4 @@
-//! From an async function to a trial.
+//! Turns async functions into trials.
 
 use std::error::Error;
 use std::time::Duration;
@@ -9,18 +9,19 @@ use session_servers::{Engine, Program, required};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-/// What a case returns.
+/// The result of a case.
 pub(crate) type Verdict = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// Longer than any working case needs, so that a case which hangs fails instead.
+/// The timeout of a case: longer than any working case needs, so that a hanging case fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A case that needs nothing but this machine.
+/// A case that needs only this machine.
 pub(crate) fn case<F: Future<Output = Verdict> + 'static>(name: &str, run: fn() -> F) -> Trial {
     Trial::test(name, move || play(run))
 }
 
-/// A case that needs `redis-server`. Without it the case is ignored, or fails when `SESSION_REQUIRE` says so.
+/// A case that needs `redis-server`. If it is missing, the case is ignored, or fails if
+/// `SESSION_REQUIRE` names `redis`.
 pub(crate) fn redis_case<F: Future<Output = Verdict> + 'static>(name: &str, run: fn() -> F) -> Trial {
     case_with(name, "redis", Redis::new().program(), run)
 }

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
 use session_backend::{BatchSettings, Batched};
+use session_backend::{CredentialsProvider, Pem, SharedProvider, TlsMode, TlsSettings};
 use session_core::Result;
 use sqlx::{ConnectOptions, Connection, MySqlPool, SqlStr, mysql::MySqlConnectOptions};
 use tokio::sync::watch;
@@ -18,13 +18,13 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Connector, Core, SqlBackend, Endpoint, MAX_MAX_DATA_LEN, Settings, opening, purge,
+        Connections, Connector, Core, Endpoint, MAX_MAX_DATA_LEN, Settings, SqlBackend, opening, purge,
         shared_setters,
     },
     table::Table,
 };
 
-/// What a row and a statement have beside the data.
+/// Room for everything in a row and a statement except the data, in bytes.
 const OVERHEAD: u64 = 64 << 10;
 
 /// The settings of a [`MySqlStore`], made by [`MySqlStore::builder`].
@@ -40,34 +40,38 @@ pub struct MySqlStoreBuilder {
 impl MySqlStoreBuilder {
     shared_setters!();
 
-    /// The database that holds the tables. It must exist. That of the URL unless set.
+    /// The database that holds the tables. It must exist. Default: the database of the URL.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
         self
     }
 
-    /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
-    /// kind.
+    /// The maximum number of connections that the store opens, 1 to 256. Default: 8, which is two
+    /// batches of each kind.
+    ///
+    /// Only as many as are needed at a time are opened.
     pub fn connections(mut self, connections: usize) -> Self {
         self.settings.connect_at_most(connections);
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; 256 MiB is the most, and the server's
-    /// `max_allowed_packet` must have room for it. Zero is for all that it has room for.
+    /// The maximum data length of one session, in bytes. Default: 1 MiB.
+    ///
+    /// The maximum is 256 MiB, and the server's `max_allowed_packet` must have room for it. Zero
+    /// means as much as `max_allowed_packet` has room for, up to 256 MiB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.settings.limit_data(bytes);
         self
     }
 
-    /// Takes the way of servers that cannot return what they have changed, on one that can. For tests.
+    /// Uses the code path for servers without `RETURNING` on a server that has it. For tests.
     #[doc(hidden)]
     pub fn without_returning(mut self) -> Self {
         self.without_returning = true;
         self
     }
 
-    /// The SQL that makes the tables, for a user who may run it to run it.
+    /// The SQL that creates the tables, to be run by a user with the right to do so.
     ///
     /// ```
     /// let script = session_sql::MySqlStore::builder().schema("web").migrations()?;
@@ -81,7 +85,7 @@ impl MySqlStoreBuilder {
         Ok(self.clone().checked()?.1.script())
     }
 
-    /// Connects to the database that `url` names. The options of the URL overrule what was set before.
+    /// Connects to the database that `url` names. The options of the URL override earlier settings.
     ///
     /// # Errors
     /// Those of [`MySqlStore::connect`].
@@ -91,7 +95,8 @@ impl MySqlStoreBuilder {
         builder.connect_to(endpoint).await
     }
 
-    /// Connects with options of the driver, for what a URL cannot say. What they say about TLS stays, unless the builder says something.
+    /// Connects with options of the driver, for what a URL cannot express. Their TLS settings are
+    /// kept, unless the builder sets any.
     ///
     /// # Errors
     /// Those of [`MySqlStore::connect`].
@@ -118,8 +123,11 @@ impl MySqlStoreBuilder {
         .await
     }
 
-    /// Uses the connections of a pool that the application has already, whose settings stay: those of connections set here count for nothing. The
-    /// pool asks each connection for a sign of life before and after its use, which takes longer than a connection of the store's own.
+    /// Uses the connections of an existing pool, which keeps its settings: the connection settings
+    /// of this builder have no effect.
+    ///
+    /// The pool pings each connection before and after its use, which takes longer than a
+    /// connection of the store's own.
     ///
     /// # Errors
     /// Those of [`MySqlStore::from_pool`].
@@ -138,7 +146,7 @@ impl MySqlStoreBuilder {
         .await
     }
 
-    /// What all servers have in common.
+    /// The settings that all servers have in common.
     pub(super) fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }
@@ -152,12 +160,12 @@ impl MySqlStoreBuilder {
     }
 }
 
-/// Every statement in all its sizes, and room for the few others.
+/// Room for every statement in all its sizes, and for the few others.
 pub(super) const STATEMENTS: usize = 128;
 
-/// What each connection of our own is set to.
+/// The SQL that sets up each of the store's own connections.
 fn setup(settings: &Settings, mariadb: bool) -> SqlStr {
-    // So that it is the server that gives up first, and we know that nothing was changed.
+    // The server gives up before the store does, so that the store knows that nothing was changed.
     let patience = settings.deadline.mul_f64(0.75);
     let lock_wait = patience.as_secs().max(1);
     let limit = if mariadb {
@@ -209,7 +217,7 @@ fn start(
     if let Some(interval) = settings.purge_interval {
         purge::start(&core, interval);
     }
-    // What waits for its turn has no more time than what was sent.
+    // A queued operation has no more time than one that was sent.
     let batching = settings.batching.deadline(settings.deadline);
     Ok(MySqlStore { gathered: Batched::new(SqlBackend { core, stale: false }, batching)? })
 }

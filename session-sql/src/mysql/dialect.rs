@@ -34,17 +34,17 @@ pub(crate) struct MySql {
     pub(super) connector: Connector<MySqlConnectOptions>,
     pub(super) setup: SqlStr,
     pub(super) statements: Statements,
-    /// Whether the server can return what it has changed: `MariaDB` does.
+    /// Whether the server supports `RETURNING`: `MariaDB` does.
     pub(super) returning: bool,
-    /// The listeners of this process: the server has no way to tell them.
+    /// The listeners of this process, which the server has no way to notify.
     pub(super) events: Arc<Events>,
 }
 
-/// What is touched to live shorter than this can expire before the touch is answered.
+/// A session that is touched with a shorter TTL may expire before the touch is answered.
 const LONG: Duration = Duration::from_mins(1);
 
-/// Refused by a node of a Galera cluster that cannot serve, which answers a `SELECT` that is about no table. Releases differ in
-/// what type `read_only` has.
+/// Returns `read_only`. A Galera node that cannot serve refuses `DO 0`, although it answers a
+/// `SELECT` without a table. The type of `read_only` depends on the release.
 const MAY_SERVE: &str = "DO 0; SELECT CONVERT(@@global.read_only, CHAR)";
 
 fn key(row: &MySqlRow) -> SqlResult<SessionKey> {
@@ -90,7 +90,7 @@ impl MySql {
         Ok(Written { keys: written.then_some(*key).into_iter().collect(), found: None })
     }
 
-    /// The touches that matched a row, all of them or an unknown part.
+    /// Touches the items, and returns how many matched a row: all of them, or an unknown part.
     async fn touch_some(&self, connection: &mut MySqlConnection, items: &[&TouchItem]) -> SqlResult<usize> {
         let size = padded(items.len());
         let mut query = sqlx::query(self.statements.touch(size));
@@ -100,7 +100,7 @@ impl MySql {
         for _ in items.len()..size {
             query = query.bind(None::<&[u8]>).bind(None::<i64>);
         }
-        // The driver has the server count what matches, and not what changes.
+        // The driver makes the server count the rows that match, not those that change.
         let touched = query.execute(connection).await?.rows_affected();
         Ok(usize::try_from(touched).unwrap_or(usize::MAX))
     }
@@ -109,7 +109,7 @@ impl MySql {
 impl Dialect for MySql {
     type Database = Database;
 
-    /// A look at the server's role in each read cost a fifth of it.
+    /// A check of the server's role in each read cost a fifth of the read.
     const READS_ASK: bool = false;
 
     async fn open(&self) -> SqlResult<MySqlConnection> {
@@ -152,7 +152,8 @@ impl Dialect for MySql {
         let rows = if self.returning {
             writing(self.statements.write_returning(write_size), &items).fetch_all(&mut *connection).await?
         } else {
-            // Nobody else comes between the change and the look at it: the rows stay locked until the end.
+            // The rows stay locked until the commit, so no other write comes between the change and
+            // this read.
             let mut transaction = connection.begin().await?;
             writing(self.statements.write(write_size), &items).execute(&mut *transaction).await?;
             let query = on_keys(self.statements.versions(size), items.iter().map(|item| &item.key), size);
@@ -196,7 +197,9 @@ impl Dialect for MySql {
                 touched.insert(item.key);
             }
         }
-        // It tells how many, and not which. If it was not all, those that are there are touched again: that does no harm to what does not expire meanwhile.
+        // The statement reports how many rows it touched, not which. If it was not all of them, the
+        // records that are there are touched again, which is harmless for those that do not expire
+        // in the meantime.
         while !items.is_empty() && self.touch_some(&mut *connection, &items).await? < items.len() {
             if items.len() == 1 {
                 items.clear();
@@ -207,7 +210,7 @@ impl Dialect for MySql {
             let before = items.len();
             items.retain(|item| matches!(found.get(&item.key), Some(Ok(_))));
             if items.len() == before {
-                // Some came later: each by itself.
+                // Some records were created after the touch, so each item is touched by itself.
                 for item in items {
                     if self.touch_some(&mut *connection, &[item]).await? == 1 {
                         touched.insert(item.key);
@@ -244,7 +247,7 @@ impl Dialect for MySql {
         if !doomed.is_empty() {
             deleting(self.statements.delete(size), &items).execute(&mut *transaction).await?;
         }
-        // What expired between the two statements was as good as deleted.
+        // A record that expired between the two statements counts as deleted.
         transaction.commit().await?;
         Ok(doomed)
     }
@@ -276,7 +279,7 @@ impl Dialect for MySql {
             Err(error) if occupied(&error) => {}
             renamed => return renamed.map(|renamed| renamed.rows_affected() > 0),
         }
-        // An expired row is nothing, and makes way.
+        // An expired row under the new key does not block the rename, and is removed.
         sqlx::query(self.statements.make_way.clone()).bind(bytes(new)).execute(&mut *connection).await?;
         match query().execute(connection).await {
             Err(error) if occupied(&error) => Ok(false),
@@ -315,8 +318,8 @@ impl Dialect for MySql {
             transaction.commit().await?;
             ended
         };
-        // A row that is renamed goes to another place of the index, and the deletion may have been past that. This look locks nothing, so it sees the row at
-        // one of the two.
+        // A renamed row moves to another place in the index, which the deletion may have passed
+        // already. This read locks nothing, so it sees the row at one of the two places.
         let left = query(&self.statements.is_owned).fetch_all(connection).await;
         let left = left.map_err(|error| after_change::<Self>(Operation::DeleteOwner, error))?;
         Ok((ended, !left.is_empty()))
@@ -356,7 +359,7 @@ impl Dialect for MySql {
             [(self.statements.free(over.len()), over), (self.statements.postpone(later.len()), later)]
         {
             if !rows.is_empty() {
-                // Any number of them, so it is not worth keeping.
+                // The number of rows varies, so the prepared statement is not worth keeping.
                 let query =
                     rows.iter().fold(sqlx::query(sql).persistent(false), |query, row| query.bind(*row));
                 query.execute(&mut *transaction).await?;

@@ -29,7 +29,7 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
                  turns it off where the network is trusted",
             );
         }
-        // The driver's text, for want of anything better to tell it by.
+        // Only the driver's text tells this error from others.
         sqlx::Error::Configuration(error) if error.to_string().contains("RSA") => {
             return refused(
                 ErrorKind::Config,
@@ -50,14 +50,15 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     };
     let elsewhere = |reason: &str| Meaning::Elsewhere(Error::unavailable(operation, false).because(reason));
     match database.number() {
-        // A deadlock; a lock that was waited for too long; a lock that is not waited for; a transaction that another node of a
-        // group was faster than.
+        // A deadlock; a lock wait timeout; a lock that is not waited for; a transaction that lost
+        // against one on another node of a group.
         1213 | 1205 | 3572 | 3101 => Meaning::Again,
         // WSREP has not yet prepared node for application use.
         1047 => elsewhere(
             "this node of the cluster does not serve: it has lost the others, or is still catching up, or was told to refuse queries",
         ),
-        // The option --read-only; the server is in read-only mode; a transaction is, as it begins by default.
+        // The option --read-only; the server is in read-only mode; the transaction is read-only by
+        // default.
         1290 | 1836 | 1792 => elsewhere(&OnlyReads.to_string()),
         3032 => elsewhere("the server is in offline mode"),
         1020 if database.message().contains("has changed since last read") => Meaning::Again,
@@ -71,10 +72,11 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             "the server has blocked this machine after many failed connections; `FLUSH HOSTS` there, and look for the cause",
         ),
         1130 => refused(ErrorKind::Config, "the server lets no user of this machine in"),
-        // The server ends the connection: it shuts down, the connection was killed, or idle for too long, or broke.
+        // The server ends the connection: it shuts down, or the connection was killed, was idle for
+        // too long, or broke.
         1053 | 1077 | 1079 | 1152 | 1184 | 1927 | 3169 | 4031 => Meaning::Lost { by_server: true },
-        // It could not say what became of a commit, or the others of its group did not take it; a network error between it and us, or between a
-        // proxy and it.
+        // The outcome of a commit is unknown, or the other members of the group did not accept it;
+        // or a network error between the client and the server, or between a proxy and the server.
         1158..=1161 | 1180 | 2002 | 2003 | 2006 | 2013 | 3100 | 3168 | 9001 => {
             Meaning::Lost { by_server: false }
         }
@@ -118,7 +120,8 @@ mod tests {
     use super::meaning;
     use crate::server::Meaning;
 
-    /// The driver's text when it is built without the exchange of passwords over plain text. `MariaDB` never asks for that.
+    /// The driver's text when it is built without the password exchange over plain text. `MariaDB`
+    /// never asks for that exchange.
     #[test]
     fn a_password_that_takes_tls_is_told() {
         let text = "RSA auth backend disabled; enable feature `mysql-rsa` (or `rsa` if using sqlx-mysql directly) or use TLS.";

@@ -21,7 +21,7 @@ impl DriverOptions for MySqlConnectOptions {
             // A mode that this crate does not know yet must not fall back to plain text.
             _ => MySqlSslMode::VerifyIdentity,
         });
-        // The driver reads a file for each connection, so that one that is renewed is heeded.
+        // The driver reads the files for each connection, so renewed files take effect.
         options = match &tls.roots {
             Some(Pem::File(path)) => options.ssl_ca(path),
             Some(Pem::Content(pem)) => options.ssl_ca_from_pem(pem.clone()),
@@ -52,7 +52,7 @@ impl DriverOptions for MySqlConnectOptions {
         self.get_socket().is_some() || is_this_machine(self.get_host())
     }
 
-    /// Through a socket, too, the server takes some passwords over TLS alone.
+    /// Always false: through a socket as well, the server takes some passwords over TLS alone.
     fn is_without_tls(&self) -> bool {
         false
     }

@@ -1,4 +1,4 @@
-//! How what is asked for becomes the parameters of a statement.
+//! Binds the items of an operation to the parameters of a statement.
 
 use std::iter;
 
@@ -11,7 +11,7 @@ use crate::padding::padded;
 pub(super) type Asked<'q> = Query<'q, Database, MySqlArguments>;
 
 pub(super) fn millis(millis: u64) -> i64 {
-    // A ttl is at most a hundred years.
+    // A TTL is at most a hundred years.
     i64::try_from(millis).unwrap_or(i64::MAX)
 }
 
@@ -26,7 +26,7 @@ pub(super) fn bytes(key: &SessionKey) -> &[u8] {
     key.as_bytes()
 }
 
-/// A statement that takes a key for each of its places.
+/// A statement with a key for each parameter. Keys repeat as padding.
 pub(super) fn on_keys<'q>(
     sql: SqlStr,
     keys: impl Iterator<Item = &'q SessionKey> + Clone,
@@ -35,16 +35,16 @@ pub(super) fn on_keys<'q>(
     keys.cycle().take(size).fold(sqlx::query(sql), |query, key| query.bind(bytes(key)))
 }
 
-/// The items in the order of their keys, in which everybody locks.
+/// The items in key order, in which all statements lock rows.
 pub(super) fn in_key_order<T>(items: &[T], key: impl Fn(&T) -> &SessionKey) -> Vec<&T> {
     let mut items: Vec<&T> = items.iter().collect();
     items.sort_unstable_by_key(|item| key(item).as_bytes());
     items
 }
 
-/// The parameters of items in the order of their keys.
+/// Binds items that are in key order.
 pub(super) fn writing<'q>(sql: SqlStr, items: &[&'q WriteItem]) -> Asked<'q> {
-    // What fills up is sent, too.
+    // The padding is sent as well, so it repeats the smallest item.
     let least = items.iter().copied().min_by_key(|item| item.write.data.len());
     let filler = iter::repeat_n(least, Statements::write_size(items.len()) - items.len()).flatten();
     items.iter().copied().chain(filler).fold(sqlx::query(sql), |query, item| {
@@ -56,7 +56,7 @@ pub(super) fn writing<'q>(sql: SqlStr, items: &[&'q WriteItem]) -> Asked<'q> {
             When::Any => (WHEN_ANY, [0; Version::LEN]),
         };
         let lives = (when != WHEN_VERSION).then_some(ttl);
-        // The lower six bytes hold a ttl of a hundred years and more.
+        // The lower six bytes hold any TTL: it is at most a hundred years.
         let expected_and_ttl = [&expected[..], &ttl.to_be_bytes()[2..]].concat();
         query
             .bind(bytes(&item.key))

@@ -10,7 +10,8 @@ use crate::events::Events;
 /// The events of each table that stores of this process use, by the table's identity.
 static REGISTRY: LazyLock<Mutex<HashMap<String, Weak<Events>>>> = LazyLock::new(Mutex::default);
 
-/// The events of a table: a change by one store of this process is heard by the listeners of the others.
+/// The events of a table. A change by one store of this process is reported to the listeners of the
+/// others.
 pub(super) fn events_of(identity: &str, capacity: usize) -> Arc<Events> {
     let mut registry = REGISTRY.lock();
     registry.retain(|_, events| events.strong_count() > 0);

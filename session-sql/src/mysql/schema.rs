@@ -1,4 +1,4 @@
-//! The tables, and how they come about.
+//! The tables, and how they are created.
 
 use session_core::{Error, ErrorKind, Operation, Result};
 use sqlx::{MySqlConnection, Row};
@@ -22,9 +22,9 @@ pub(super) struct Names {
 /// What a store has to know of its server and its tables.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// Whether the server can return what it has changed.
+    /// Whether the server supports `RETURNING`.
     pub(super) returning: bool,
-    /// What no other table has.
+    /// An identity that no other table has.
     pub(super) identity: String,
     pub(super) max_allowed_packet: u64,
 }
@@ -37,18 +37,19 @@ impl Names {
         }
     }
 
-    /// The table of the sessions, as it stands in statements.
+    /// The sessions table, as it is written in statements.
     pub(super) fn table(&self) -> String {
         self.qualified(self.table.as_str())
     }
 
-    /// The table that remembers which release made the others.
+    /// The table that records the schema version of each sessions table.
     fn schema_table(&self) -> String {
         self.qualified(Table::SCHEMA)
     }
 
-    /// What makes the schema, in its order. Nothing here is undone if a later step fails, so each can be repeated: the version comes last, and the row
-    /// before the table says that the table is ours.
+    /// The statements that create the schema, in order. A failed step does not undo the earlier
+    /// ones, so each step can be repeated. The version is set last. The row is inserted before the
+    /// table is created, to mark the table as ours.
     fn steps(&self) -> [String; 4] {
         let (table, name, schema_table) = (self.table(), &self.table, self.schema_table());
         [
@@ -62,7 +63,8 @@ impl Names {
             format!(
                 "INSERT IGNORE INTO {schema_table} (name, version, identity) VALUES ('{name}', 0, UUID())"
             ),
-            // `x` is what the write that made the row expected, 16 bytes, and its ttl, 6 bytes: of use only to the statement that made it.
+            // `x` holds the version that the creating write expected (16 bytes) and its TTL (6
+            // bytes). Only the statement that created the row uses it.
             format!(
                 "CREATE TABLE IF NOT EXISTS {table} (
     k VARBINARY(33) NOT NULL PRIMARY KEY,
@@ -84,7 +86,7 @@ impl Names {
         ]
     }
 
-    /// All of it as a script.
+    /// All steps as a script.
     pub(super) fn script(&self) -> String {
         self.steps().map(|step| format!("{step};\n")).concat()
     }
@@ -99,14 +101,14 @@ fn broken(error: sqlx::Error) -> Error {
     }
 }
 
-/// Checks that the database can be used, and makes or renews the tables, if it may.
+/// Checks that the database can be used, and creates or upgrades the tables if `migrate` is set.
 pub(super) async fn prepare(
     connection: &mut MySqlConnection,
     names: &Names,
     migrate: bool,
 ) -> Result<Prepared> {
     let (returning, max_allowed_packet) = check_server(connection).await?;
-    // What is seen while others make the tables may make no sense.
+    // While another process creates the tables, the schema that is read here may be inconsistent.
     if !matches!(check_schema(connection, names).await, Ok(SCHEMA_VERSION)) {
         make(connection, names, migrate).await?;
     }
@@ -117,9 +119,11 @@ pub(super) async fn prepare(
     Ok(Prepared { returning, identity, max_allowed_packet })
 }
 
-/// Refuses what would change the meaning of the statements. A pool that was made by the application may have any settings.
+/// Refuses settings that would change the meaning of the statements. A pool of the application may
+/// have any settings.
 async fn check_server(connection: &mut MySqlConnection) -> Result<(bool, u64)> {
-    // The isolation has two names, and each server knows one of them.
+    // The isolation variable has two names, and each server knows one of them, so it is read
+    // separately below.
     let row = sqlx::query(
         "SELECT VERSION(), TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(), NOW()), @@max_allowed_packet, @@read_only,
             SYSDATE(6), SLEEP(0.001), SYSDATE(6) > NOW(6), @@time_zone",
@@ -166,7 +170,7 @@ fn check_version(text: &str, mariadb: bool) -> Result<()> {
         .because(format!("this is {name} {text}, and sessions need {}.{} or newer", oldest.0, oldest.1)))
 }
 
-/// The version of the table's schema; zero if there is none yet, or not all of it.
+/// The version of the table's schema; zero if it does not exist yet, or not all of it.
 async fn check_schema(connection: &mut MySqlConnection, names: &Names) -> Result<i32> {
     let version = if has(connection, names, Table::SCHEMA).await? {
         let version =
@@ -207,7 +211,7 @@ async fn has(connection: &mut MySqlConnection, names: &Names, table: &str) -> Re
     Ok(tables > 0)
 }
 
-/// One process makes the tables, and others that start at the same time wait for it.
+/// Creates the tables in one process, while others that start at the same time wait for it.
 async fn make(connection: &mut MySqlConnection, names: &Names, migrate: bool) -> Result<()> {
     let locked: Option<i64> = sqlx::query_scalar("SELECT GET_LOCK('session_store_schema', 9)")
         .fetch_one(&mut *connection)
@@ -237,7 +241,7 @@ async fn make(connection: &mut MySqlConnection, names: &Names, migrate: bool) ->
     made
 }
 
-/// A user without rights hears of it now, and not at the first login.
+/// Checks the user's rights, so that missing ones show now and not at the first login.
 async fn check_rights(connection: &mut MySqlConnection, names: &Names) -> Result<()> {
     let table = names.table();
     for probe in [

@@ -1,4 +1,4 @@
-//! All SQL of this dialect, but for the schema.
+//! All SQL of this dialect, except the schema.
 
 use std::{array, sync::Arc};
 
@@ -10,80 +10,90 @@ use crate::{
     server::FORMAT,
 };
 
-/// How many writes the statements take that write. More sizes than for the others, because what fills one up is written, too.
+/// The sizes of the statements that write. There are more than for other statements, because the
+/// padding is written as well.
 const WRITE_SIZES: [usize; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, MAX_ITEMS];
 
-/// The present. Unlike `NOW`, it is read when it is computed, which is after any lock was waited for; and connections are at UTC, so that no clock
-/// change moves it.
+/// The present. Unlike `NOW`, it is read when it is evaluated, which is after any lock wait.
+/// Connections are at UTC, so that no clock change moves it.
 const NOW: &str = "SYSDATE(6)";
 
-/// When a row has expired that nobody has made: see [`Statements::write`].
+/// The expiry of a row that no write has made: see [`Statements::write`].
 const NEVER: &str = "'1970-01-01'";
 
-/// What all others expire after.
+/// All other rows expire after this.
 const MADE: &str = "'1971-01-01'";
 
-/// The longest time, in milliseconds, between two looks of the purge at one row.
+/// The maximum time, in milliseconds, between two visits of the purge to one row.
 ///
-/// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
-/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive, and as far as it can when it finds that
-/// the row is not ours. A session whose time was cut short may therefore take up space for that long.
+/// Column `b` of a row is the time of the purge's next visit: the expiry as known when the row is
+/// made, or earlier. A change of the expiry leaves `b` as it is, so that no write and no touch has
+/// an index to update. The purge moves `b` forward when it finds the row alive, and by the maximum
+/// when the row is not a valid record. A session whose time was cut short may therefore take up
+/// space for that long.
 const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
 
-/// The conditions of a write as the statement knows them, in the lower bits of its code.
+/// The conditions of a write, in the lower bits of its code.
 pub(super) const WHEN_ABSENT: i64 = 0;
 pub(super) const WHEN_VERSION: i64 = 1;
 pub(super) const WHEN_ANY: i64 = 2;
-/// In the code of a write: the owner stays who it is.
+/// In the code of a write: the owner is kept.
 pub(super) const KEEP_OWNER: i64 = 4;
 
-/// How many bits of `b` hold the code of the write that made the row. The moment is above them.
+/// The number of low bits of `b` that hold the code of the write that made the row. The purge time
+/// is above them.
 pub(super) const CODE_BITS: u32 = 3;
 
-/// What `f` is while a statement replaces a row, with a new owner or with the one that it had. Nobody ever sees it.
+/// The values of `f` while a statement replaces a row: with a new owner, or with the owner that it
+/// had. They are never visible outside the statement.
 const REPLACED: i16 = i16::MIN;
 const REPLACED_FOR_ITS_OWNER: i16 = i16::MIN + 1;
 
-/// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
+/// The statements on one table. Those that take many items exist in a few sizes, so that few are
+/// prepared.
 #[derive(Clone, Debug)]
 pub(super) struct Statements {
     read: [SqlStr; SIZES],
     write: [SqlStr; WRITE_SIZES.len()],
     write_returning: [SqlStr; WRITE_SIZES.len()],
-    /// One write that expects a version, which needs nothing of `write`'s. Parameters: version, ttl, whether the owner is kept, new owner, length of the data, data,
-    /// key, expected version, version.
+    /// A single write that expects a version, which does not need the general `write`. Parameters:
+    /// version, TTL, whether the owner is kept, new owner, length of the data, data, key, expected
+    /// version, version.
     pub(super) write_one: SqlStr,
-    /// Parameters: keys. Removes what [`write`](Self::write) leaves if what it expects is not there.
+    /// Parameters: keys. Deletes the rows that [`write`](Self::write) leaves if what it expects is
+    /// not there.
     sweep: [SqlStr; SIZES],
     versions: [SqlStr; SIZES],
     touch: [SqlStr; SIZES],
     delete: [SqlStr; SIZES],
     delete_returning: [SqlStr; SIZES],
     lock_for_delete: [SqlStr; SIZES],
-    /// Parameters: new key, version, ttl, whether the owner is kept, new owner, data, data, old key, expected version.
+    /// Parameters: new key, version, TTL, whether the owner is kept, new owner, data, data, old
+    /// key, expected version.
     pub(super) rename: SqlStr,
-    /// Parameter: a key. Removes what has expired under it.
+    /// Parameter: a key. Deletes the record under it if it has expired.
     pub(super) make_way: SqlStr,
     pub(super) list_owner: SqlStr,
     pub(super) count_owner: SqlStr,
-    /// Parameters: owner, key to spare.
+    /// Parameters: owner, key to keep.
     pub(super) lock_owner: SqlStr,
     pub(super) delete_owner: SqlStr,
     pub(super) delete_owner_returning: SqlStr,
     pub(super) is_owned: SqlStr,
     pub(super) page: SqlStr,
     pub(super) count: SqlStr,
-    /// Parameter: how many. Returns the rows that may have expired, and whether they have.
+    /// Parameters: the least `b`; the limit. Returns the rows that may have expired, and whether
+    /// they have.
     pub(super) due: SqlStr,
     pub(super) table: String,
 }
 
 pub(super) fn sql(text: String) -> SqlStr {
-    // The names of database and table are checked, and everything else is written here.
+    // The names of database and table are checked, and all other text is written in this file.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }
 
-/// Whether a row is a record of this release, whole.
+/// The condition that a row is an intact record of this release.
 fn ours(alias: &str) -> String {
     format!("({alias}.f = {FORMAT} AND LENGTH({alias}.v) = 16 AND {alias}.n = LENGTH({alias}.d))")
 }
@@ -92,7 +102,7 @@ fn live(alias: &str) -> String {
     format!("({} AND {alias}.e > {NOW})", ours(alias))
 }
 
-/// The moment so many milliseconds from now.
+/// The moment `millis` milliseconds from now.
 fn from_now(millis: &str) -> String {
     format!("{NOW} + INTERVAL {millis} * 1000 MICROSECOND")
 }
@@ -116,7 +126,7 @@ fn list(item: &str, size: usize) -> String {
     vec![item; size].join(", ")
 }
 
-/// A table of so many rows of parameters with these columns, in the order of its rows.
+/// A derived table of `size` rows of parameters with these columns, in the order of its rows.
 fn rows(columns: &[&str], size: usize) -> String {
     let named: Vec<String> = columns.iter().map(|column| format!("? AS {column}")).collect();
     let first = format!("SELECT {}", named.join(", "));
@@ -150,7 +160,7 @@ impl Statements {
                 let keys = list("?", size);
                 format!("SELECT c.k, c.v, c.e > {MADE} FROM {table} AS c WHERE c.k IN ({keys})")
             }),
-            // The rows are locked in the order of the items, which is that of their keys.
+            // The rows are locked in the order of the items, which is key order.
             touch: each(&|size| {
                 format!(
                     "UPDATE {} AS i STRAIGHT_JOIN {table} AS c ON c.k = i.k SET c.e = {} WHERE {live_c}",
@@ -175,8 +185,9 @@ impl Statements {
             delete_owner_returning: sql(format!("DELETE FROM {} RETURNING k", owned(&table))),
             page: sql(format!("SELECT {record} FROM {table} AS c WHERE c.k > ? AND {live_c} ORDER BY c.k LIMIT ?")),
             count: sql(format!("SELECT COUNT(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
-            // What others have locked is not waited for: the next purge finds it. The index is searched for when the statement began, because it cannot be
-            // for a moment that is another for each row.
+            // Rows that others have locked are skipped: the next purge finds them. The index is
+            // searched up to the start of the statement, because it cannot be searched for a moment
+            // that differs from row to row.
             due: sql(format!(
                 "SELECT c.k, {ours_c} AND c.e <= {NOW}, c.b FROM {table} AS c
                 WHERE c.f = {FORMAT} AND c.b BETWEEN ? AND {} << {CODE_BITS} ORDER BY c.b LIMIT ? FOR UPDATE SKIP LOCKED",
@@ -186,48 +197,54 @@ impl Statements {
         }
     }
 
-    /// Parameters: a key for each item; to fill up, any key again. Returns what is live, and what is not ours.
+    /// Parameters: a key for each item. Padding: any key again. Returns the live records, and the
+    /// rows that are not valid records.
     pub(super) fn read(&self, size: usize) -> SqlStr {
         self.read[size_index(size)].clone()
     }
 
-    /// The least size that has room for so many writes.
+    /// The smallest size that has room for so many writes.
     pub(super) fn write_size(items: usize) -> usize {
         WRITE_SIZES.into_iter().find(|size| *size >= items).unwrap_or(MAX_ITEMS)
     }
 
-    /// Parameters for each item, [so many](Self::write_size): key; version; ttl, or NULL for a write that expects a version; the same; code;
-    /// what is expected and the ttl, as the column `x` holds them; new owner; length of the data; data. To fill up: any item again, which
+    /// Parameters for each of [so many](Self::write_size) items: key; version; TTL, or NULL for a
+    /// write that expects a version; the same again; code; the expected version and the TTL, as
+    /// column `x` holds them; new owner; length of the data; data. Padding: any item again, which
     /// changes nothing more.
     ///
-    /// It locks each row in the order of the items, judges it as it then is, and replaces it or not. Where a version is expected and nothing is there, or
-    /// this very write, which has expired, it leaves a row that has expired long ago.
+    /// The statement locks each row in the order of the items, judges its state at that time, and
+    /// replaces it or not. If a version is expected and there is no row, or the row is this same
+    /// write and has expired, it leaves a row that expired long ago.
     pub(super) fn write(&self, size: usize) -> SqlStr {
         self.write[write_index(size)].clone()
     }
 
-    /// Parameters: a key for each item; to fill up, any key again.
+    /// Parameters: a key for each item. Padding: any key again.
     pub(super) fn sweep(&self, size: usize) -> SqlStr {
         self.sweep[size_index(size)].clone()
     }
 
-    /// The same, and returns the keys that were looked at, with the versions that they then have, and whether somebody made them.
+    /// Like `write`, and returns the keys that were visited, their versions after that, and whether
+    /// a write made them.
     pub(super) fn write_returning(&self, size: usize) -> SqlStr {
         self.write_returning[write_index(size)].clone()
     }
 
-    /// Parameters: a key for each item; to fill up, any key again. Returns what [`write_returning`](Self::write_returning) does.
+    /// Parameters: a key for each item. Padding: any key again. Returns what
+    /// [`write_returning`](Self::write_returning) does.
     pub(super) fn versions(&self, size: usize) -> SqlStr {
         self.versions[size_index(size)].clone()
     }
 
-    /// Parameters for each item: key and ttl. To fill up: NULL.
+    /// Parameters for each item: key and TTL. Padding: NULL.
     pub(super) fn touch(&self, size: usize) -> SqlStr {
         self.touch[size_index(size)].clone()
     }
 
-    /// Parameters: the keys of all items; those of items for which any record will do, filled up with empty ones; the keys and versions of the
-    /// others, filled up in the same way; and the second again.
+    /// Parameters: the keys of all items; the keys of items without an expected version, padded
+    /// with empty keys; the keys and versions of the other items, padded likewise; and the second
+    /// list again.
     pub(super) fn delete(&self, size: usize) -> SqlStr {
         self.delete[size_index(size)].clone()
     }
@@ -240,12 +257,12 @@ impl Statements {
         self.lock_for_delete[size_index(size)].clone()
     }
 
-    /// Frees these rows.
+    /// Deletes these rows.
     pub(super) fn free(&self, rows: usize) -> SqlStr {
         sql(format!("DELETE FROM {} WHERE k IN ({})", self.table, list("?", rows)))
     }
 
-    /// Has the purge look at these rows later.
+    /// Postpones the purge's next visit to these rows.
     pub(super) fn postpone(&self, rows: usize) -> SqlStr {
         let (table, now, ours) = (&self.table, moment(), ours("c"));
         sql(format!(
@@ -262,8 +279,9 @@ fn write_index(size: usize) -> usize {
     WRITE_SIZES.iter().position(|known| *known >= size).unwrap_or(WRITE_SIZES.len() - 1)
 }
 
-/// Plain rows and no `SELECT`, which would be kept in a table of its own first, and that on disk. So all that the clause for rows that are there must know of an
-/// item is in the columns of the row that it would have made.
+/// Uses plain `VALUES` and no `SELECT`, which would first be stored in a table of its own, on disk.
+/// Everything that the `ON DUPLICATE KEY UPDATE` clause must know of an item is therefore in the
+/// columns of the row that the item would have inserted.
 fn write(table: &str, size: usize) -> String {
     let item = format!(
         "(?, ?, COALESCE({expiry}, {NEVER}), COALESCE({moment} + LEAST(?, {LONGEST_WAIT}), 0) << {CODE_BITS} | ?, ?, ?, {FORMAT}, ?, ?)",
@@ -273,7 +291,8 @@ fn write(table: &str, size: usize) -> String {
     let code = format!("VALUES(b) & {}", (1 << CODE_BITS) - 1);
     let ttl = "CAST(CONV(HEX(SUBSTR(VALUES(x), 17)), 16, 10) AS UNSIGNED)";
     let (ours, live) = (ours(table), live(table));
-    // The assignments are made in their order, and each sees those before it. All but the first ask what it has found, so that the clock is read once.
+    // The assignments run in order, and each sees the earlier ones. All but the first use the
+    // result of the first, so that the clock is read once.
     let now = |new: &str, old: &str| format!("IF(f IN ({REPLACED}, {REPLACED_FOR_ITS_OWNER}), {new}, {old})");
     format!(
         "INSERT INTO {table} (k, v, e, b, x, o, f, n, d) VALUES {items}
@@ -286,7 +305,8 @@ fn write(table: &str, size: usize) -> String {
             v = {new_v}, e = {new_e}, n = {new_n}, d = {new_d}, f = {new_f}",
         items = list(&item, size),
         new_v = now("VALUES(v)", "v"),
-        // A write that has expired and is delivered again does not take effect: its row is marked as one that no write has made, and swept.
+        // A write that has expired and is delivered again does not take effect: its row is marked
+        // as one that no write has made, and swept.
         new_e = now(&from_now(ttl), &format!("IF(v = VALUES(v) AND {ours} AND e <= {NOW}, {NEVER}, e)")),
         new_n = now("VALUES(n)", "n"),
         new_d = now("VALUES(d)", "d"),
@@ -294,7 +314,7 @@ fn write(table: &str, size: usize) -> String {
     )
 }
 
-/// What a batch of deletes means.
+/// The rows that a batch of deletes removes.
 fn doomed(table: &str, size: usize) -> String {
     let (keys, pairs) = (list("?", size), list("(?, ?)", size));
     let ours = ours(table);

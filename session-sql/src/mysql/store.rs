@@ -7,11 +7,14 @@ use crate::server::{SqlBackend, closed};
 
 /// Sessions in a table of a `MySQL` or `MariaDB` database.
 ///
-/// Clones are handles on the same store. Keeps all promises of [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and a watch that hears
-/// all stores of this process. What a crash can take back is in the [crate's documentation](crate#what-a-crash-can-take-back).
+/// Clones are handles to the same store. The store keeps all promises of
+/// [`SessionStore`](session_core::SessionStore), and has an owner index, maintenance and a watch
+/// that hears all stores of this process. For what a crash can take back, see the [crate's
+/// documentation](crate#what-a-crash-can-take-back).
 ///
-/// Must be opened, used and dropped inside of a tokio runtime. A change that has been sent goes on even if its caller is dropped or has
-/// been told [`Unavailable`](session_core::ErrorKind::Unavailable) with `may_have_applied`.
+/// The store must be opened, used and dropped inside a tokio runtime. A change that has been sent
+/// goes on even if its caller is dropped or has been told
+/// [`Unavailable`](session_core::ErrorKind::Unavailable) with `may_have_applied`.
 ///
 /// ```no_run
 /// use session_core::{Result, SessionStore};
@@ -30,21 +33,27 @@ pub struct MySqlStore {
 }
 
 impl MySqlStore {
-    /// Connects to the database that `url` names, with the defaults for everything that `url` does not say:
-    /// `mysql://user:password@host:3306/database?table=web`. What can stand in it is in the [crate's documentation](crate#settings).
+    /// Connects to the database that `url` names, with the defaults for everything that `url` does
+    /// not set: `mysql://user:password@host:3306/database?table=web`. For the options of a URL, see
+    /// the [crate's documentation](crate#settings).
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a refused login, missing rights, and a
-    /// table that is somebody else's or missing while `migrate` is off; [`Unsupported`](session_core::ErrorKind::Unsupported) for a table made by a newer release, and for
-    /// a server older than `MariaDB` 10.6 or `MySQL` 8.0; [`Unavailable`](session_core::ErrorKind::Unavailable) if the server does not answer, or only reads.
+    /// * [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood,
+    ///   a refused login, missing rights, a table that this crate did not make, and a table that is
+    ///   missing while `migrate` is off.
+    /// * [`Unsupported`](session_core::ErrorKind::Unsupported) for a table made by a newer release,
+    ///   and for a server older than `MariaDB` 10.6 or `MySQL` 8.0.
+    /// * [`Unavailable`](session_core::ErrorKind::Unavailable) if the server does not answer, or
+    ///   only reads.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::builder().connect(url).await
     }
 
-    /// Uses the connections of a pool that the application has already, with the defaults for everything else.
+    /// Uses the connections of an existing pool, with the defaults for everything else.
     ///
     /// # Errors
-    /// Those of [`connect`](Self::connect), and [`Config`](session_core::ErrorKind::Config) if the pool's connections have settings that the store cannot work with.
+    /// Those of [`connect`](Self::connect), and [`Config`](session_core::ErrorKind::Config) if the
+    /// pool's connections have settings that the store cannot work with.
     pub async fn from_pool(pool: MySqlPool) -> Result<Self> {
         Self::builder().from_pool(pool).await
     }
@@ -67,7 +76,7 @@ impl Watch for SqlBackend<MySql> {
         Ok(core.dialect.events.subscribe(core.closed.subscribe()))
     }
 
-    /// No: the server does not report what other processes change.
+    /// Always false: the server does not report what other processes change.
     fn hears_all_nodes(&self) -> bool {
         false
     }

@@ -15,11 +15,11 @@ use crate::server::{
 
 const EXAMPLE: &str = "mysql://user:password@host/database";
 
-/// What may stand behind the `?` about the server, beside what is ignored.
+/// The options of a URL about the server, except those that are ignored.
 const OF_SERVER: &str = "socket, user, password, ssl-mode, ssl-ca, ssl-cert, ssl-key, charset, collation, connect_timeout, \
      statement-cache-capacity";
 
-/// Reads a URL, whose options overrule those of the builder.
+/// Parses a URL. Its options override those of the builder.
 pub(super) fn parse(url: &str, builder: &mut MySqlStoreBuilder) -> Result<Endpoint<MySqlConnectOptions>> {
     let url = ServerUrl::parse(url, EXAMPLE)?;
     if url.scheme != "mysql" && url.scheme != "mariadb" {
@@ -75,7 +75,7 @@ pub(super) fn parse(url: &str, builder: &mut MySqlStoreBuilder) -> Result<Endpoi
 
 const DEFAULT_PORT: u16 = 3306;
 
-/// Takes an option of the store over; `false` if it is none.
+/// Applies an option of the store; returns false if it is not one.
 fn of_store(option: &UrlOption, builder: &mut MySqlStoreBuilder) -> Result<bool> {
     let set = std::mem::take(builder);
     *builder = match option.name() {
@@ -89,7 +89,7 @@ fn of_store(option: &UrlOption, builder: &mut MySqlStoreBuilder) -> Result<bool>
     Ok(true)
 }
 
-/// What a URL says of its server.
+/// The server settings of a URL.
 struct Server {
     options: MySqlConnectOptions,
     tls: TlsSettings,
@@ -101,7 +101,7 @@ impl Server {
         self.options = change(self.options.clone());
     }
 
-    /// Takes an option about TLS over, as other clients call it; `false` if it is none.
+    /// Applies a TLS option, by the names of other clients; returns false if it is not one.
     fn set_tls(&mut self, option: &UrlOption) -> Result<bool> {
         let mode = match option.name() {
             "sslmode" | "ssl-mode" | "ssl_mode" | "sslMode" => {
@@ -111,16 +111,16 @@ impl Server {
                     ("required", TlsMode::Require),
                     ("verify_ca", TlsMode::VerifyCa),
                     ("verify_identity", TlsMode::VerifyFull),
-                    // Of MariaDB's client of Java.
+                    // MariaDB's Java client.
                     ("trust", TlsMode::Require),
                 ];
                 option.one_of(&[&of_mysql[..], &TlsMode::NAMES[..]].concat())?
             }
-            // Of the client of Go; all else is ours.
+            // The Go client. All other values are the store's own.
             "tls" if option.switch().is_ok() => on_is(option, TlsMode::VerifyFull)?,
             "tls" if option.value() == "skip-verify" => TlsMode::Require,
             "tls" if option.value() == "preferred" => TlsMode::Prefer,
-            // Of Node.js, with the settings of its TLS as JSON.
+            // The Node.js client, with its TLS settings as JSON.
             "ssl" if option.value().starts_with('{') => {
                 let text: String = option.value().split_whitespace().collect();
                 match &*text {
@@ -130,7 +130,7 @@ impl Server {
                 }
             }
             "ssl" => on_is(option, TlsMode::VerifyFull)?,
-            // Of Java.
+            // The Java clients.
             "useSSL" | "useSsl" | "requireSSL" => match self.tls.mode {
                 Some(mode) if option.switch()? => mode,
                 _ => on_is(option, TlsMode::Require)?,
@@ -160,7 +160,7 @@ impl Server {
         Ok(true)
     }
 
-    /// Takes an option about the server over; `false` if it is none.
+    /// Applies an option about the server; returns false if it is not one.
     fn set(&mut self, option: &UrlOption) -> Result<bool> {
         let value = option.value();
         let timeout = |unit: fn(u64) -> Duration, accepted: &str| {
@@ -192,15 +192,15 @@ impl Server {
     }
 }
 
-/// Looks over what other clients know, and what has no meaning here; `false` if it is none of that.
+/// Accepts options of other clients that have no meaning here; returns false for any other option.
 fn is_foreign(option: &UrlOption) -> Result<bool> {
     let is_one_of = |values: &[&str]| values.iter().any(|value| value.eq_ignore_ascii_case(option.value()));
     match option.name() {
-        // Connections of the store are set to UTC, and to what holds every character.
+        // The store sets its connections to UTC, and to a character set that holds every character.
         "timezone" | "time-zone" | "time_zone" | "serverTimezone" | "connectionTimeZone"
             if is_one_of(&["UTC", "Z", "+00:00", "Etc/UTC", "GMT"]) => {}
         "characterEncoding" | "character_set" if is_one_of(&["UTF-8", "UTF8", "utf8mb4"]) => {}
-        // No password is exchanged by a key that the server sends.
+        // The store exchanges no password by a key that the server sends.
         "allowPublicKeyRetrieval" if !option.switch()? => {}
         name if IGNORED.contains(&name) => option.ignore(),
         _ => return Ok(false),
@@ -208,7 +208,8 @@ fn is_foreign(option: &UrlOption) -> Result<bool> {
     Ok(true)
 }
 
-/// What other clients, their pools and some providers' URLs know, and has no meaning for this store. None of it protects anything.
+/// Options of other clients, their pools and some providers' URLs that have no meaning for this
+/// store. None of them protects anything.
 const IGNORED: [&str; 43] = [
     "acquireTimeout",
     "allowMultiQueries",
@@ -260,7 +261,7 @@ mod tests {
     use super::parse;
     use crate::MySqlStore;
 
-    /// What the URL comes to, as far as `Debug` shows it, or the error.
+    /// The `Debug` output of what the URL comes to, or of the error.
     fn opened(url: &str) -> Result<String, String> {
         let endpoint = parse(url, &mut MySqlStore::builder()).map_err(|error| format!("{error:?}"))?;
         let connector = endpoint.connector(None);

@@ -1,7 +1,7 @@
 use std::{sync::Arc, time::Duration};
 
-use session_backend::{CredentialsProvider, Pem, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_backend::{BatchSettings, Batched};
+use session_backend::{CredentialsProvider, Pem, Secret, SharedProvider, TlsMode, TlsSettings};
 use session_core::Result;
 use sqlx::{
     Connection, PgConnection, PgPool,
@@ -22,25 +22,27 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Connector, Core, SqlBackend, Endpoint, MAX_MAX_DATA_LEN, Settings, following::look_after,
-        opening, purge, replica::Replica, shared_setters,
+        Connections, Connector, Core, Endpoint, MAX_MAX_DATA_LEN, Settings, SqlBackend,
+        following::look_after, opening, purge, replica::Replica, shared_setters,
     },
     table::Table,
 };
 
-/// When a commit is acknowledged: what `synchronous_commit` is set to on the store's own connections.
+/// When a commit is acknowledged: the value of `synchronous_commit` on the store's own connections.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SynchronousCommit {
-    /// As the server or the database user is configured, which is `on` unless somebody changed it.
+    /// As the server or the database user is configured. The server's default is `on`.
     #[default]
     Unset,
-    /// Once the write-ahead log is on disk here, and on the synchronous replicas if there are any.
+    /// Once the write-ahead log is on the server's disk, and on the synchronous replicas if there
+    /// are any.
     On,
-    /// Once it is on disk here. Replicas may not have it, so a failover can take it back.
+    /// Once the write-ahead log is on the server's disk. Replicas may not have it, so a failover
+    /// can take the commit back.
     Local,
-    /// At once. A crash of the server can take back the last moments (three times `wal_writer_delay`, 200 ms, at most), a logout among
-    /// them; nothing is damaged.
+    /// At once. A crash of the server can take back the last moments (at most three times
+    /// `wal_writer_delay`, 200 ms), a logout among them. Nothing is damaged.
     Off,
     /// Once synchronous replicas have received it.
     RemoteWrite,
@@ -71,7 +73,7 @@ pub struct PostgresStoreBuilder {
     schema: Option<String>,
     synchronous_commit: SynchronousCommit,
     unlogged: bool,
-    /// Its URL, which may hold a password, and how far it may be behind.
+    /// The replica's URL, which may hold a password, and its maximum lag.
     replica: Option<(Secret, Duration)>,
     stale_reads: bool,
 }
@@ -79,57 +81,67 @@ pub struct PostgresStoreBuilder {
 impl PostgresStoreBuilder {
     shared_setters!();
 
-    /// The schema that holds the tables. It must exist. The first one of the `search_path` unless set.
+    /// The schema that holds the tables. It must exist. Default: the first one of the
+    /// `search_path`.
     pub fn schema(mut self, name: impl Into<String>) -> Self {
         self.schema = Some(name.into());
         self
     }
 
-    /// How many connections the store opens at most, 1 to 256; only as many as are needed at a time. Eight unless set, which is two batches of each
-    /// kind. One more listens while somebody watches.
+    /// The maximum number of connections that the store opens, 1 to 256. Default: 8, which is two
+    /// batches of each kind.
+    ///
+    /// Only as many as are needed at a time are opened. A watch uses one more, to listen.
     pub fn connections(mut self, connections: usize) -> Self {
         self.settings.connect_at_most(connections);
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; zero is for the most, 256 MiB.
+    /// The maximum data length of one session, in bytes. Default: 1 MiB. Zero means the maximum,
+    /// 256 MiB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.settings.limit_data(bytes);
         self
     }
 
-    /// When a commit is acknowledged. As the server is configured, unless set. Of no effect on a pool.
+    /// When a commit is acknowledged. Default: as the server is configured. No effect on a pool.
     pub fn synchronous_commit(mut self, value: SynchronousCommit) -> Self {
         self.synchronous_commit = value;
         self
     }
 
-    /// Whether the table is made without a write-ahead log: faster, but a crash of the server *empties* it, and replicas do not have it. Of no effect on a
-    /// table that is there. Off unless set.
+    /// Whether the table is created without a write-ahead log. Default: off.
+    ///
+    /// That is faster, but a crash of the server *empties* the table, and replicas do not have it.
+    /// No effect on a table that exists.
     pub fn unlogged(mut self, unlogged: bool) -> Self {
         self.unlogged = unlogged;
         self
     }
 
-    /// A streaming replica, by its URL, for reads that may be stale by `max_lag`: those of [`PostgresStore::read_stale`], and all if
-    /// [`stale_reads`](Self::stale_reads) is on.
+    /// A streaming replica, by its URL, for reads that may be stale by `max_lag`: those of
+    /// [`PostgresStore::read_stale`], and all reads if [`stale_reads`](Self::stale_reads) is on.
     ///
-    /// A session that was changed through this store is read from the primary until the replica shows the change. So is everything while the replica is down,
-    /// cut off, or further behind than `max_lag`, which the store asks both servers several times in that time. Writes and their conditions never look at the
-    /// replica. None unless set. In the URL stands what is about the server; TLS and the [credentials](Self::credentials) are those of the builder
-    /// where it says nothing. A `max_lag` of zero is refused when the store is opened.
+    /// A session that was changed through this store is read from the primary until the replica
+    /// shows the change. All reads go to the primary while the replica is down, cut off, or further
+    /// behind than `max_lag`. To find out, the store asks both servers several times per `max_lag`.
+    /// Writes and their conditions never use the replica.
+    ///
+    /// The URL takes the options about the server. TLS and the [credentials](Self::credentials) are
+    /// those of the builder where the URL says nothing. A `max_lag` of zero is refused when the
+    /// store is opened. Default: none.
     pub fn replica(mut self, url: impl Into<String>, max_lag: Duration) -> Self {
         self.replica = Some((Secret::from(url), max_lag));
         self
     }
 
-    /// Whether all reads of this store may come from the [replica](Self::replica). Off unless set.
+    /// Whether all reads of this store may come from the [replica](Self::replica). Default: off.
     pub fn stale_reads(mut self, stale: bool) -> Self {
         self.stale_reads = stale;
         self
     }
 
-    /// The SQL that makes the tables, for a user who may run it to run it.
+    /// The SQL that creates the tables, to be run by a user with the right to do so.
     ///
     /// ```
     /// let script = session_sql::PostgresStore::builder().schema("web").migrations()?;
@@ -143,7 +155,7 @@ impl PostgresStoreBuilder {
         Ok(self.clone().checked()?.1.script())
     }
 
-    /// Connects to the database that `url` names. The options of the URL overrule what was set before.
+    /// Connects to the database that `url` names. The options of the URL override earlier settings.
     ///
     /// # Errors
     /// Those of [`PostgresStore::connect`].
@@ -153,7 +165,8 @@ impl PostgresStoreBuilder {
         builder.connect_to(endpoint).await
     }
 
-    /// Connects with options of the driver, for what a URL cannot say. What they say about TLS stays, unless the builder says something.
+    /// Connects with options of the driver, for what a URL cannot express. Their TLS settings are
+    /// kept, unless the builder sets any.
     ///
     /// # Errors
     /// Those of [`PostgresStore::connect`].
@@ -180,8 +193,11 @@ impl PostgresStoreBuilder {
         .await
     }
 
-    /// Uses the connections of a pool that the application has already, whose settings stay: those of connections set here count for nothing. The
-    /// pool asks each connection for a sign of life before and after its use, which takes longer than a connection of the store's own.
+    /// Uses the connections of an existing pool, which keeps its settings: the connection settings
+    /// of this builder have no effect.
+    ///
+    /// The pool pings each connection before and after its use, which takes longer than a
+    /// connection of the store's own.
     ///
     /// # Errors
     /// Those of [`PostgresStore::from_pool`].
@@ -201,7 +217,7 @@ impl PostgresStoreBuilder {
         .await
     }
 
-    /// Where the replica is, and how far it may be behind.
+    /// The replica's connector and its maximum lag.
     fn replica_server(&self) -> Result<Option<ReplicaServer>> {
         let Some((url, max_lag)) = &self.replica else { return Ok(None) };
         if max_lag.is_zero() {
@@ -213,7 +229,7 @@ impl PostgresStoreBuilder {
         Ok(Some((endpoint.connector(self.settings.credentials.clone())?, *max_lag)))
     }
 
-    /// What all servers have in common.
+    /// The settings that all servers have in common.
     pub(super) fn settings(&mut self) -> &mut Settings {
         &mut self.settings
     }
@@ -227,17 +243,17 @@ impl PostgresStoreBuilder {
     }
 }
 
-/// The way to the replica, and how far it may be behind.
+/// The connector of the replica, and its maximum lag.
 type ReplicaServer = (Connector<PgConnectOptions>, Duration);
 
 fn warn(primary: &Connector<PgConnectOptions>, replica: Option<&ReplicaServer>) {
     Connector::warn("PostgresStore", [primary].into_iter().chain(replica.map(|(replica, _)| replica)));
 }
 
-/// What each connection of our own is set to. Tables and statements that the server knows little of are the usual case, so the
-/// plan is not left to its estimates.
+/// The settings of each of the store's own connections. The server usually knows little about these
+/// tables and statements, so the plan does not depend on its estimates.
 fn session_settings(settings: &Settings, synchronous_commit: SynchronousCommit) -> session::Settings {
-    // So that it is the server that gives up first, and we know that nothing was changed.
+    // The server gives up before the store does, so that the store knows that nothing was changed.
     let patience = (settings.deadline.mul_f64(0.75)).as_millis();
     let fixed = [
         ("default_transaction_isolation", "read committed"),
@@ -299,7 +315,7 @@ fn start(
     }
     look_after(&core);
     let backend = |stale| SqlBackend { core: Arc::clone(&core), stale };
-    // What waits for its turn has no more time than what was sent.
+    // A queued operation has no more time than one that was sent.
     let batching = settings.batching.deadline(settings.deadline);
     Ok(PostgresStore {
         gathered: Batched::new(backend(stale), batching)?,

@@ -52,7 +52,7 @@ fn record(operation: Operation, row: &PgRow) -> SqlResult<(SessionKey, Result<Re
 }
 
 fn millis(millis: u64) -> i64 {
-    // A ttl is at most a hundred years.
+    // A TTL is at most a hundred years.
     i64::try_from(millis).unwrap_or(i64::MAX)
 }
 
@@ -96,7 +96,7 @@ impl Follow for Postgres {
     }
 
     async fn has_reached(&self, connection: &mut PgConnection, place: &str) -> SqlResult<bool> {
-        // A server that is no replica any more shows nothing of the primary.
+        // A server that is no longer a replica shows nothing of the primary.
         let reached =
             "SELECT coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AND pg_is_in_recovery()";
         self.session.row(connection, sqlx::query(reached).bind(place)).await?.try_get(0)
@@ -219,7 +219,7 @@ impl Dialect for Postgres {
             Err(error) if occupied(&error) => {}
             rows => return rows.map(|rows| !rows.is_empty()),
         }
-        // An expired row is nothing, and makes way.
+        // An expired row under the new key does not block the rename, and is removed.
         let make_way = sqlx::query(self.statements.make_way.clone()).bind(bytes(new));
         self.session.rows(connection, make_way).await?;
         match self.session.rows(connection, query()).await {
@@ -248,7 +248,8 @@ impl Dialect for Postgres {
             .bind(owner.as_str().as_bytes())
             .bind(except.map(bytes));
         let (found, ended) = counted(&self.session.rows(connection, query).await?)?;
-        // What is missing was renamed after this statement had begun: it is there, under a key that this statement does not see.
+        // A missing row was renamed after this statement had begun. It exists under a key that this
+        // statement does not see.
         let moved = found > ended.len();
         Ok((ended, moved))
     }
@@ -278,7 +279,7 @@ impl Dialect for Postgres {
     }
 }
 
-/// How many rows were found, and the keys of some of them.
+/// The number of rows that were found, and the keys of those that were deleted.
 fn counted(rows: &[PgRow]) -> SqlResult<(usize, Vec<SessionKey>)> {
     let (mut found, mut keys) = (0, Vec::with_capacity(rows.len()));
     for row in rows {

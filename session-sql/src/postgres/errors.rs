@@ -4,7 +4,8 @@ use sqlx::postgres::{PgDatabaseError, PgSeverity};
 use super::statements::NOT_ON_PRIMARY;
 use crate::server::{Meaning, OnlyReads, refusal};
 
-/// What an error means, by its SQLSTATE: <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+/// What an error means, by its SQLSTATE:
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
 pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let refused = |kind, reason: &str| Meaning::Refused(Error::new(kind, operation).because(reason));
     let unavailable = ErrorKind::Unavailable { may_have_applied: false };
@@ -46,7 +47,7 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
     let elsewhere = |reason: &str| Meaning::Elsewhere(Error::unavailable(operation, false).because(reason));
     match database.code() {
         "40001" | "40P01" => Meaning::Again,
-        // Here, or at a pooler, which words its own refusals itself, and always in English.
+        // From the server or from a pooler, which words its own refusals, always in English.
         "08P01" if database.message().contains("unsupported startup parameter") => refused(
             ErrorKind::Config,
             "the pooler refuses a setting that connections start with; name those that it lists in its `ignore_startup_parameters`, such \
@@ -70,9 +71,11 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
             unavailable,
             "the server has no connection left; raise its max_connections, or lower `connections`",
         ),
-        // A primary that has become a replica, or a replica in its place: the next connection may find the primary.
+        // A primary that has become a replica, or a replica in the primary's place: the next
+        // connection may find the primary.
         "25006" | NOT_ON_PRIMARY => elsewhere(&OnlyReads.to_string()),
-        // What a table without a log is on a replica; and what a statement is whose table was altered, until it is prepared anew.
+        // An unlogged table on a replica; or a statement whose table was altered, until it is
+        // prepared again.
         "0A000" if !connecting => elsewhere("the server cannot do this now"),
         "57014" | "55P03" => refused(unavailable, "the server gave up at the deadline, and changed nothing"),
         "53200" => refused(unavailable, "the server has no memory left"),
@@ -91,8 +94,8 @@ pub(super) fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning {
         "28P01" | "28000" => refused(ErrorKind::Config, "the server refused the login"),
         "XX001" | "XX002" => refused(ErrorKind::Corrupt, "the server found damaged data"),
         code if fatal || code.starts_with("08") || code.starts_with("57P") || code == "40003" => {
-            // While a connection is made, nothing was sent.
-            // A pooler that has lost the server says so in its place, and does not know what that does.
+            // While a connection is being made, nothing has been sent. A pooler that has lost the
+            // server reports this in the server's place, and does not know what the server does.
             Meaning::Lost { by_server: fatal && !connecting && !code.starts_with("08") }
         }
         code => refused(ErrorKind::Internal, &format!("the server refused the statement with error {code}")),

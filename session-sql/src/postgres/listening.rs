@@ -24,25 +24,25 @@ use super::{
     dialect::Postgres,
     statements::{CHANGED, DELETED, EXPIRED, NEWS_LEN},
 };
-use crate::server::{Connector, Core, SqlBackend, Job, SqlResult, closed};
+use crate::server::{Connector, Core, Job, SqlBackend, SqlResult, closed};
 
-/// Hears of changes by `LISTEN`, on one connection, as long as anybody listens.
+/// Receives changes by `LISTEN`, on one connection, as long as there are listeners.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    /// Of one connection, or the application's.
+    /// A pool of one connection, or the application's pool.
     pub(super) pool: PgPool,
-    /// The login of that connection, unless the pool is the application's.
+    /// The login of that connection; `None` if the pool is the application's.
     pub(super) connector: Option<Connector<PgConnectOptions>>,
     pub(super) channel: String,
     pub(super) capacity: usize,
-    /// Makes all writers of the table tell of their changes, if they do not yet.
+    /// Makes all writers of the table report their changes, if they do not yet.
     pub(super) switch_on: SqlStr,
-    /// Waits for those that began before.
+    /// Waits for the writers that began before that.
     pub(super) wait_for_writers: SqlStr,
     pub(super) ear: Mutex<Weak<Ear>>,
 }
 
-/// What all listeners of one store share. Goes with the last of them.
+/// What all listeners of one store share. Dropped with the last of them.
 #[derive(Debug)]
 pub(crate) struct Ear {
     events: broadcast::Sender<Event>,
@@ -50,14 +50,14 @@ pub(crate) struct Ear {
     task: AbortHandle,
 }
 
-/// What is heard of the changes that are made now.
+/// Which of the changes that are made now are received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Heard {
-    /// Nothing, for want of a connection.
+    /// None are received, because there is no connection.
     Unconnected,
-    /// Nothing, although there is a connection.
+    /// None are received, although there is a connection.
     Nothing,
-    /// All.
+    /// All of them are received.
     All,
 }
 
@@ -67,10 +67,10 @@ impl Drop for Ear {
     }
 }
 
-/// The pause before a connection is made anew.
+/// The pause before a reconnect.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// After how much silence the server is asked for a sign of life.
+/// Idle time before a keep-alive query, and the timeout of that query.
 const SILENCE: Duration = Duration::from_secs(2);
 
 /// Sends a notification on a channel that nothing else uses.
@@ -88,11 +88,11 @@ impl Job<Postgres> for Notify {
     }
 }
 
-/// The process of the server that serves a connection.
+/// Reads the id of the server process behind a connection.
 #[derive(Debug)]
 struct Backend;
 
-/// How often a connection is compared with the others before it is taken for one of our own.
+/// How often the listening connection is compared with others before it is considered our own.
 const LOOKS: usize = 8;
 
 impl Job<Postgres> for Backend {
@@ -107,7 +107,8 @@ impl Job<Postgres> for Backend {
 
 const BACKEND: &str = "SELECT pg_backend_pid()";
 
-/// Has the schema say that writers tell of their changes. That concerns all processes at once, because each statement looks there.
+/// Sets the flag in the schema table that makes writers report their changes. It takes effect in
+/// all processes at once, because each statement reads it.
 #[derive(Debug)]
 struct SwitchOn;
 
@@ -136,7 +137,7 @@ impl Job<Postgres> for SwitchOn {
 }
 
 impl Listening {
-    /// The same, without listeners.
+    /// A copy without listeners.
     pub(super) fn again(&self) -> Self {
         Self {
             pool: self.pool.clone(),
@@ -171,10 +172,11 @@ impl Listening {
         ear
     }
 
-    /// Tells the listeners that changes may have been made, or undone, that they were not told of.
+    /// Tells the listeners that changes may have been made, or undone, without an event.
     pub(super) fn missed(&self) {
         let Some(ear) = self.ear.lock().upgrade() else { return };
-        // Held while this is sent: after an interruption it would say that all is heard again.
+        // The borrow is held during the send. After an interruption, this event would say that all
+        // changes are received again.
         let heard = ear.hearing.borrow();
         if *heard == Heard::All {
             let _ = ear.events.send(Event::Missed);
@@ -212,7 +214,7 @@ impl Watch for SqlBackend<Postgres> {
             let event = tokio::select! {
                 biased;
                 event = events.recv() => event,
-                // An error says that the last handle was dropped.
+                // An error means that the last handle was dropped.
                 _ = ended.wait_for(|closed| *closed) => return None,
             };
             let event = match event {
@@ -239,8 +241,8 @@ struct Hearing {
 }
 
 impl Hearing {
-    /// Listens until it is ended. Between the moment that a connection is lost and the moment that there is another, changes may go
-    /// unreported, and both moments are told.
+    /// Listens until the task is aborted. Changes may go unreported between the loss of a
+    /// connection and the next one, so the listeners are told of both moments.
     async fn listen(self) {
         let mut begun = false;
         loop {
@@ -248,7 +250,7 @@ impl Hearing {
                 Ok(Ok(Some(mut listener))) => {
                     self.heard.send_modify(|heard| {
                         if begun {
-                            // That there is no listener is no failure.
+                            // Having no listener is not an error.
                             let _ = self.events.send(Event::Missed);
                         }
                         *heard = Heard::All;
@@ -267,7 +269,8 @@ impl Hearing {
         }
     }
 
-    /// A connection that has heard a notification which another one has sent, or `None` if it hears nothing.
+    /// Opens a connection, and proves that it receives a notification which another connection
+    /// sends. Returns `None` if it receives nothing.
     async fn connect(&self) -> SqlResult<Option<PgListener>> {
         let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
         let Some(core) = self.core.upgrade() else { return Err(sqlx::Error::PoolClosed) };
@@ -287,7 +290,7 @@ impl Hearing {
             loop {
                 match listener.try_recv().await? {
                     Some(news) if news.channel() == proof => return Ok(()),
-                    // What it is about was changed before anything is promised.
+                    // This change was made before the subscription promises anything.
                     Some(_) => {}
                     None => return Err(sqlx::Error::PoolClosed),
                 }
@@ -318,17 +321,19 @@ impl Hearing {
 
     fn report(&self, news: &str) {
         for news in news.as_bytes().chunks(NEWS_LEN) {
-            // Somebody else has sent what is not ours: it may mean anything.
+            // A notification that is not ours comes from another sender and may mean anything.
             let _ = self.events.send(event(news).unwrap_or(Event::Missed));
         }
     }
 }
 
-/// Returns true if a pooler leaves a connection of the server to us between transactions. `LISTEN` on one that it lends to others would
-/// send them our notifications, which some drivers take for a breach of the protocol.
+/// Returns true if a pooler keeps a server connection for us between transactions. If it does not,
+/// `LISTEN` would send our notifications to other clients that the connection is lent to, and some
+/// drivers treat those as a breach of the protocol.
 ///
-/// A pooler that does not may still give both clients the connections that they had before: by chance, or, if it takes turns
-/// between two, always. So the other client asks once and twice by turns, and a chance of one half would have to come true twenty times.
+/// A pooler that does not may still give both clients the connections that they had before: by
+/// chance, or always if it alternates between two. So the other client asks once and twice in turn,
+/// and a chance of one half would have to come true twenty times.
 async fn is_kept(core: &Arc<Core<Postgres>>, listener: &mut PgListener) -> SqlResult<bool> {
     let gone = |error: Error| sqlx::Error::AnyDriverError(Box::new(error));
     let mut ours = None;

@@ -25,7 +25,7 @@ impl DriverOptions for PgConnectOptions {
             // A mode that this crate does not know yet must not fall back to plain text.
             _ => PgSslMode::VerifyFull,
         });
-        // The driver reads a file for each connection, so that one that is renewed is heeded.
+        // The driver reads the files for each connection, so renewed files take effect.
         options = match &tls.roots {
             Some(Pem::File(path)) => options.ssl_root_cert(path),
             Some(Pem::Content(pem)) => options.ssl_root_cert_from_pem(pem.clone()),
@@ -44,7 +44,7 @@ impl DriverOptions for PgConnectOptions {
 
     fn tls_mode(&self) -> TlsMode {
         match self.get_ssl_mode() {
-            // The driver does not ask for encryption in either.
+            // The driver does not request encryption in either mode.
             PgSslMode::Disable | PgSslMode::Allow => TlsMode::Disable,
             PgSslMode::Prefer => TlsMode::Prefer,
             PgSslMode::Require => TlsMode::Require,
@@ -57,7 +57,7 @@ impl DriverOptions for PgConnectOptions {
         is_socket(self) || is_this_machine(self.get_host())
     }
 
-    /// The server offers none through a socket.
+    /// True for a socket: the server offers no TLS through one.
     fn is_without_tls(&self) -> bool {
         is_socket(self)
     }

@@ -1,4 +1,4 @@
-//! The tables, and how they come about.
+//! The tables, and how they are created.
 
 use session_core::{Error, ErrorKind, Operation, Result};
 use sqlx::{PgConnection, Row, SqlStr, raw_sql};
@@ -27,7 +27,7 @@ pub(super) struct Names {
 /// What a store has to know of its tables.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    /// Where changes are told of.
+    /// The channel of the notifications of changes.
     pub(super) channel: String,
 }
 
@@ -39,17 +39,17 @@ impl Names {
         }
     }
 
-    /// The table of the sessions, as it stands in statements.
+    /// The sessions table, as it is written in statements.
     pub(super) fn table(&self) -> String {
         self.qualified(self.table.as_str())
     }
 
-    /// The table that remembers which release made the others.
+    /// The table that records the schema version of each sessions table.
     pub(super) fn schema_table(&self) -> String {
         self.qualified(Table::SCHEMA)
     }
 
-    /// What makes the schema of version 1, and so on.
+    /// The migrations. The first one creates version 1 of the schema, and so on.
     fn migrations(&self) -> Vec<String> {
         let (table, name, schema_table) = (self.table(), &self.table, self.schema_table());
         let unlogged = if self.unlogged { "UNLOGGED " } else { "" };
@@ -76,14 +76,15 @@ INSERT INTO {schema_table} (name, version) VALUES ('{name}', 1);"
         )]
     }
 
-    /// All of it as a script.
+    /// All migrations as a script.
     pub(super) fn script(&self) -> String {
         let migrations = self.migrations().join("\n");
         format!("BEGIN;\n{migrations}\nCOMMIT;\n")
     }
 }
 
-/// How full, in percent, new pages are filled: the rest is for the next versions of the rows, which stay on their page then.
+/// The fill factor of new pages, in percent. The rest is for new versions of the rows, which then
+/// stay on their page.
 const FILLFACTOR: u32 = 75;
 
 fn broken(error: sqlx::Error) -> Error {
@@ -95,7 +96,7 @@ fn broken(error: sqlx::Error) -> Error {
     }
 }
 
-/// Checks that the database can be used, and makes or renews the tables, if it may.
+/// Checks that the database can be used, and creates or upgrades the tables if `migrate` is set.
 pub(super) async fn prepare(
     session: &Session,
     connection: &mut PgConnection,
@@ -103,7 +104,7 @@ pub(super) async fn prepare(
     migrate: bool,
 ) -> Result<Prepared> {
     check_server(session, connection).await?;
-    // What is seen while others make the tables may make no sense.
+    // While another process creates the tables, the schema that is read here may be inconsistent.
     if !matches!(check_schema(session, connection, names).await, Ok(SCHEMA_VERSION)) {
         make(session, connection, names, migrate).await?;
     }
@@ -128,7 +129,8 @@ fn missing(names: &Names, found: i32) -> Error {
     })
 }
 
-/// Refuses what would change the meaning of the statements. A pool that was made by the application may have any settings.
+/// Refuses settings that would change the meaning of the statements. A pool of the application may
+/// have any settings.
 async fn check_server(session: &Session, connection: &mut PgConnection) -> Result<()> {
     let query = sqlx::query(
         "SELECT current_setting('server_version_num')::integer, current_setting('transaction_isolation'), pg_is_in_recovery(), current_setting('transaction_read_only')",
@@ -154,7 +156,7 @@ async fn check_server(session: &Session, connection: &mut PgConnection) -> Resul
     Ok(())
 }
 
-/// The version of the table's schema; zero if there is none yet.
+/// The version of the table's schema; zero if it does not exist yet.
 async fn check_schema(session: &Session, connection: &mut PgConnection, names: &Names) -> Result<i32> {
     let version: Option<i32> = if has(session, connection, names, Table::SCHEMA).await? {
         let version = sql(format!("SELECT version FROM {} WHERE name = $1", names.schema_table()));
@@ -187,7 +189,8 @@ async fn check_schema(session: &Session, connection: &mut PgConnection, names: &
     }
 }
 
-/// Whether there is such a table. By a look into the catalogue, because `to_regclass` may remember for a while that there was none.
+/// Returns true if there is such a table. Reads the catalogue, because `to_regclass` may remember
+/// for a while that there was none.
 async fn has(session: &Session, connection: &mut PgConnection, names: &Names, table: &str) -> Result<bool> {
     let there = sqlx::query(
         "SELECT EXISTS (SELECT FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
@@ -197,10 +200,10 @@ async fn has(session: &Session, connection: &mut PgConnection, names: &Names, ta
     session.row(connection, there).await.and_then(|row| row.try_get(0)).map_err(broken)
 }
 
-/// One process makes the tables, and others that start at the same time wait for it.
+/// Creates the tables in one process, while others that start at the same time wait for it.
 async fn make(session: &Session, connection: &mut PgConnection, names: &Names, migrate: bool) -> Result<()> {
     let mut transaction = session.begin(connection).await.map_err(broken)?;
-    // The number is a hash of "session-sql", so that it is nobody else's.
+    // The number is a hash of "session-sql", so that no other application uses it.
     raw_sql("SELECT pg_advisory_xact_lock(7305814209633714020)")
         .execute(&mut *transaction)
         .await
@@ -216,7 +219,7 @@ async fn make(session: &Session, connection: &mut PgConnection, names: &Names, m
     transaction.commit().await.map_err(broken)
 }
 
-/// A user without rights hears of it now, and not at the first login.
+/// Checks the user's rights, so that missing ones show now and not at the first login.
 async fn check_rights(session: &Session, connection: &mut PgConnection, names: &Names) -> Result<()> {
     for right in ["SELECT", "INSERT", "UPDATE", "DELETE"] {
         let has = sqlx::query("SELECT has_table_privilege($1, $2)").bind(names.table()).bind(right);

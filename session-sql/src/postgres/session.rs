@@ -1,10 +1,13 @@
-//! How statements reach the server: on connections of our own to it, or through a pooler that lends a connection for each
-//! transaction, such as `PgBouncer` in transaction mode.
+//! How statements reach the server: on the store's own connections, or through a pooler that lends
+//! a server connection for each transaction, such as `PgBouncer` in transaction mode.
 //!
-//! A pooler gives the connection to another client afterwards, with whatever was set on it, and another one to us, without the
-//! statements that we prepared on the first; one prepared by another client may be there under the same name. So nothing is set
-//! or prepared there beyond a transaction. To the server itself, settings go with the start of a connection, where a pooler
-//! refuses or ignores them, which tells the two apart.
+//! After a transaction, such a pooler gives the connection to another client, with whatever was set
+//! on it. The next transaction of the store gets another connection, which lacks the statements
+//! that the store prepared on the first. A statement that another client prepared may be there
+//! under the same name. So through a pooler, nothing is set or prepared beyond a transaction.
+//!
+//! To the server itself, settings are sent at the start of a connection. A pooler refuses or
+//! ignores them, which tells the two apart.
 
 use std::{
     borrow::Cow,
@@ -21,31 +24,32 @@ use sqlx::{
 use super::statements::sql;
 use crate::server::{Connector, OnlyReads, SqlResult};
 
-/// The setting by which a connection proves that those which it was started with are in force.
+/// The setting by which a connection proves that its start-up settings are in force.
 const PROOF: &str = "session_store.proof";
 
-/// The settings of connections, by their names.
+/// Settings of connections, as names and values.
 pub(super) type Settings = Vec<(&'static str, String)>;
 
-/// The way to one server, or to the pooler before it.
+/// The way to one server, or to the pooler in front of it.
 #[derive(Debug)]
 pub(super) struct Session {
     connector: Connector<PgConnectOptions>,
-    /// The same, for connections that start with the settings.
+    /// The same server, for connections that start with the settings.
     starting: Connector<PgConnectOptions>,
-    /// Whether a server that only reads will do.
+    /// Whether a server that only reads is acceptable.
     replica: bool,
     proof: String,
     /// Begins a transaction on a lent connection.
     begin: SqlStr,
-    /// Whether connections are lent. Once found, it stays.
+    /// Whether connections are lent by a pooler. Once true, it stays true.
     lent: AtomicBool,
 }
 
 impl Session {
-    /// For connections of our own.
+    /// For the store's own connections.
     pub(super) fn own(connector: Connector<PgConnectOptions>, settings: Settings, replica: bool) -> Self {
-        // The driver asks for more digits of numbers written as text, which are never read; `PgBouncer` does not know that setting.
+        // The driver asks for more digits of numbers in text form, which the store never reads.
+        // `PgBouncer` does not know that setting.
         let connector = connector.map(|options| options.extra_float_digits(None).disable_statement_logging());
         let proof = format!("{:016x}", rand::random::<u64>());
         let local = settings
@@ -62,7 +66,7 @@ impl Session {
         }
     }
 
-    /// For the connections of a pool that the application has made, one of which is given.
+    /// For the connections of a pool of the application, one of which is given.
     pub(super) async fn of_pool(
         connector: Connector<PgConnectOptions>,
         connection: &mut PgConnection,
@@ -78,7 +82,7 @@ impl Session {
         })
     }
 
-    /// The way to the server, without settings.
+    /// The connector to the server, without settings.
     pub(super) fn connector(&self) -> &Connector<PgConnectOptions> {
         &self.connector
     }
@@ -88,7 +92,8 @@ impl Session {
         self.lent.load(Ordering::Relaxed)
     }
 
-    /// Opens a connection, finds out whether it leads to the server itself, and asks whether that may serve.
+    /// Opens a connection, finds out whether it leads to the server itself, and checks that the
+    /// server may serve.
     pub(super) async fn open(&self) -> SqlResult<PgConnection> {
         if !self.is_lent() {
             match self.starting.connect().await {
@@ -108,12 +113,13 @@ impl Session {
         Ok(connection)
     }
 
-    /// Asks whether the server may serve.
+    /// Checks that the server may serve.
     pub(super) async fn ask(&self, connection: &mut PgConnection) -> SqlResult<()> {
         self.proven(connection).await.map(drop)
     }
 
-    /// Whether the settings of this connection are in force, if its server may serve.
+    /// Returns true if the start-up settings of this connection are in force. Fails if its server
+    /// may not serve.
     async fn proven(&self, connection: &mut PgConnection) -> SqlResult<bool> {
         let question = format!(
             "SELECT current_setting('transaction_read_only') = 'on', coalesce(current_setting('{PROOF}', true) = '{}', false)",
@@ -126,7 +132,7 @@ impl Session {
         row.try_get(1)
     }
 
-    /// The rows that a statement gives.
+    /// Runs a statement and returns its rows.
     pub(super) async fn rows(
         &self,
         connection: &mut PgConnection,
@@ -146,14 +152,14 @@ impl Session {
                 Ok(rows)
             }
             Err(error) => {
-                // Until this is sent, the pooler keeps a connection of the server for us.
+                // Until this is sent, the pooler reserves a server connection for this client.
                 transaction.rollback().await?;
                 Err(error)
             }
         }
     }
 
-    /// The one row that a statement gives.
+    /// Runs a statement and returns its one row.
     pub(super) async fn row(
         &self,
         connection: &mut PgConnection,
@@ -175,23 +181,24 @@ impl Session {
     }
 }
 
-/// Whether the driver is told to keep no prepared statements, which is what those with a pooler write.
+/// Returns true if the driver is told to keep no prepared statements, as users of a pooler do.
 fn keeps_no_statements(options: &PgConnectOptions) -> bool {
     let capacity = (Cow::Borrowed("statement-cache-capacity"), Cow::Borrowed("0"));
-    // The driver shows the capacity in a URL alone, and panics where that cannot hold the user or the host.
+    // The driver shows the capacity only in a URL, and panics if the URL cannot hold the user or
+    // the host.
     let options = options.clone().username("user").host("host");
     options.to_url_lossy().query_pairs().any(|pair| pair == capacity)
 }
 
-/// Whether what the driver sets when it opens a connection is in force on this one. A pooler either ignores it, or has had the
-/// driver told to leave it out.
+/// Returns true if a setting that the driver sends when it opens a connection is in force on this
+/// one. A pooler either ignores it, or requires that the driver is told to leave it out.
 async fn is_direct(connection: &mut PgConnection) -> SqlResult<bool> {
     let source = "SELECT source = 'client' FROM pg_settings WHERE name = 'extra_float_digits'";
     raw_sql(source).fetch_one(connection).await?.try_get(0)
 }
 
-/// Whether a connection was refused because of the settings that it was to start with: by a pooler, or by a server that does not
-/// know one of them.
+/// Returns true if a connection was refused because of its start-up settings: by a pooler, or by a
+/// server that does not know one of them.
 fn refuses_settings(error: &sqlx::Error) -> bool {
     let database = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>());
     database.is_some_and(|error| matches!(error.code(), "08P01" | "0A000" | "42704" | "22023"))

@@ -1,4 +1,4 @@
-//! All SQL of this dialect, but for the schema.
+//! All SQL of this dialect, except the schema.
 
 use std::sync::Arc;
 
@@ -6,100 +6,115 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::server::FORMAT;
 
-/// The longest time, in milliseconds, between two looks of the purge at one row.
+/// The maximum time, in milliseconds, between two visits of the purge to one row.
 ///
-/// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
-/// is, so that no write and no touch has an index to change, and each stays a heap-only update; the purge moves `b` on when it finds the row
-/// alive, and as far as it can when it finds that the row is not ours. A session whose time was cut short may therefore take up space for that long.
+/// Column `b` of a row is the time of the purge's next visit: the expiry as known when the row is
+/// made, or earlier. A change of the expiry leaves `b` as it is, so that no write and no touch has
+/// an index to update, and each stays a heap-only update. The purge moves `b` forward when it finds
+/// the row alive, and by the maximum when the row is not a valid record. A session whose time was
+/// cut short may therefore take up space for that long.
 const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
 
-/// How many bits of `b` tell which item of its batch a row was when it was made, which its conditions are found by. The moment is above them.
+/// The number of low bits of `b` that hold the number of the item, in its batch, that made the row.
+/// The statement finds the item's conditions by it. The purge time is above them.
 const ITEM_BITS: u32 = 8;
 
-/// The most changes that one notification tells of: each takes 68 letters, and a notification must be shorter than 8,000 bytes.
+/// The maximum number of changes in one notification. Each takes 68 characters, and a notification
+/// must be shorter than 8,000 bytes.
 const NEWS: u32 = 110;
 
-/// The length of one change in a notification.
+/// The length of one change in a notification, in bytes.
 pub(super) const NEWS_LEN: usize = 68;
 
-/// What kind of change a notification tells of: the byte before the key.
+/// The kind of a change in a notification: the byte before the key.
 pub(super) const CHANGED: u8 = 1;
 pub(super) const DELETED: u8 = 2;
 pub(super) const EXPIRED: u8 = 3;
 
-/// The conditions of a write as the statement knows them, in the lower bits of its code.
+/// The conditions of a write, in the lower bits of its code.
 pub(super) const WHEN_ABSENT: i16 = 0;
 pub(super) const WHEN_VERSION: i16 = 1;
 pub(super) const WHEN_ANY: i16 = 2;
-/// In the code of a write: the owner stays who it is.
+/// In the code of a write: the owner is kept.
 pub(super) const KEEP_OWNER: i16 = 4;
 
 /// The statements on one table.
 #[derive(Clone, Debug)]
 pub(super) struct Statements {
-    /// Parameter: keys. Returns what is live, and what is not ours. Fails, as everything that reads, on a server that only reads.
+    /// Parameter: keys. Returns the live records, and the rows that are not valid records. Like
+    /// every read, it fails on a server that only reads.
     pub(super) read: SqlStr,
-    /// The same on any server.
+    /// Like `read`, but on any server.
     read_anywhere: SqlStr,
-    /// Parameters, an array for each but the fifth: keys, versions, ttls, codes, the expected versions (one behind the other, sixteen bytes for each item), new
-    /// owners, data. Returns the keys that were written, and the records that were under the others when it began.
+    /// Parameters, an array for each but the fifth: keys, versions, TTLs, codes, expected versions
+    /// (concatenated, sixteen bytes for each item), new owners, data. Returns the keys that were
+    /// written, and the records that were under the other keys when the statement began.
     pub(super) write: SqlStr,
-    /// One write that expects a version, for which `write` would be dear. Parameters: key, version, ttl, data, expected version, new owner, whether the owner
-    /// is kept. Returns whether it was written, or nothing.
+    /// A single write that expects a version, for which `write` would be expensive. Parameters:
+    /// key, version, TTL, data, expected version, new owner, whether the owner is kept. Returns
+    /// whether it was written, or no row.
     pub(super) write_one: SqlStr,
-    /// Parameters: keys and ttls. Returns the keys that were touched.
+    /// Parameters: keys and TTLs. Returns the keys that were touched.
     pub(super) touch: SqlStr,
     /// Parameters: keys, and expected versions or NULL for any. Returns the keys that were deleted.
     pub(super) delete: SqlStr,
-    /// Parameters: new key, version, ttl, whether the owner is kept, new owner, data, old key, expected version.
+    /// Parameters: new key, version, TTL, whether the owner is kept, new owner, data, old key,
+    /// expected version.
     pub(super) rename: SqlStr,
-    /// Parameter: a key. Removes what has expired under it.
+    /// Parameter: a key. Deletes the record under it if it has expired.
     pub(super) make_way: SqlStr,
     pub(super) list_owner: SqlStr,
     pub(super) count_owner: SqlStr,
-    /// Parameters: owner, key to spare. Returns how many were found, and the keys that were deleted.
+    /// Parameters: owner, key to keep. Returns the number of rows found, and the keys that were
+    /// deleted.
     pub(super) delete_owner: SqlStr,
     pub(super) page: SqlStr,
     pub(super) count: SqlStr,
-    /// Parameters: how many; the least `b`. Returns how many were found and their greatest `b`, and the keys of those that had expired.
+    /// Parameters: the limit; the least `b`. Returns the number of rows found and their greatest
+    /// `b`, and the keys of those that had expired.
     pub(super) purge: SqlStr,
 }
 
-/// Gives all rows on a primary, and fails on a standby, which may not know the latest changes. The server computes it once for a
-/// statement, even for one that finds nothing, so that the answer itself proves where it comes from; no cost could be measured.
+/// Returns all rows on a primary, and fails on a standby, which may not know the latest changes.
+/// The server evaluates it once for a statement, even for one that finds nothing, so that the
+/// answer itself proves where it comes from. No cost could be measured.
 const ON_PRIMARY: &str = "LIMIT CASE WHEN current_setting('transaction_read_only') = 'on' THEN -1 END /* negative on a standby, which must not answer */";
 
-/// The failure of [`ON_PRIMARY`].
+/// The SQLSTATE of the failure of [`ON_PRIMARY`].
 pub(super) const NOT_ON_PRIMARY: &str = "2201W";
 
 pub(super) fn sql(text: String) -> SqlStr {
-    // The names of schema, table and channel are checked, and everything else is written here.
+    // The names of schema, table and channel are checked, and all other text is written in this
+    // file.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }
 
 /// The columns of a record, in their order.
 const RECORD: &str = "c.k, c.v, date_part('epoch', c.e - clock_timestamp()), c.o, c.f, c.n, c.d";
 
-/// A moment as `b` has it.
+/// A moment in the encoding of `b`.
 fn in_millis(moment: &str) -> String {
     format!("((date_part('epoch', {moment}) * 1000)::bigint << {ITEM_BITS})")
 }
 
-/// Whether a row is a record of this release, whole.
+/// The condition that a row is an intact record of this release.
 fn ours(alias: &str) -> String {
     format!("({alias}.f = {FORMAT} AND octet_length({alias}.v) = 16 AND {alias}.n = octet_length({alias}.d))")
 }
 
-/// The moment so many milliseconds from now. The clock is read when this is computed, which is after any lock was waited for.
+/// The moment `millis` milliseconds from now. The clock is read when this is evaluated, which is
+/// after any lock wait.
 fn from_now(millis: &str) -> String {
     format!("clock_timestamp() + {millis} * interval '1 millisecond'")
 }
 
 impl Statements {
-    /// The statements on `table`, which is quoted, whose changes go to `channel` if the row of `name` in `schema_table` says so.
+    /// The statements on `table`, which is quoted. Changes are reported on `channel` if the row of
+    /// `name` in `schema_table` says so.
     #[expect(clippy::too_many_lines, reason = "one statement after the other")]
     pub(super) fn new(table: &str, schema_table: &str, name: &str, channel: &str) -> Self {
-        // The changes in `w (k, v, kind)`, a notification for as many as fit into one. A batch without listeners pays one look at a tiny table.
+        // Reports the changes in `w (k, v, kind)`, as many in one notification as fit. A batch
+        // without listeners costs one read of a tiny table.
         let tell = format!(
             "n AS (
                 SELECT count(pg_notify('{channel}', t.news)) AS told FROM (
@@ -124,9 +139,11 @@ impl Statements {
         Self {
             read: sql(format!("{read} {ON_PRIMARY}")),
             read_anywhere: sql(read),
-            // One statement for all. What cannot succeed as things stand when it begins is not tried, so that a conflict locks nothing, writes nothing and
-            // waits for no disk. For all others, it locks each row in the order of the keys, judges it as it then is, and replaces it or not. If what
-            // a write expects is deleted at just that moment, it leaves a row that has expired long ago.
+            // One statement for all items. A write that cannot succeed when the statement begins is
+            // not tried, so that a conflict locks nothing, writes nothing and waits for no disk.
+            // For all others, the statement locks each row in key order, judges its state at that
+            // time, and replaces it or not. If the row that a write expects is deleted at just that
+            // moment, the write leaves a row that expired long ago.
             write: sql(format!(
                 "WITH w AS (
                     INSERT INTO {table} AS c (k, v, e, b, o, f, n, d)
@@ -175,7 +192,8 @@ impl Statements {
                     THEN pg_notify('{channel}', encode('\\x0{CHANGED}'::bytea || c.k || c.v || '\\x00'::bytea, 'base64')) END IS NULL",
                 expiry = from_now("$3::bigint"),
             )),
-            // The rows are locked first, in the order of their keys, and judged as they are then. A touch that prolongs needs not be told of.
+            // The rows are locked first, in key order, and judged by their state after that. A
+            // touch that prolongs the expiry need not be reported.
             touch: sql(format!(
                 "WITH l AS MATERIALIZED (
                     SELECT c.k, c.e, {ours_c} AS ours, i.t FROM unnest($1::bytea[], $2::bigint[]) AS i (k, t)
@@ -199,7 +217,7 @@ impl Statements {
                 ), {tell}
                 SELECT w.k FROM w, n"
             )),
-            // In place: because the row stays the same row, no deletion by owner misses it.
+            // Renames in place: the row stays the same row, so no deletion by owner misses it.
             rename: sql(format!(
                 "WITH l AS MATERIALIZED (
                     SELECT c.k, c.e FROM {table} AS c WHERE c.k = $7 AND c.v = $8 AND {ours_c} FOR UPDATE
@@ -232,8 +250,10 @@ impl Statements {
             count: sql(format!(
                 "SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > now() {ON_PRIMARY}"
             )),
-            // What others have locked is not waited for: the next purge finds it. The index is searched for when the statement began, because it cannot be for
-            // a moment that is another for each row; and rows are found by arrays of keys, because a join reads the whole table as long as nobody has analysed it.
+            // Rows that others have locked are skipped: the next purge finds them. The index is
+            // searched up to the start of the statement, because it cannot be searched for a moment
+            // that differs from row to row. Rows are found by arrays of keys, because a join reads
+            // the whole table until the table has been analysed.
             purge: sql(format!(
                 "WITH due AS MATERIALIZED (
                     SELECT c.k, c.e, c.b, {ours_c} AS ours FROM {table} AS c
@@ -257,7 +277,7 @@ impl Statements {
         }
     }
 
-    /// Those on the same tables of a server that follows the primary, for reads that may be stale.
+    /// The statements on the same tables of a replica, for reads that may be stale.
     pub(super) fn on_replica(&self) -> Self {
         Self { read: self.read_anywhere.clone(), ..self.clone() }
     }

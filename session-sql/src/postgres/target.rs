@@ -1,4 +1,4 @@
-//! What a URL says of its server.
+//! The server settings of a URL.
 
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use sqlx::postgres::PgConnectOptions;
 use super::errors::config;
 use crate::server::foreign::unsupported;
 
-/// What may stand behind the `?` of any URL, beside what is ignored.
+/// The options of any URL, except those that are ignored.
 pub(super) const OF_SERVER: &str = "host, hostaddr, port, user, password, dbname, sslmode, sslrootcert, sslcert, sslkey, channel_binding, \
      application_name, options, connect_timeout, target_session_attrs, statement-cache-capacity, pgbouncer";
 
-/// What a URL says of its server.
+/// The server settings of a URL.
 #[derive(Default)]
 pub(super) struct Server {
     pub(super) host: Option<String>,
@@ -26,7 +26,7 @@ pub(super) struct Server {
     pub(super) settings: Vec<(String, String)>,
     pub(super) statements: Option<usize>,
     pub(super) connect_timeout: Option<Duration>,
-    /// The option by which the server must prove more than that it has been reached.
+    /// The option by which the server must prove more than that it was reached.
     pub(super) proof: Option<&'static str>,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn only_one_server() -> session_core::Error {
 }
 
 impl Server {
-    /// Takes an option about the server over; `false` if it is none.
+    /// Applies an option about the server; returns false if it is not one.
     pub(super) fn set(&mut self, option: &UrlOption, is_replica: bool) -> Result<bool> {
         let text = || option.value().to_owned();
         match option.name() {
@@ -76,7 +76,7 @@ impl Server {
                     self.statements = Some(0);
                 }
             }
-            // Of the client of Java; zero is what is written for a pooler.
+            // The Java client. Zero is what is written for a pooler.
             "prepareThreshold" if option.value() == "0" => self.statements = Some(0),
             "target_session_attrs" | "targetServerType" => {
                 let roles = ["any", "read-write", "primary", "master"].map(|role| (role, true));
@@ -115,7 +115,8 @@ impl Server {
         let (host, port) = (self.host.as_deref(), self.port.unwrap_or(unset.get_port()));
         let socket = unset.get_socket().and_then(|path| path.to_str());
         let host = host.filter(|host| !host.is_empty()).or(socket).unwrap_or(unset.get_host());
-        // By a URL without a secret, because only from one does the driver take the file of passwords and what is raw in `options`.
+        // Parsed from a URL without a secret: only from a URL does the driver use the password file
+        // and raw `options`.
         let mut url = format!("postgres:///?host={}&port={port}", encoded(host));
         let user = self.user.iter().map(|user| ("user", user));
         let database = self.database.iter().map(|database| ("dbname", database));
@@ -146,7 +147,8 @@ fn encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"))
 }
 
-/// Looks over what other clients and poolers know, and what has no meaning here; `false` if it is none of that.
+/// Accepts options of other clients and poolers that have no meaning here; returns false for any
+/// other option.
 pub(super) fn is_foreign(option: &UrlOption) -> bool {
     match option.name() {
         "sslnegotiation" if option.value() == "postgres" => {}
@@ -158,8 +160,8 @@ pub(super) fn is_foreign(option: &UrlOption) -> bool {
     true
 }
 
-/// What libpq, other clients, their pools and some providers' URLs know, and has no meaning for this store. None of it protects
-/// anything.
+/// Options of libpq, other clients, their pools and some providers' URLs that have no meaning for
+/// this store. None of them protects anything.
 const IGNORED: [&str; 48] = [
     // Of libpq.
     "gssdelegation",
@@ -173,7 +175,8 @@ const IGNORED: [&str; 48] = [
     "ssl_max_protocol_version",
     "sslcertmode",
     "sslcompression",
-    // The driver asks for encryption first, which every server that takes a direct one understands, too.
+    // The driver requests encryption first, which every server that accepts a direct start of TLS
+    // understands as well.
     "sslnegotiation",
     "sslsni",
     "tcp_user_timeout",

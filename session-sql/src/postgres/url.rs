@@ -14,18 +14,18 @@ use crate::server::{
 
 const EXAMPLE: &str = "postgres://user:password@host/database";
 
-/// Reads the URL of a store, whose options overrule those of the builder.
+/// Parses the URL of a store. Its options override those of the builder.
 pub(super) fn parse(url: &str, builder: &mut PostgresStoreBuilder) -> Result<Endpoint<PgConnectOptions>> {
     let tls = builder.settings().tls.clone();
     read(url, tls, false, |option| of_store(option, builder))
 }
 
-/// Reads the URL of a replica, which takes what is about the server.
+/// Parses the URL of a replica, which takes the options about the server.
 pub(super) fn parse_replica(url: &str, tls: TlsSettings) -> Result<Endpoint<PgConnectOptions>> {
     read(url, tls, true, |_| Ok(false))
 }
 
-/// Takes an option of the store over; `false` if it is none.
+/// Applies an option of the store; returns false if it is not one.
 fn of_store(option: &UrlOption, builder: &mut PostgresStoreBuilder) -> Result<bool> {
     let set = std::mem::take(builder);
     *builder = match option.name() {
@@ -79,7 +79,7 @@ fn read(
         }
     }
     let options = server.options()?;
-    // What PGSSLMODE says; the driver's rule for want of any says nothing.
+    // The value of PGSSLMODE. `Prefer` is the driver's default without it, and says nothing.
     let of_environment = options.tls_mode();
     if tls.mode.is_none() && of_environment != TlsMode::Prefer {
         tls.mode = Some(of_environment);
@@ -91,13 +91,13 @@ fn read(
     Ok(Endpoint { options, tls: Some(tls), connect_timeout: server.connect_timeout })
 }
 
-/// Takes an option about TLS over, as libpq and other clients call it; `false` if it is none.
+/// Applies a TLS option, by the names of libpq and other clients; returns false if it is not one.
 fn set_tls(tls: &mut TlsSettings, option: &UrlOption) -> Result<bool> {
     let modes = TlsMode::NAMES.into_iter();
-    // The last is what the client of Node.js adds.
+    // The last is an addition of the Node.js client.
     let modes = modes.chain([("allow", TlsMode::Prefer), ("no-verify", TlsMode::Require)]);
     let mode = match option.name() {
-        // The clients of Java, Python and Node.js.
+        // The Java, Python and Node.js clients.
         "ssl" if option.switch().is_ok() => on_is(option, TlsMode::VerifyFull)?,
         "sslmode" | "ssl-mode" | "ssl_mode" | "ssl" => option.one_of(&modes.collect::<Vec<_>>())?,
         "requiressl" => on_is(option, TlsMode::Require)?,
@@ -105,7 +105,7 @@ fn set_tls(tls: &mut TlsSettings, option: &UrlOption) -> Result<bool> {
         "sslaccept" => {
             option.one_of(&[("strict", TlsMode::VerifyFull), ("accept_invalid_certs", TlsMode::Require)])?
         }
-        // Of no protocol below what the driver takes.
+        // None of these is above the lowest protocol version that the driver accepts.
         "ssl_min_protocol_version" => {
             return option.one_of(&[("TLSv1", true), ("TLSv1.1", true), ("TLSv1.2", true)]);
         }
@@ -122,8 +122,9 @@ fn set_tls(tls: &mut TlsSettings, option: &UrlOption) -> Result<bool> {
     Ok(true)
 }
 
-/// The driver knows none of the proofs that libpq can ask the server for. A verified certificate keeps an impostor away as well; on this
-/// machine there is no way on which one could be.
+/// Replaces a proof that libpq can ask of the server, none of which the driver knows. A verified
+/// certificate keeps an impostor away as well. On this machine, there is no network path on which
+/// an impostor could be.
 fn prove(option: &'static str, options: &PgConnectOptions, tls: &mut TlsSettings) -> Result<()> {
     if options.is_local() {
         tracing::warn!(
@@ -154,7 +155,7 @@ mod tests {
     use super::parse;
     use crate::{PostgresStore, server::Connector};
 
-    /// What the URL comes to, as far as `Debug` shows it, or the error.
+    /// The `Debug` output of what the URL comes to, or of the error.
     fn opened(url: &str) -> Result<String, String> {
         let endpoint = parse(url, &mut PostgresStore::builder()).map_err(|error| format!("{error:?}"))?;
         let connector: session_core::Result<Connector<_>> = endpoint.connector(None);

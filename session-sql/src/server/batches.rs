@@ -24,7 +24,8 @@ impl<D: Dialect> Core<D> {
                 None => self.run(Read(part.to_vec())).await,
             };
             match found {
-                // Damage concerns only those on it.
+                // Only the records on the damaged pages are affected, so each key is read by
+                // itself.
                 Err(error) if error.kind() == ErrorKind::Corrupt && part.len() > 1 => {
                     for key in part {
                         let found = self.run(Read(vec![*key])).await;
@@ -80,8 +81,9 @@ impl<D: Dialect> Core<D> {
         outcomes
     }
 
-    /// Does a batch part by part. After a part that found no answer, the rest is not tried: it would only wait, too. A part that was refused
-    /// is tried item by item, so that what is wrong with one does not harm the others.
+    /// Runs a batch part by part. After a part without an answer, the rest is not tried, because it
+    /// would only wait as well. A part that was refused is run item by item, so that one bad item
+    /// does not fail the others.
     async fn in_parts<T, J>(
         self: &Arc<Self>,
         parts: Vec<Vec<usize>>,
@@ -119,7 +121,7 @@ impl<D: Dialect> Core<D> {
     }
 }
 
-/// What was found for each key, which may come twice.
+/// The result for each key. A key may occur twice.
 fn taken(mut found: Found, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
     let distinct: HashSet<&SessionKey> = keys.iter().collect();
     if distinct.len() == keys.len() {
@@ -128,7 +130,8 @@ fn taken(mut found: Found, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
     keys.iter().map(|key| found.get(key).cloned().transpose()).collect()
 }
 
-/// Whether a delete that deleted nothing needs no second look: where any record would have done, there was none.
+/// Returns true if a delete that removed nothing needs no second read: without an expected version,
+/// there was no record.
 pub(crate) fn is_clear(item: &DeleteItem) -> bool {
     item.expected == Expected::Any
 }

@@ -20,17 +20,19 @@ use super::{
     dialect::{Connection, Dialect},
 };
 
-/// For how long the answer counts that a connection works and leads to a primary; used or not, it is asked again before its
-/// next use. A server that becomes read-only while its connections stay is therefore left after so long, and the read
-/// that is under way.
+/// How long a successful check of a connection is valid: it works and leads to a primary. After
+/// that, the connection is checked again before its next use, whether it was in use or idle. If a
+/// server becomes read-only while its connections stay open, the store therefore stops using it
+/// after this time and the read that is under way.
 const TRUST: Duration = Duration::from_secs(1);
 
-/// After how long a connection that nobody used is closed.
+/// Idle time after which a connection is closed.
 const TOO_LONG: Duration = Duration::from_mins(5);
 
-/// The ways to the server.
+/// The connections to the server.
 pub(crate) enum Connections<D: Dialect> {
-    /// Connections of our own. They are asked once a second; a pool would ask before and after each use.
+    /// The store's own connections. They are checked once a second; a pool would check before and
+    /// after each use.
     Own(Arc<Own<D>>),
     /// A pool that belongs to the application.
     Pool(Pool<D::Database>),
@@ -38,7 +40,7 @@ pub(crate) enum Connections<D: Dialect> {
 
 pub(crate) struct Own<D: Dialect> {
     idle: Mutex<Vec<Idle<D>>>,
-    /// How often something happened after which no connection is to be used unasked.
+    /// Counts the events after which every connection must be checked before its next use.
     doubts: AtomicU64,
     free: Arc<Semaphore>,
     places: u32,
@@ -50,7 +52,7 @@ struct Idle<D: Dialect> {
     since: Instant,
 }
 
-/// When a connection was asked, and how many doubts there had been.
+/// When a connection was last checked, and the value of `doubts` at that time.
 #[derive(Clone, Copy, Debug)]
 struct Asked {
     at: Instant,
@@ -67,7 +69,7 @@ impl<D: Dialect> Connections<D> {
         }))
     }
 
-    /// A connection for one operation.
+    /// Leases a connection for one operation.
     pub(crate) async fn lease(&self, dialect: &D, operation: Operation) -> Result<Lease<D>> {
         let unsent = |error| match failed::<D>(operation, &error).with_source(error) {
             // Nothing was sent.
@@ -82,7 +84,7 @@ impl<D: Dialect> Connections<D> {
                 let mut lease =
                     Lease { held: Some(Held::Pooled(pool.acquire().await.map_err(unsent)?)), clean: true };
                 if !D::READS_ASK {
-                    // What does not answer as it should is closed, and not given back.
+                    // A connection that fails the check is closed, and not returned to the pool.
                     if let Err(error) = dialect.ask(lease.connection()).await {
                         dialect.switched();
                         return Err(unsent(error));
@@ -104,17 +106,18 @@ impl<D: Dialect> Connections<D> {
         Ok(Lease { held: Some(held), clean: true })
     }
 
-    /// Has all connections asked before they are used again, because one of them was lost, or led to a server that cannot serve.
+    /// Requires a check of every connection before its next use, because one was lost or led to a
+    /// server that cannot serve.
     pub(crate) fn doubt(&self) {
         if let Self::Own(own) = self {
             own.doubts.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Closes what is ours, when those who use it are done.
+    /// Closes the store's own connections once they are no longer in use.
     pub(crate) async fn close(&self) {
         let Self::Own(own) = self else { return };
-        // Only this closes it, and nobody gets a place afterwards.
+        // Nothing else closes the semaphore, and it grants no permit after this.
         let Ok(all) = own.free.acquire_many(own.places).await else { return };
         all.forget();
         own.free.close();
@@ -125,7 +128,7 @@ impl<D: Dialect> Connections<D> {
         }
     }
 
-    /// Closes connections that nobody needs any more.
+    /// Closes connections that have been idle for too long.
     pub(crate) async fn shrink(&self) {
         let Self::Own(own) = self else { return };
         let unused =
@@ -137,12 +140,13 @@ impl<D: Dialect> Connections<D> {
 }
 
 impl<D: Dialect> Own<D> {
-    /// What is to be remembered of a connection that is asked from now on.
+    /// The state to record for a connection that is checked from now on.
     fn now(&self) -> Asked {
         Asked { at: Instant::now(), doubts: self.doubts.load(Ordering::Relaxed) }
     }
 
-    /// The connection that was used last, so that few are kept busy rather than many idle. One that fails is closed.
+    /// Takes the connection that was used last, so that a few stay busy instead of many nearly
+    /// idle. A connection that fails its check is closed.
     async fn working(&self, dialect: &D) -> Option<(Connection<D>, Asked)> {
         loop {
             let Idle { mut connection, asked, .. } = self.idle.lock().pop()?;
@@ -171,7 +175,7 @@ impl<D: Dialect> fmt::Debug for Connections<D> {
 /// A connection in use by one operation.
 pub(crate) struct Lease<D: Dialect> {
     held: Option<Held<D>>,
-    /// Whether nothing is under way on it.
+    /// Whether no request is in flight on it.
     clean: bool,
 }
 
@@ -181,7 +185,8 @@ enum Held<D: Dialect> {
 }
 
 impl<D: Dialect> Lease<D> {
-    /// The connection. Until [`is_clean`](Self::is_clean) is said, dropping the lease closes it.
+    /// The connection. From this call until [`is_clean`](Self::is_clean), dropping the lease closes
+    /// the connection.
     pub(crate) fn connection(&mut self) -> &mut Connection<D> {
         self.clean = false;
         match self.held.as_mut() {
@@ -191,7 +196,7 @@ impl<D: Dialect> Lease<D> {
         }
     }
 
-    /// What was sent has been answered.
+    /// Marks everything that was sent as answered.
     pub(crate) fn is_clean(&mut self) {
         self.clean = true;
     }
@@ -203,7 +208,7 @@ impl<D: Dialect> Drop for Lease<D> {
             Some(Held::Own { connection: Some(connection), asked, home, _place }) if self.clean => {
                 home.idle.lock().push(Idle { connection, asked, since: Instant::now() });
             }
-            // Nobody else gets an answer that was meant for us.
+            // No other user of the pool may receive an answer that was meant for this lease.
             Some(Held::Pooled(connection)) if !self.clean => drop(connection.detach()),
             _ => {}
         }

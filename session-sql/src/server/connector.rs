@@ -10,36 +10,37 @@ use super::{
     tls::{self, Tls},
 };
 
-/// What a connector needs of the options of a driver.
+/// What a connector needs from the options of a driver.
 pub(crate) trait DriverOptions: ConnectOptions<Connection: Sized> + Clone {
-    /// With another login.
+    /// Replaces the login.
     fn with_login(self, login: &Credentials) -> Self;
 
-    /// With what TLS has come to.
+    /// Applies the resolved TLS settings.
     fn with_tls(self, tls: &Tls) -> Self;
 
-    /// What is set about TLS.
+    /// The TLS mode of these options.
     fn tls_mode(&self) -> TlsMode;
 
     /// Whether the server is on this machine.
     fn is_local(&self) -> bool;
 
-    /// Whether the way to the server knows no TLS and needs none.
+    /// Whether the connection to the server has no TLS and needs none.
     fn is_without_tls(&self) -> bool;
 
     /// Whether the server refused the login.
     fn is_refused_login(error: &sqlx::Error) -> bool;
 }
 
-/// A server and the way to it, as a URL or the options of a driver name them.
+/// A server and how to reach it, from a URL or from options of the driver.
 pub(crate) struct Endpoint<O> {
     pub(crate) options: O,
-    /// What is set about TLS; `None` leaves what the options say.
+    /// The TLS settings; `None` keeps what the options say.
     pub(crate) tls: Option<TlsSettings>,
     pub(crate) connect_timeout: Option<Duration>,
 }
 
-/// Opens connections to one server. Its `Debug` shows nothing of the driver's options, whose own `Debug` shows the password.
+/// Opens connections to one server. Its `Debug` shows nothing of the driver's options, whose own
+/// `Debug` shows the password.
 #[derive(Clone)]
 pub(crate) struct Connector<O> {
     options: O,
@@ -68,13 +69,14 @@ impl<O: DriverOptions> Endpoint<O> {
 }
 
 impl<O: DriverOptions> Connector<O> {
-    /// For the connections of a pool, which the pool opens.
+    /// Describes the connections of a pool, which the pool itself opens.
     pub(crate) fn of_pool(options: O) -> Self {
         let mode = options.tls_mode();
         Self { options, mode, connect_timeout: None, credentials: None }
     }
 
-    /// Logs one warning if sessions leave this machine unprotected on the way to any of these servers.
+    /// Logs one warning if sessions leave this machine unprotected on the way to any of these
+    /// servers.
     pub(crate) fn warn<'a>(store: &'static str, servers: impl IntoIterator<Item = &'a Self>)
     where
         Self: 'a,
@@ -86,7 +88,7 @@ impl<O: DriverOptions> Connector<O> {
         }
     }
 
-    /// The same server by other options.
+    /// The same server with changed options.
     #[cfg(feature = "postgres")]
     pub(crate) fn map(self, change: impl FnOnce(O) -> O) -> Self {
         Self { options: change(self.options), ..self }
@@ -114,7 +116,8 @@ impl<O: DriverOptions> Connector<O> {
             Err(error) if login.is_some() && O::is_refused_login(&error) => error,
             opened => return opened,
         };
-        // It may have changed on the way. The same again would lock accounts after some attempts.
+        // The login may have changed in the meantime. Retrying the same login would lock accounts
+        // after some attempts.
         match self.login().await? {
             again if again != login => self.connect_as(again.as_ref()).await,
             _ => Err(first),
@@ -123,7 +126,7 @@ impl<O: DriverOptions> Connector<O> {
 
     async fn login(&self) -> SqlResult<Option<Credentials>> {
         let Some(provider) = &self.credentials else { return Ok(None) };
-        // The driver's error carries it to `refusal`.
+        // The driver's error carries the provider's error to `refusal`.
         provider.credentials().await.map(Some).map_err(|error| sqlx::Error::AnyDriverError(Box::new(error)))
     }
 
@@ -151,8 +154,8 @@ impl<O> fmt::Debug for Connector<O> {
     }
 }
 
-/// Why no connection could be made, if the server is not to blame: the provider gave no credentials, or one of the two sides does not
-/// trust the other's certificate.
+/// Why no connection could be made, if the server is not the cause: the provider gave no
+/// credentials, or one of the two sides does not trust the other's certificate.
 pub(crate) fn refusal(operation: Operation, error: &sqlx::Error) -> Option<Error> {
     if let Some(reason) = tls::refusal(error) {
         return Some(Error::new(ErrorKind::Config, operation).because(reason));
@@ -178,7 +181,7 @@ mod tests {
 
     use super::{Connector, Endpoint};
 
-    /// What is logged.
+    /// Captures what is logged.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -214,7 +217,7 @@ mod tests {
         let log = warned(&[plain(), plain()]);
         assert!(log.lines().count() == 1 && log.contains("plain text"), "{log}");
         assert!(!log.contains("SECRET") && !log.contains("db.example"), "{log}");
-        // What the driver's options say unless the application says more.
+        // The mode of the driver's options applies if the application sets none.
         let log = warned(&[server("localhost", None), server("db.example", None)]);
         assert!(log.lines().count() == 1 && log.contains("not verified"), "{log}");
         assert_eq!(warned(&[server("127.0.0.1", Some(TlsMode::Disable)), server("/run", None)]), "");

@@ -22,17 +22,17 @@ pub(crate) struct Core<D: Dialect> {
     pub(crate) closed: watch::Sender<bool>,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
-    /// About the most bytes of data in one statement.
+    /// Approximate limit on the bytes of data in one statement.
     pub(crate) batch_bytes: usize,
 }
 
-/// Something that is asked or changed on one connection, as a whole or not at all.
+/// A read or a change on one connection, which takes effect as a whole or not at all.
 pub(crate) trait Job<D: Dialect>: Send + Sync + 'static {
     type Outcome: Send + 'static;
 
     const OPERATION: Operation;
 
-    /// Whether it can be sent again whatever came of it before.
+    /// Whether the job can be sent again, whatever the outcome of earlier attempts.
     const QUESTION: bool = false;
 
     fn run(
@@ -41,7 +41,8 @@ pub(crate) trait Job<D: Dialect>: Send + Sync + 'static {
         connection: &mut Connection<D>,
     ) -> impl Future<Output = SqlResult<Self::Outcome>> + Send;
 
-    /// Finds out, on another connection, what came of a change whose connection was lost. As provided: that cannot be known.
+    /// Finds out, on another connection, the outcome of a change whose connection was lost. The
+    /// default implementation returns [`Verdict::Unknown`].
     fn find_out(
         &self,
         core: &Core<D>,
@@ -53,7 +54,7 @@ pub(crate) trait Job<D: Dialect>: Send + Sync + 'static {
     }
 }
 
-/// What came of a change whose connection was lost.
+/// The outcome of a change whose connection was lost.
 #[derive(Debug)]
 pub(crate) enum Verdict<T> {
     Done(T),
@@ -62,17 +63,18 @@ pub(crate) enum Verdict<T> {
     Unknown,
 }
 
-/// How long, at most, a job that failed waits before it is tried again for the first time.
+/// The maximum pause before the first retry of a failed job.
 const FIRST_PAUSE: Duration = Duration::from_millis(4);
 
-/// The pauses between the attempts of a job, each of a random length, twice as long at most as the one before.
+/// The pauses between the attempts of a job. Each has a random length, with an upper bound that
+/// doubles each time.
 struct Pause {
     longest: Duration,
     most: Duration,
 }
 
 impl Pause {
-    /// Waits. False, and at once, if the deadline would pass meanwhile.
+    /// Waits. Returns false at once if the deadline would pass during the pause.
     async fn wait(&mut self, deadline: Deadline) -> bool {
         let wait = self.longest.mul_f64(rand::random());
         if Instant::now() + wait >= deadline.at() {
@@ -89,7 +91,8 @@ impl<D: Dialect> Core<D> {
         if *self.closed.borrow() { Err(Error::new(ErrorKind::Closed, operation)) } else { Ok(()) }
     }
 
-    /// Does a job when there is a connection for it. Once begun, it goes on to its end, or its deadline, even if nobody waits for it any more.
+    /// Runs a job once there is a connection for it. A job that has begun runs until it ends or its
+    /// deadline passes, even if its caller is dropped.
     pub(crate) async fn run<J: Job<D>>(self: &Arc<Self>, job: J) -> Result<J::Outcome> {
         self.ensure_open(J::OPERATION)?;
         let deadline = Deadline::after(self.deadline);
@@ -125,7 +128,7 @@ impl<D: Dialect> Core<D> {
                 .because("there was no answer within the deadline"))
         };
         let mut pause = Pause { longest: FIRST_PAUSE, most: self.deadline / 8 };
-        // Why the server before this one could not serve: of more use than that there was no answer.
+        // Why the previous server could not serve. That is a more useful error than a timeout.
         let mut before = None;
         loop {
             let Ok(outcome) = timeout_at(deadline.at(), job.run(self, lease.connection())).await else {
@@ -157,7 +160,7 @@ impl<D: Dialect> Core<D> {
                     if !pause.wait(deadline).await {
                         return Err(refusal.with_source(error));
                     }
-                    // Where no other server can be had, this says why.
+                    // If no other server is available, this error says why.
                     let Ok(again) = self.lease(operation, deadline).await else {
                         return Err(refusal.with_source(error));
                     };
@@ -173,7 +176,7 @@ impl<D: Dialect> Core<D> {
                     };
                     lease = match self.lease(operation, deadline).await {
                         Ok(again) => again,
-                        // A question has changed nothing, and why it has no answer now is of more use.
+                        // A read has changed nothing, and this newer error is more useful.
                         Err(refusal) if J::QUESTION => return Err(refusal),
                         Err(_) => return Err(lost(error)),
                     };
@@ -202,7 +205,8 @@ impl<D: Dialect> Core<D> {
         }
     }
 
-    /// Gives up a connection. Those beside it may lead to the same server, or to none, and are asked before they are used.
+    /// Gives up a connection. The other connections may lead to the same server, or to none, so
+    /// they are checked before their next use.
     fn leave(&self, lease: Lease<D>) {
         drop(lease);
         self.connections.doubt();

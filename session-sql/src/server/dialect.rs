@@ -8,40 +8,44 @@ use sqlx::Database;
 
 use super::found::Found;
 
-/// The connections of a dialect.
+/// The connection type of a dialect.
 pub(crate) type Connection<D> = <<D as Dialect>::Database as Database>::Connection;
 
-/// What a failed statement failed with.
+/// The result of a statement, with the driver's error.
 pub(crate) type SqlResult<T> = Result<T, sqlx::Error>;
 
-/// One kind of database server: its statements, each on a connection that is given.
+/// One kind of database server: its statements, each on a given connection.
 ///
-/// A statement that fails has changed nothing, unless its connection broke. Items of one call have different keys.
+/// A statement that fails has changed nothing, unless its connection broke. Items of one call have
+/// different keys.
 pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     type Database: Database;
 
-    /// Whether each statement that reads fails on a server that is no primary. Where it does not, a connection of a pool is
-    /// [asked](Self::ask) before each use.
+    /// Whether every read statement fails by itself on a server that is not a primary. If not, a
+    /// pooled connection is [checked](Self::ask) before each use.
     const READS_ASK: bool;
 
-    /// Opens a connection, sets it up, and [asks](Self::ask) it.
+    /// Opens a connection, sets it up, and [checks](Self::ask) it.
     fn open(&self) -> impl Future<Output = SqlResult<Connection<Self>>> + Send;
 
-    /// Asks the server behind a connection whether it may serve: whether it answers, and is a primary where one is needed.
+    /// Checks the server behind a connection: it must answer, and be a primary where one is needed.
     fn ask(&self, connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<()>> + Send;
 
-    /// Tells the listeners of this process that another server may answer from now on, which may lack what the one before had.
+    /// Tells the listeners of this process that a different server may answer from now on, which
+    /// may lack changes that the previous one had.
     fn switched(&self);
 
     /// What an error of the driver means.
     fn meaning(operation: Operation, error: &sqlx::Error) -> Meaning;
 
-    /// Tells the listeners of this process of a change. As provided it does nothing, because the server tells them.
+    /// Tells the listeners of this process of a change. The default implementation is a no-op, for
+    /// servers that notify the listeners themselves.
     fn tell(&self, event: Event) {
         let _ = event;
     }
 
-    /// What is live under the keys, and what is not ours.
+    /// Returns the live records under the keys, and an error for each row that is not a valid
+    /// record.
     fn read(
         &self,
         connection: &mut Connection<Self>,
@@ -54,21 +58,21 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
         items: &[WriteItem],
     ) -> impl Future<Output = SqlResult<Written>> + Send;
 
-    /// The keys that were touched.
+    /// Returns the keys that were touched.
     fn touch(
         &self,
         connection: &mut Connection<Self>,
         items: &[TouchItem],
     ) -> impl Future<Output = SqlResult<HashSet<SessionKey>>> + Send;
 
-    /// The keys that were deleted.
+    /// Returns the keys that were deleted.
     fn delete(
         &self,
         connection: &mut Connection<Self>,
         items: &[DeleteItem],
     ) -> impl Future<Output = SqlResult<HashSet<SessionKey>>> + Send;
 
-    /// Whether the row was given the new key and content.
+    /// Returns true if the row was given the new key and content.
     fn rename(
         &self,
         connection: &mut Connection<Self>,
@@ -90,7 +94,8 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
         owner: &Owner,
     ) -> impl Future<Output = SqlResult<i64>> + Send;
 
-    /// Ends what belongs to an owner now. The flag says whether some of it moved meanwhile, so that it has to be done again.
+    /// Deletes the sessions that an owner has now. The flag is true if some moved in the meantime,
+    /// so that the deletion must be repeated.
     fn delete_owner(
         &self,
         connection: &mut Connection<Self>,
@@ -98,7 +103,7 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
         except: Option<&SessionKey>,
     ) -> impl Future<Output = SqlResult<(Vec<SessionKey>, bool)>> + Send;
 
-    /// So many live records whose keys come after this one, with the last key that was looked at.
+    /// Returns up to `limit` live records whose keys come after `after`, in key order.
     fn page(
         &self,
         connection: &mut Connection<Self>,
@@ -108,7 +113,8 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
 
     fn count(&self, connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<i64>> + Send;
 
-    /// Frees what has expired among so many rows that may have, and says which. Rows are looked at in the order of their moments, from `from` on.
+    /// Visits up to `limit` rows that may have expired, and deletes and returns those that have.
+    /// Rows are visited in the order of their purge times, starting at `from`.
     fn purge(
         &self,
         connection: &mut Connection<Self>,
@@ -117,8 +123,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync + 'static {
     ) -> impl Future<Output = SqlResult<Purged>> + Send;
 }
 
-/// The failure of a statement that follows a change within a job. Where it says that nothing was changed, that is true of the
-/// statement and not of the job, whose outcome is as open as if the connection were lost.
+/// Converts the failure of a statement that follows a change within a job. An error that says that
+/// nothing was changed is true of the statement but not of the job. The outcome of the job is as
+/// open as if the connection had been lost.
 pub(crate) fn after_change<D: Dialect>(operation: Operation, error: sqlx::Error) -> sqlx::Error {
     match D::meaning(operation, &error) {
         Meaning::Elsewhere(_) => {
@@ -128,17 +135,17 @@ pub(crate) fn after_change<D: Dialect>(operation: Operation, error: sqlx::Error)
     }
 }
 
-/// A server that answers, and is no primary.
+/// A server that answers but is not a primary.
 #[derive(Debug)]
 pub(crate) struct OnlyReads;
 
 impl OnlyReads {
-    /// What a dialect gives for a connection to such a server.
+    /// The error that a dialect returns for a connection to such a server.
     pub(crate) fn error() -> sqlx::Error {
         sqlx::Error::AnyDriverError(Box::new(Self))
     }
 
-    /// What such a failure means; `None` if it is another one.
+    /// What such an error means; `None` for any other error.
     pub(crate) fn meaning(operation: Operation, error: &sqlx::Error) -> Option<Meaning> {
         match error {
             sqlx::Error::AnyDriverError(error) if error.is::<Self>() => {
@@ -158,34 +165,37 @@ impl fmt::Display for OnlyReads {
 
 impl std::error::Error for OnlyReads {}
 
-/// What came of a batch of writes.
+/// The result of a batch of writes.
 #[derive(Debug, Default)]
 pub(crate) struct Written {
     pub(crate) keys: HashSet<SessionKey>,
-    /// What was live, or not ours, under the other keys as the statement saw them first, if it tells. It may have locked some later, and judged
-    /// them then.
+    /// The live records, and the rows that are not valid records, under the other keys as the
+    /// statement first saw them. `None` if the statement does not report them. It may have locked
+    /// some rows later, and judged them then.
     pub(crate) found: Option<Found>,
 }
 
-/// What a purge found.
+/// The result of a purge.
 #[derive(Debug, Default)]
 pub(crate) struct Purged {
     pub(crate) freed: Vec<SessionKey>,
-    /// As many as were asked for, if there may be more.
+    /// The number of rows visited. It equals the limit if there may be more.
     pub(crate) looked_at: usize,
-    /// The moment of the last of them.
+    /// The purge time of the last of these rows.
     pub(crate) reached: Option<i64>,
 }
 
 /// What an error of the driver means.
 #[derive(Debug)]
 pub(crate) enum Meaning {
-    /// Others were in the way, and nothing was changed: the same again may do.
+    /// Concurrent transactions were in the way, and nothing was changed: a retry may succeed.
     Again,
-    /// Nothing was changed, and this server cannot serve now, whatever it is asked: another connection may lead to one that can.
+    /// Nothing was changed, and this server cannot serve any request now. Another connection may
+    /// lead to a server that can.
     Elsewhere(Error),
-    /// The connection is of no further use. The flag says whether the server said so itself, so that it carries out nothing more on it.
+    /// The connection is unusable. The flag is true if the server said so itself, so that it
+    /// carries out nothing more on it.
     Lost { by_server: bool },
-    /// Nothing was changed, and this is why.
+    /// Nothing was changed, for this reason.
     Refused(Error),
 }

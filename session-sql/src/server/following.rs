@@ -16,12 +16,12 @@ use super::{
     replica::Replica,
 };
 
-/// Servers that can tell how far a replica follows its primary.
+/// Servers that can report how far a replica follows its primary.
 pub(crate) trait Follow: Dialect {
-    /// How far the primary is in the history of its changes.
+    /// The primary's current position in its history of changes.
     fn place(&self, connection: &mut Connection<Self>) -> impl Future<Output = SqlResult<String>> + Send;
 
-    /// Whether a replica shows everything up to that place.
+    /// Returns true if a replica shows everything up to that position.
     fn has_reached(
         &self,
         connection: &mut Connection<Self>,
@@ -29,7 +29,7 @@ pub(crate) trait Follow: Dialect {
     ) -> impl Future<Output = SqlResult<bool>> + Send;
 }
 
-/// Looks after the replica, until the store is closed or its last handle is gone.
+/// Checks the state of the replica until the store is closed or its last handle is dropped.
 pub(crate) fn look_after<D: Follow>(core: &Arc<Core<D>>) {
     let Some(replica) = &core.replica else { return };
     let pause = (replica.max_lag / 4).clamp(Duration::from_millis(5), Duration::from_secs(1));
@@ -51,13 +51,13 @@ async fn run<D: Follow>(core: Weak<Core<D>>, mut closed: watch::Receiver<bool>, 
         }
         tokio::select! {
             () = sleep(pause) => {}
-            // An error says that the last handle was dropped.
+            // An error means that the last handle was dropped.
             _ = closed.wait_for(|closed| *closed) => return,
         }
     }
 }
 
-/// Whether the replica is as far as the primary was when this began.
+/// Returns true if the replica has reached the position of the primary when this call began.
 async fn compare<D: Follow>(core: &Core<D>, replica: &Replica<D>) -> SqlResult<bool> {
     let gone = |error: session_core::Error| sqlx::Error::AnyDriverError(Box::new(error));
     let mut lease = core.connections.lease(&core.dialect, Operation::Ping).await.map_err(gone)?;

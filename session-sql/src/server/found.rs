@@ -4,27 +4,27 @@ use session_core::{Error, ErrorKind, Operation, Owner, Record, Result, SessionKe
 
 use super::dialect::SqlResult;
 
-/// What was found under some keys: records, and what cannot be read.
+/// What was found under some keys: records, and errors for rows that cannot be read.
 pub(crate) type Found = HashMap<SessionKey, Result<Record>>;
 
-/// The format of the rows that this release writes, kept in each of them.
+/// The row format that this release writes, stored in each row.
 pub(crate) const FORMAT: i16 = 1;
 
-/// A row as it is stored, before anybody has looked whether it is a record.
+/// A row as it is stored, not yet validated as a record.
 #[derive(Debug)]
 pub(crate) struct RawRow {
     pub(crate) version: Vec<u8>,
-    /// What is left to live.
+    /// The remaining time to live.
     pub(crate) left: Duration,
     pub(crate) owner: Option<Vec<u8>>,
     pub(crate) format: i16,
-    /// The length that the data had when it was written.
+    /// The length of the data when it was written.
     pub(crate) len: i64,
     pub(crate) data: Vec<u8>,
 }
 
 impl RawRow {
-    /// The record. An error if the row is not of this format and whole.
+    /// Returns the record, or an error if the row has another format or is not intact.
     pub(crate) fn into_record(self, operation: Operation) -> Result<Record> {
         if self.format != FORMAT {
             return Err(Error::new(ErrorKind::Unsupported, operation).because(format!(
@@ -52,7 +52,7 @@ impl RawRow {
     }
 }
 
-/// The key in a column.
+/// Decodes the key in a column.
 pub(crate) fn found_key(bytes: &[u8]) -> SqlResult<SessionKey> {
     SessionKey::try_from(bytes).map_err(|error| sqlx::Error::Decode(error.into()))
 }

@@ -46,7 +46,7 @@ impl<D: Dialect> Job<D> for Read {
     }
 }
 
-/// What is under the keys of those items of a change that were not changed.
+/// Reads the keys of those items of a change that were not changed.
 async fn look<D: Dialect>(
     core: &Core<D>,
     connection: &mut Connection<D>,
@@ -59,12 +59,13 @@ async fn look<D: Dialect>(
     core.dialect.read(connection, keys).await.map_err(|error| after_change::<D>(operation, error))
 }
 
-/// The same failure, of the operation that the caller knows of.
+/// The same result, with its failure attributed to the operation that the caller asked for.
 fn of<T>(operation: Operation, found: Result<T>) -> Result<T> {
     found.map_err(|error| error.during(operation))
 }
 
-/// Whether the outcome of an item is a conflict with the very version that it was to replace: then nothing was in its way any more when that was found.
+/// Returns true if an item conflicts with the very version that it expected. By the time that this
+/// was found, nothing was in the item's way any more.
 fn contradicts(((_, item), outcome): &((usize, &WriteItem), &Result<WriteOutcome>)) -> bool {
     match (item.when, outcome) {
         (When::Version(expected), Ok(WriteOutcome::Conflict(Some(found)))) => found.version == expected,
@@ -72,7 +73,7 @@ fn contradicts(((_, item), outcome): &((usize, &WriteItem), &Result<WriteOutcome
     }
 }
 
-/// Writes, and finds out what is there where that was not possible.
+/// Writes the items, and reads what is stored under the keys that were not written.
 async fn attempt<D: Dialect>(
     core: &Core<D>,
     connection: &mut Connection<D>,
@@ -92,7 +93,7 @@ async fn attempt<D: Dialect>(
         match (item.when, seen) {
             _ if !told => true,
             (_, Some(Ok(version))) if version == item.write.version => false,
-            // What was seen does not explain that it was not written: it has changed since.
+            // Seeing the expected version does not explain the failure: the row has changed since.
             (When::Version(expected), Some(Ok(version))) => version == expected,
             (_, Some(Err(_))) | (When::Version(_), None) | (When::Absent, Some(Ok(_))) => false,
             (When::Absent, None) | (When::Any, _) => true,
@@ -108,7 +109,7 @@ async fn attempt<D: Dialect>(
             return Ok(WriteOutcome::Written);
         }
         match of(Operation::Write, found.remove(&item.key).transpose())? {
-            // It was delivered before.
+            // An earlier delivery of this write.
             Some(record) if record.version == item.write.version => Ok(WriteOutcome::Written),
             other => Ok(WriteOutcome::Conflict(other)),
         }
@@ -123,7 +124,8 @@ impl<D: Dialect> Job<D> for Write {
     async fn run(&self, core: &Core<D>, connection: &mut Connection<D>) -> SqlResult<Self::Outcome> {
         let mut outcomes = attempt(core, connection, &self.0).await?;
         loop {
-            // A server may judge a write by what another one is about to change, and show what was there before to the look that follows.
+            // A server may judge a write by a change that a concurrent one is about to make, and
+            // show the earlier state to the read that follows.
             let odd: Vec<usize> =
                 (0..).zip(&self.0).zip(&outcomes).filter(contradicts).map(|((at, _), _)| at).collect();
             if odd.is_empty() {
@@ -136,8 +138,9 @@ impl<D: Dialect> Job<D> for Write {
         }
     }
 
-    /// The version that is there now tells whether a write arrived. Where the server has ended the connection itself, nothing can arrive any
-    /// more, and a record that is as it was expected shows that nothing did.
+    /// The stored version shows whether a write arrived. If the server has ended the connection
+    /// itself, nothing can arrive any more, and records that are all as expected show that nothing
+    /// did.
     async fn find_out(
         &self,
         core: &Core<D>,
@@ -182,7 +185,8 @@ impl<D: Dialect> Job<D> for Touch {
             if touched.contains(&item.key) {
                 return Ok(true);
             }
-            // What is live now came after the touch; what cannot be read was in its way.
+            // A record that is live now was created after the touch. A row that cannot be read
+            // prevented it.
             of(Operation::Touch, found.remove(&item.key).transpose()).map(|_came_later| false)
         };
         Ok(items.iter().map(outcome).collect())
@@ -218,7 +222,8 @@ impl<D: Dialect> Job<D> for Delete {
     }
 }
 
-/// How often a rename is tried whose record was kept alive just now by somebody else.
+/// The number of attempts of a rename that failed although a read right after it finds nothing in
+/// its way.
 const TRIES: usize = 3;
 
 impl<D: Dialect> Job<D> for Rename {
@@ -241,7 +246,7 @@ impl<D: Dialect> Job<D> for Rename {
                     Some(Ok(_)) => return Ok(Ok(RenameOutcome::Occupied)),
                     None => {}
                 },
-                // This very rename, delivered again.
+                // An earlier delivery of this same rename.
                 Ok(None) if matches!(in_the_way, Some(Ok(record)) if record.version == write.version) => {
                     return Ok(Ok(RenameOutcome::Renamed));
                 }
@@ -251,7 +256,7 @@ impl<D: Dialect> Job<D> for Rename {
         Ok(Err(Error::unavailable(Operation::Rename, false).because("others were in the way")))
     }
 
-    /// The version that is there now tells whether it arrived.
+    /// The stored version shows whether the rename arrived.
     async fn find_out(
         &self,
         core: &Core<D>,

@@ -3,16 +3,16 @@ use session_core::{
 };
 
 use super::{
+    backend::SqlBackend,
     core::{Core, Job},
     dialect::{Connection, Dialect, Purged, SqlResult},
     owner_index::number,
-    backend::SqlBackend,
 };
 
-/// The most records of a page, so that none takes long or much memory.
+/// The maximum number of records in a page, which bounds its time and memory.
 const MAX_PAGE: usize = 1_000;
 
-/// The most records that one statement frees.
+/// The maximum number of records that one statement frees.
 const MAX_PURGE: usize = 1_000;
 
 #[derive(Debug)]
@@ -27,13 +27,14 @@ struct Count;
 /// One batch of a purge.
 #[derive(Debug)]
 pub(super) struct Purge {
-    /// Where the batch before it ended: until the server has cleaned up, an index holds what that one has freed.
+    /// Where the previous batch ended. Until the server has cleaned up, the index still holds the
+    /// rows that it freed.
     pub(super) from: i64,
     pub(super) limit: usize,
 }
 
 impl Purge {
-    /// The first of a purge.
+    /// The start of the first batch.
     pub(super) const FROM: i64 = i64::MIN;
 }
 

@@ -5,14 +5,15 @@ use tokio::time::timeout;
 
 use super::dialect::{Dialect, Meaning};
 
-/// How long opening a store may take at least: tables may have to be made, and others may be making them.
+/// The minimum time limit for opening a store: tables may have to be created, and other processes
+/// may be creating them.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) fn within<T>(
     deadline: Duration,
     opening: impl Future<Output = Result<T>>,
 ) -> impl Future<Output = Result<T>> {
-    // Boxed, because it is large, and would be a part of each future around it.
+    // Boxed because the future is large, and would be a part of every future around it.
     let opening = timeout(deadline.max(PATIENCE), Box::pin(opening));
     async {
         opening.await.unwrap_or_else(|_| {

@@ -3,9 +3,9 @@ use std::time::Instant;
 use session_core::{Error, ErrorKind, Event, Operation, Owner, OwnerIndex, Result, SessionKey, async_trait};
 
 use super::{
+    backend::SqlBackend,
     core::{Core, Job},
     dialect::{Connection, Dialect, SqlResult},
-    backend::SqlBackend,
 };
 
 #[derive(Debug)]
@@ -35,7 +35,8 @@ impl<D: Dialect> OwnerIndex for SqlBackend<D> {
         let mut ended = Vec::new();
         let begun = Instant::now();
         loop {
-            // What was renamed meanwhile is there under another key, and found again.
+            // A session that was renamed in the meantime exists under another key, and the next
+            // pass finds it.
             let job = DeleteOwner { owner: owner.clone(), except: except.copied() };
             let (keys, moved) = self.core.run(job).await.map_err(|error| {
                 if ended.is_empty() || !error.is_transient() {
@@ -58,7 +59,7 @@ impl<D: Dialect> OwnerIndex for SqlBackend<D> {
     }
 }
 
-/// What a statement that counts gives.
+/// Converts the result of a count statement.
 pub(crate) fn number(operation: Operation, number: i64) -> Result<u64> {
     u64::try_from(number).map_err(|error| {
         Error::new(ErrorKind::Internal, operation).because("a count was negative").with_source(error)

@@ -7,13 +7,14 @@ use tokio::{sync::watch, time::sleep};
 
 use super::{core::Core, dialect::Dialect, maintenance::Purge};
 
-/// How many records one statement frees: few enough that it is short.
+/// The maximum number of records that one statement frees, which keeps the statement short.
 const BATCH: usize = 500;
 
-/// What others get between two batches.
+/// The pause between two batches, for other work.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Frees expired records now and then, until the store is closed or its last handle is gone. Harmless from any number of processes.
+/// Frees expired records periodically, until the store is closed or its last handle is dropped. Any
+/// number of processes may do so.
 pub(crate) fn start<D: Dialect>(core: &Arc<Core<D>>, interval: Duration) {
     let closed = core.closed.subscribe();
     tokio::spawn(run(Arc::downgrade(core), closed, interval));
@@ -21,11 +22,11 @@ pub(crate) fn start<D: Dialect>(core: &Arc<Core<D>>, interval: Duration) {
 
 async fn run<D: Dialect>(core: Weak<Core<D>>, mut closed: watch::Receiver<bool>, interval: Duration) {
     loop {
-        // Processes that were started together do not purge together.
+        // Jitter, so that processes that were started together do not purge together.
         let wait = interval.mul_f64(rand::random_range(0.8..1.2));
         tokio::select! {
             () = sleep(wait) => {}
-            // An error says that the last handle was dropped.
+            // An error means that the last handle was dropped.
             _ = closed.wait_for(|closed| *closed) => return,
         }
         let mut from = Purge::FROM;

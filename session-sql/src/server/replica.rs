@@ -6,10 +6,12 @@ use tokio::time::{Instant, timeout};
 
 use super::{connections::Connections, core::Core, dialect::Dialect, found::Found, replica_state::State};
 
-/// A server that follows the primary, for reads that may be a little stale.
+/// A server that follows the primary, for reads that may be slightly stale.
 ///
-/// How stale is known, and not guessed: now and then the primary is asked how far it is, and the replica whether it is as far. When it says yes, it shows
-/// everything that was there at the moment of the first question. A replica that is down, cut off, or too slow says no, or nothing.
+/// The staleness is known, not guessed. The store periodically asks the primary for its position,
+/// and the replica whether it has reached that position. If it has, the replica shows everything
+/// that was there at the moment of the first question. A replica that is down, cut off or too slow
+/// says no, or does not answer.
 #[derive(Debug)]
 pub(crate) struct Replica<D: Dialect> {
     pub(crate) dialect: D,
@@ -24,18 +26,18 @@ impl<D: Dialect> Replica<D> {
         Self { dialect, connections, max_lag, state: Mutex::default() }
     }
 
-    /// Notes a change, so that no read of this store shows what was there before.
+    /// Records a change, so that no read of this store returns an earlier state.
     pub(crate) fn changed(&self, keys: impl IntoIterator<Item = SessionKey>, when: Instant) {
         self.state.lock().changed(keys, when, Instant::now(), self.max_lag);
     }
 
-    /// Whether the replica may be asked for each of these keys.
+    /// Returns, for each key, whether it may be read from the replica.
     fn may_be_asked(&self, keys: &[SessionKey]) -> Vec<bool> {
         let (state, now) = (self.state.lock(), Instant::now());
         keys.iter().map(|key| state.may_be_asked(key, now, self.max_lag)).collect()
     }
 
-    /// Reads from the replica; `None` if it has no answer soon.
+    /// Reads from the replica; `None` if it fails or does not answer within `patience`.
     async fn read(&self, keys: &[SessionKey], patience: Duration) -> Option<Found> {
         let reading = async {
             let mut lease = self.connections.lease(&self.dialect, Operation::Read).await.ok()?;
@@ -45,7 +47,7 @@ impl<D: Dialect> Replica<D> {
         };
         let found = timeout(patience, reading).await.ok().flatten();
         if found.is_none() {
-            // Until it has shown again that it works.
+            // The replica is bypassed until it has shown again that it works.
             self.state.lock().bypass();
         }
         found
@@ -79,14 +81,15 @@ impl<D: Dialect> Core<D> {
         keys.iter().zip(&may_be_asked).map(result).collect()
     }
 
-    /// Notes a change for those who read from the replica: it takes effect until the deadline, or was made by now.
+    /// Records that a change has begun, for reads from the replica. It takes effect by the
+    /// deadline, if at all.
     pub(crate) fn changing(&self, keys: impl IntoIterator<Item = SessionKey>) {
         if let Some(replica) = &self.replica {
             replica.changed(keys, Instant::now() + self.deadline);
         }
     }
 
-    /// Notes that a change is over.
+    /// Records that a change has ended.
     pub(crate) fn changed(&self, keys: impl IntoIterator<Item = SessionKey>) {
         if let Some(replica) = &self.replica {
             replica.changed(keys, Instant::now());

@@ -3,23 +3,24 @@ use std::{collections::HashMap, time::Duration};
 use session_core::SessionKey;
 use tokio::time::Instant;
 
-/// The most changed keys that are remembered one by one: some megabytes.
+/// The maximum number of changed keys that are tracked one by one: some megabytes.
 const MOST: usize = 65_536;
 
-/// What a store knows of its replica. Bounded, whatever the replica does: keys are remembered one by one only while it keeps
-/// up, and no more than [`MOST`] of them.
+/// What a store knows of its replica. The size is bounded, whatever the replica does: keys are
+/// tracked one by one only while the replica keeps up, and no more than [`MOST`] of them.
 #[derive(Debug, Default)]
 pub(super) struct State {
     /// The replica shows everything that was there at this moment. `None` while it is bypassed.
     shows: Option<Instant>,
     /// When sessions were changed through this store, as long as the replica may not show it.
     changed: HashMap<SessionKey, Instant>,
-    /// Every session may have been changed until this moment: what is known of changes that are not remembered one by one.
+    /// Any session may have been changed until this moment. This covers the changes that are not
+    /// tracked one by one.
     all_changed: Option<Instant>,
 }
 
 impl State {
-    /// Notes that these keys are changed at some moment until `when`.
+    /// Records that these keys are changed at some moment until `when`.
     pub(super) fn changed(
         &mut self,
         keys: impl IntoIterator<Item = SessionKey>,
@@ -38,15 +39,16 @@ impl State {
         }
     }
 
-    /// The replica shows everything that was there at this moment. Changes from now on are remembered one by one, so that those
-    /// before do not keep it out for longer than they take.
+    /// Records that the replica shows everything that was there at `moment`. Later changes are
+    /// tracked one by one, so that earlier ones do not exclude the replica for longer than they
+    /// take.
     #[cfg(any(feature = "postgres", test))]
     pub(super) fn now_shows(&mut self, moment: Instant) {
         self.shows = Some(moment);
         self.changed.retain(|_, changed| *changed >= moment);
     }
 
-    /// Asks the replica for nothing until it has shown again that it works.
+    /// Stops reads from the replica until it has shown again that it works.
     pub(super) fn bypass(&mut self) {
         self.shows = None;
         self.forget_keys();
@@ -77,7 +79,7 @@ mod tests {
         (0..count).map(|_| SessionId::generate().key()).collect()
     }
 
-    /// Changes of as many keys, each noted as it begins and as it ends.
+    /// Changes `count` keys, and records the begin and the end of each change.
     fn change(state: &mut State, count: usize, now: Instant) {
         for key in keys(count) {
             state.changed([key], now + Duration::from_secs(5), now, MAX_LAG);
@@ -126,7 +128,7 @@ mod tests {
         for key in [before, during, later] {
             assert!(!state.may_be_asked(&key, at(20), MAX_LAG), "any may have been changed");
         }
-        // Changes go on all the time, and only the last ones are not shown yet.
+        // Changes continue, and only the latest are not shown yet.
         for millis in (20..1_100).step_by(10) {
             state.changed(keys(1), at(millis + 1_000), at(millis), MAX_LAG);
             state.now_shows(at(millis));

@@ -1,7 +1,7 @@
 use session_backend::{Pem, TlsMode, TlsSettings};
 use session_core::{Error, ErrorKind, Operation, Result};
 
-/// What TLS has come to, for one server.
+/// The resolved TLS settings for one server.
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) mode: TlsMode,
@@ -13,7 +13,7 @@ pub(crate) struct Tls {
 impl Tls {
     pub(crate) const DISABLED: Self = Self { mode: TlsMode::Disable, roots: None, client: None };
 
-    /// The mode for a server on this machine, or not, with files that can be used.
+    /// Resolves the mode for a server that is, or is not, on this machine, and checks the files.
     pub(crate) fn resolve(settings: TlsSettings, is_local: bool) -> Result<Self> {
         let mode = settings.resolve(None, is_local)?;
         if mode == TlsMode::Disable {
@@ -52,7 +52,8 @@ fn config(reason: impl Into<String>) -> Error {
     Error::new(ErrorKind::Config, Operation::Connect).because(reason)
 }
 
-/// The driver takes a file without any certificate for one that trusts none.
+/// Checks that a PEM holds what it should. The driver treats a file without any certificate as one
+/// that trusts none.
 fn ensure_content(pem: Option<&Pem>, name: &str, content: &str) -> Result<()> {
     let Some(pem) = pem else { return Ok(()) };
     let text = pem.read(name)?;
@@ -66,8 +67,10 @@ fn ensure_content(pem: Option<&Pem>, name: &str, content: &str) -> Result<()> {
     Err(config(format!("{name} holds no {} in PEM", content.to_lowercase())))
 }
 
-/// For `verify-ca` alone, the driver uses the cryptography that is installed for the process, and installs its own if there is
-/// none, which would keep the application from doing so.
+/// Returns true if a crypto provider is installed for the process.
+///
+/// For `verify-ca` alone, the driver uses that provider, and installs its own if there is none,
+/// which would keep the application from installing one.
 #[cfg(feature = "tls")]
 fn has_provider() -> bool {
     rustls::crypto::CryptoProvider::get_default().is_some()
@@ -89,7 +92,7 @@ pub(crate) fn refusal(error: &sqlx::Error) -> Option<&'static str> {
             Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
                 "the server's certificate is for another host; connect by the name that stands in it"
             }
-            // A bad signature is one of another authority with the same name.
+            // A bad signature is that of another authority with the same name.
             Certificate::UnknownIssuer | Certificate::BadSignature => {
                 "the server's certificate is of an authority that is not trusted; name that authority in tls_roots"
             }

@@ -33,80 +33,95 @@ pub struct SqliteStoreBuilder {
 }
 
 impl SqliteStoreBuilder {
-    /// The table that holds the sessions, which keeps them apart from those of other stores in the database. `sessions` unless set.
+    /// The table that holds the sessions, which separates them from those of other stores in the
+    /// database. Default: `sessions`.
     pub fn table(mut self, name: impl Into<String>) -> Self {
         self.table = Some(name.into());
         self
     }
 
-    /// What a crash of the operating system may take back. [`Synchronous::Normal`] unless set.
+    /// What a crash of the operating system may take back. Default: [`Synchronous::Normal`].
     pub fn synchronous(mut self, synchronous: Synchronous) -> Self {
         self.settings.synchronous = synchronous;
         self
     }
 
-    /// How many connections read beside the one that writes, 1 to 64. Four unless set.
+    /// How many connections read in addition to the one that writes, 1 to 64. Default: 4.
     pub fn readers(mut self, connections: usize) -> Self {
         self.settings.readers = connections.clamp(1, 64);
         self
     }
 
-    /// How long an operation may take, waiting included, before its caller is told
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable); other processes' locks are waited for three quarters of that. Five seconds
-    /// unless set; 10 milliseconds is the least, and zero is refused when the store is opened.
+    /// How long an operation may take, including waiting, before its caller gets
+    /// [`Unavailable`](session_core::ErrorKind::Unavailable). Default: 5 s.
+    ///
+    /// The minimum is 10 ms, and zero is refused when the store is opened. An operation waits at
+    /// most three quarters of the deadline for locks of other processes.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.settings.deadline = deadline;
         self
     }
 
-    /// The longest data of one session, in bytes. 1 MiB unless set; zero is for the most that SQLite takes, 900 MB.
+    /// The maximum data length of one session, in bytes. Default: 1 MiB. Zero means the maximum
+    /// that SQLite takes, 900 MB.
     pub fn max_data_len(mut self, bytes: usize) -> Self {
         self.settings.max_data_len = if bytes == 0 { MAX_MAX_DATA_LEN } else { bytes.min(MAX_MAX_DATA_LEN) };
         self
     }
 
-    /// How concurrent operations are gathered, or `None` for each by itself. [`BatchSettings::default`] unless set.
+    /// How concurrent operations are batched; `None` sends each by itself. Default:
+    /// [`BatchSettings::default`].
     pub fn batching(mut self, settings: Option<BatchSettings>) -> Self {
         self.settings.batching = settings;
         self
     }
 
-    /// About how long expired sessions may take up space, and their expiry go unreported; `None` and zero leave the purging to others. 30
-    /// seconds unless set. Expired sessions are invisible at once, whatever is set here.
+    /// The approximate interval between two purges of expired sessions. Default: 30 s.
+    ///
+    /// Until it is purged, an expired session takes up space, and its expiry is not reported. It is
+    /// invisible at once, whatever is set here. `None` and zero leave the purging to other stores.
     pub fn purge_interval(mut self, interval: Option<Duration>) -> Self {
         self.settings.purge_interval = deadline::interval(interval);
         self
     }
 
-    /// How many events a listener may be behind before it is told that it has missed some. 4,096 unless set; from one to 16 million.
-    /// The first store of a process that opens a table decides for all.
+    /// How many events a listener may be behind before it is told that it has missed some.
+    /// Default: 4,096; from one to 16 million.
+    ///
+    /// The first store of a process that opens a table decides for all stores on that table.
     pub fn watch_capacity(mut self, events: usize) -> Self {
         self.settings.watch_capacity = events.clamp(1, 1 << 24);
         self
     }
 
-    /// After how many pages (of 4 KiB) in the write-ahead log they are moved to the database file, beside what is read and written. 8,000 unless set, which
-    /// is 32 MB: more makes opening after a crash slower. With zero, they are only moved when the database is closed.
+    /// How many pages (of 4 KiB) may be in the write-ahead log before they are moved to the
+    /// database file. Default: 8,000, which is 32 MB.
+    ///
+    /// Reads and writes go on in the meantime. A larger value makes opening after a crash slower.
+    /// With zero, the pages are only moved when the database is closed.
     pub fn wal_autocheckpoint(mut self, pages: u32) -> Self {
         self.settings.wal_autocheckpoint = pages;
         self
     }
 
-    /// How much of the database each connection may keep in memory, in KiB. 16 MiB unless set.
+    /// How much of the database each connection may keep in memory, in KiB. Default: 16 MiB.
     pub fn cache_kib(mut self, kib: u32) -> Self {
         self.settings.cache_kib = kib;
         self
     }
 
-    /// How much of the database file readers see through a memory map, in bytes; zero for none. 1 GiB unless set, and address space only, not memory. It doubles
-    /// what reading achieves. Its price: a disk that fails to deliver a mapped page ends the process with `SIGBUS` instead of giving an error
-    /// (<https://sqlite.org/mmap.html>).
+    /// How much of the database file readers see through a memory map, in bytes; zero for none.
+    /// Default: 1 GiB.
+    ///
+    /// The map takes address space only, not memory, and doubles the read throughput. Its price: a
+    /// disk that fails to deliver a mapped page ends the process with `SIGBUS` instead of giving an
+    /// error (<https://sqlite.org/mmap.html>).
     pub fn mmap_size(mut self, bytes: u64) -> Self {
         self.settings.mmap_size = bytes.min(i64::MAX.unsigned_abs());
         self
     }
 
-    /// Opens the database that `url` names. The options of the URL overrule what was set before.
+    /// Opens the database that `url` names. The options of the URL override earlier settings.
     ///
     /// # Errors
     /// Those of [`SqliteStore::connect`].
@@ -116,7 +131,7 @@ impl SqliteStoreBuilder {
         builder.open_place(place).await
     }
 
-    /// Opens the database in this file, and creates it if it is not there.
+    /// Opens the database in this file, and creates it if it does not exist.
     ///
     /// # Errors
     /// Those of [`SqliteStore::connect`].
@@ -124,7 +139,8 @@ impl SqliteStoreBuilder {
         self.open_place(Place::File { path: path.as_ref().to_owned(), create: true }).await
     }
 
-    /// Uses the database of a pool that the application has already, whose settings stay: those of connections set here count for nothing.
+    /// Uses the database of an existing pool, which keeps its settings: the connection settings of
+    /// this builder have no effect.
     ///
     /// # Errors
     /// Those of [`SqliteStore::connect`].
@@ -183,9 +199,9 @@ async fn within<T>(deadline: Duration, opening: impl Future<Output = Result<T>>)
     })
 }
 
-/// Says more than SQLite would.
+/// Checks the path, to give better errors than SQLite.
 fn check_path(path: &Path) -> Result<()> {
-    // Without the path, in which a password can stand that was meant for a server.
+    // The error omits the path, which may hold a password that was meant for a server.
     if path.to_str().is_none_or(|path| path.starts_with("file:")) {
         return Err(config(
             "the database is not named by a plain path; `sqlite:` takes one, and its options after a `?`",
@@ -203,7 +219,7 @@ fn check_path(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What this store shares with others of this process on the same table.
+/// What this store shares with the other stores of this process on the same table.
 async fn share(connection: &mut SqliteConnection, settings: &Settings) -> Result<Shared> {
     let file: Option<String> = sqlx::query_scalar(FILE)
         .fetch_one(connection)
@@ -239,7 +255,7 @@ fn start(
         purge::start(&core, interval);
     }
     let backend = SqliteBackend(core);
-    // What waits for its turn has no more time than what was sent.
+    // A queued operation has no more time than one that was sent.
     let batching = settings.batching.unwrap_or_else(BatchSettings::disabled).deadline(settings.deadline);
     Ok(SqliteStore { gathered: Batched::new(backend, batching)? })
 }

@@ -14,36 +14,39 @@ use super::{
     statements::{CHECKPOINT, RESTART_LOG},
 };
 
-/// How many pages of the log a changed record fills, until the first checkpoint tells.
+/// The assumed number of log pages per changed record, until the first checkpoint.
 const FIRST_GUESS: usize = 2;
 
-/// With fewer pages than this to move, the writers can wait for it.
+/// With fewer pages than this to move, the writers can wait.
 const FEW: usize = 400;
 
-/// How often the pages are moved that came while others were moved, before the writers have to wait.
+/// The maximum number of passes before the writers have to wait. Each pass moves the pages that
+/// were added during the previous one.
 const MOST_PASSES: usize = 4;
 
-/// At how many times its length the log is ended although somebody is writing.
+/// The multiple of its target length at which the log is restarted although writes continue.
 const LONGEST: usize = 4;
 
-/// At how many times its length a writer does that itself, because whoever should does not come to it on a busy machine.
+/// The multiple of its target length at which a writer restarts the log itself, because on a busy
+/// machine the checkpoint task does not get to it.
 const OVERLONG: usize = 6;
 
-/// When the write-ahead log is moved to the database file.
+/// Decides when the write-ahead log is moved to the database file.
 ///
-/// SQLite would do that within a write: all others wait meanwhile, for 8,000 pages about 50 ms. Here a connection of its own moves the pages while
-/// others read and write. Only if somebody writes without a pause does the log not end by itself; the writers then wait once in a while until the
-/// last pages have been moved and are on the disk, so that the log can start anew and does not grow without end
+/// SQLite would do that within a write, while all others wait: about 50 ms for 8,000 pages. Here, a
+/// separate connection moves the pages while others read and write. Only if writes never pause does
+/// the log not restart by itself. The writers then wait occasionally until the last pages have been
+/// moved and are on the disk, so that the log can start anew and does not grow without end
 /// (<https://sqlite.org/wal.html#avoiding_excessively_large_wal_files>).
 #[derive(Debug)]
 pub(crate) struct Checkpoints {
-    /// How many pages the log should have. With zero, it is never moved from here.
+    /// The target length of the log, in pages. With zero, this type never moves it.
     pages: usize,
-    /// How many records were changed since the last time.
+    /// The number of records changed since the last checkpoint.
     changed: AtomicUsize,
-    /// How many changed records make that many pages.
+    /// The number of changed records that make that many pages.
     enough: AtomicUsize,
-    /// How many pages the log had when it was last looked at.
+    /// The number of pages in the log when it was last looked at.
     known: AtomicUsize,
     due: Notify,
 }
@@ -59,7 +62,7 @@ impl Checkpoints {
         }
     }
 
-    /// So many records were changed, or may have been.
+    /// Records that `items` records were changed, or may have been.
     pub(crate) fn changed(&self, items: usize) {
         let before = self.changed.fetch_add(items, Ordering::Relaxed);
         let enough = self.enough.load(Ordering::Relaxed);
@@ -68,7 +71,7 @@ impl Checkpoints {
         }
     }
 
-    /// So many changes have made so many pages.
+    /// Records that `items` changes made `pages` pages.
     fn learn(&self, pages: usize, items: usize) {
         let enough = self.pages.saturating_mul(items.max(1)) / pages.max(1);
         self.enough.store(enough.clamp(self.pages / 100 + 1, self.pages), Ordering::Relaxed);
@@ -78,14 +81,15 @@ impl Checkpoints {
         self.pages > 0 && self.known.load(Ordering::Relaxed) + self.backlog() >= OVERLONG * self.pages
     }
 
-    /// About how many pages have come since the last pass.
+    /// Approximately how many pages were added since the last pass.
     fn backlog(&self) -> usize {
         let changed = self.changed.load(Ordering::Relaxed);
         changed.saturating_mul(self.pages) / self.enough.load(Ordering::Relaxed).max(1)
     }
 }
 
-/// Moves the log whenever it has grown enough, until the store is closed or its last handle is gone.
+/// Starts the task that moves the log whenever it has grown enough, until the store is closed or
+/// its last handle is dropped.
 pub(crate) fn start(core: &Arc<Core>) {
     if core.checkpoints.pages > 0 {
         tokio::spawn(run(Arc::downgrade(core), core.closed.subscribe()));
@@ -98,7 +102,7 @@ async fn run(core: Weak<Core>, mut closed: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             () = checkpoints.due.notified() => {}
-            // An error says that the last handle was dropped.
+            // An error means that the last handle was dropped.
             _ = closed.wait_for(|closed| *closed) => return,
         }
         let Some(core) = core.upgrade() else { return };
@@ -112,7 +116,7 @@ async fn run(core: Weak<Core>, mut closed: watch::Receiver<bool>) {
 }
 
 impl Core {
-    /// Moves the log, which had so many pages the last time. Returns how many it has now.
+    /// Moves the log, which had `before` pages the last time. Returns how many it has now.
     async fn checkpoint(&self, before: usize) -> Result<usize> {
         let items = self.checkpoints.changed.swap(0, Ordering::Relaxed);
         let pages = self.move_log(CHECKPOINT).await?;
@@ -133,7 +137,7 @@ impl Core {
         Ok(0)
     }
 
-    /// Ends a log that has grown far too long. For a writer whose turn it is.
+    /// Restarts a log that has grown far too long. The caller must be a writer that holds the turn.
     pub(crate) async fn end_overlong_log(&self) {
         if self.checkpoints.is_overlong()
             && let Err(error) = self.end_log().await
@@ -142,15 +146,16 @@ impl Core {
         }
     }
 
-    /// Moves all of the log, so that it starts anew. Whoever calls this has the turn.
+    /// Moves all of the log, so that it starts anew. The caller must hold the turn.
     async fn end_log(&self) -> Result<()> {
-        // Also if it fails: what keeps it from succeeding, such as a long query, must not hold up each single change.
+        // Reset even if the move fails: what makes it fail, such as a long query, must not delay
+        // every single change.
         self.checkpoints.changed.store(0, Ordering::Relaxed);
         self.checkpoints.known.store(0, Ordering::Relaxed);
         self.move_log(RESTART_LOG).await.map(drop)
     }
 
-    /// Runs one of the two, and returns how many pages the log had.
+    /// Runs one of the two checkpoint statements, and returns how many pages the log had.
     async fn move_log(&self, sql: &'static str) -> Result<usize> {
         let operation = Operation::Write;
         let mut lease = self.connections.mover(operation).await?;

@@ -15,12 +15,12 @@ use super::{
 };
 use crate::chunk::MAX_ITEMS;
 
-/// A place for a connection, which is opened when it is first needed and again if it breaks.
+/// A slot for a connection, which is opened on first use, and again if it breaks.
 type Slot = Arc<Mutex<Option<SqliteConnection>>>;
 
-/// The ways to the database.
+/// The connections to the database.
 pub(crate) enum Connections {
-    /// One connection writes, some read beside it, and one moves the write-ahead log.
+    /// One connection writes, several read, and one moves the write-ahead log.
     File { writer: Slot, readers: Vec<Slot>, free: Arc<Semaphore>, mover: Slot, options: Box<Options> },
     /// A database in memory belongs to its connection.
     Memory { only: Slot },
@@ -44,9 +44,9 @@ impl Options {
     pub(crate) fn new(place: &Place, settings: &Settings) -> Self {
         let options = SqliteConnectOptions::new()
             .busy_timeout(busy_timeout(settings.deadline))
-            // Every statement in all its sizes, and room for the few others.
+            // Room for every statement in all its sizes, and for the few others.
             .statement_cache_capacity(64)
-            // So that a whole batch of rows comes back without waiting for anybody.
+            // Room for a whole batch of rows, so that returning it does not wait for the receiver.
             .row_buffer_size(2 * MAX_ITEMS)
             .disable_statement_logging()
             .thread_name(|number| format!("session-sqlite-{number}"));
@@ -66,7 +66,7 @@ impl Options {
                 .create_if_missing(false)
                 .busy_timeout(MOVER_PATIENCE)
                 .pragma("synchronous", settings.synchronous.name()),
-            // It moves the log itself only if the connection for that does not keep up.
+            // The writer moves the log itself only if the mover does not keep up.
             writer: options
                 .pragma("synchronous", settings.synchronous.name())
                 .pragma("wal_autocheckpoint", settings.wal_autocheckpoint.saturating_mul(8).to_string()),
@@ -79,10 +79,11 @@ impl Options {
     }
 }
 
-/// How long the log's mover, and with it all writers, wait for those who still read from the log.
+/// How long the mover, and all writers with it, wait for connections that still read from the log.
 const MOVER_PATIENCE: Duration = Duration::from_millis(50);
 
-/// How long SQLite waits for the locks of other processes: less than the deadline, so that it is SQLite that gives up, and we know it.
+/// How long SQLite waits for the locks of other processes. It is less than the deadline, so that
+/// SQLite gives up first, and the store knows it.
 fn busy_timeout(deadline: Duration) -> Duration {
     deadline.mul_f64(0.75)
 }
@@ -138,7 +139,8 @@ impl Connections {
         Ok(Lease::Own { slot, _free: Some(place) })
     }
 
-    /// The connection that moves the write-ahead log; for all but files, where SQLite's own way is kept, the one that writes.
+    /// The connection that moves the write-ahead log. For everything but files, SQLite moves the
+    /// log by itself, and this is the writer.
     pub(crate) async fn mover(&self, operation: Operation) -> Result<Lease> {
         let Self::File { mover, options, .. } = self else { return self.writer(operation).await };
         let mut slot = Arc::clone(mover).lock_owned().await;
@@ -148,10 +150,10 @@ impl Connections {
         Ok(Lease::Own { slot, _free: None })
     }
 
-    /// Closes what is ours, when those who use it are done.
+    /// Closes the store's own connections once they are no longer in use.
     pub(crate) async fn close(&self) -> Result<()> {
         let slots: Vec<&Slot> = match self {
-            // The last one to be closed moves what is left of the log.
+            // The last connection to be closed moves the rest of the log.
             Self::File { writer, readers, mover, .. } => readers.iter().chain([mover, writer]).collect(),
             Self::Memory { only } => vec![only],
             Self::Pool(_) => Vec::new(),

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{chunk::MAX_ITEMS, deadline::Deadline, padding::padded};
 
-/// What was found under some keys: records, and what cannot be read.
+/// What was found under some keys: records, and errors for rows that cannot be read.
 pub(crate) type Found = HashMap<SessionKey, Result<Record>>;
 
 /// What all handles on one store share.
@@ -27,20 +27,20 @@ pub(crate) struct Core {
     pub(crate) statements: Statements,
     pub(crate) shared: Shared,
     pub(crate) checkpoints: Arc<Checkpoints>,
-    /// Whether the database stores text as UTF-8, in which bytes can be joined.
+    /// Whether the database stores text as UTF-8, which allows bytes to be concatenated.
     pub(crate) utf8: bool,
     pub(crate) closed: watch::Sender<bool>,
     pub(crate) deadline: Duration,
     pub(crate) max_data_len: usize,
 }
 
-/// Something that is changed by one statement, so that it happens as a whole or not at all.
+/// A change made by one statement, so that it happens as a whole or not at all.
 pub(crate) trait Change: Send + 'static {
     type Outcome: Send + 'static;
 
     const OPERATION: Operation;
 
-    /// How many records it changes at most, about.
+    /// The approximate maximum number of records that it changes.
     fn items(&self) -> usize;
 
     /// Makes the change, and tells the listeners.
@@ -52,7 +52,7 @@ impl Core {
         if *self.closed.borrow() { Err(closed(operation)) } else { Ok(()) }
     }
 
-    /// Asks a question, on a connection that reads.
+    /// Runs a read on one of the readers.
     pub(crate) async fn ask(
         &self,
         operation: Operation,
@@ -66,7 +66,8 @@ impl Core {
         deadline.ask(operation, lease.rows(operation, sql, fields)).await
     }
 
-    /// Makes a change when it is its turn. Once begun, it goes on to its end even if nobody waits for it any more.
+    /// Makes a change when it is its turn. A change that has begun runs to its end even if its
+    /// caller is dropped.
     pub(crate) async fn change<C: Change>(self: &Arc<Self>, change: C) -> Result<C::Outcome> {
         self.ensure_open(C::OPERATION)?;
         let deadline = Deadline::after(self.deadline);
@@ -91,8 +92,9 @@ impl Core {
         deadline.change(C::OPERATION, changing).await
     }
 
-    /// Makes the changes of a batch part by part, and returns the outcomes with the numbers of their items. After a part that found no answer, the rest is not
-    /// tried: it would only wait, too.
+    /// Runs the changes of a batch part by part, and returns the outcomes with the numbers of their
+    /// items. After a part without an answer, the rest is not tried, because it would only wait as
+    /// well.
     pub(crate) async fn in_parts<T, C>(
         self: &Arc<Self>,
         parts: Vec<Vec<usize>>,
@@ -110,7 +112,8 @@ impl Core {
             }
             match self.change(part(&numbers)).await {
                 Ok(outcomes) => results.extend(numbers.into_iter().zip(outcomes)),
-                // A damaged page concerns only those on it, and a statement that failed has changed nothing.
+                // Only the records on the damaged page are affected, and a failed statement has
+                // changed nothing, so each item is run by itself.
                 Err(error) if error.kind() == ErrorKind::Corrupt && numbers.len() > 1 => {
                     for number in numbers {
                         let outcome = self.change(part(&[number])).await;
@@ -155,7 +158,7 @@ impl Core {
                 None => self.find(part).await,
             };
             match found {
-                // A damaged page concerns only those on it.
+                // Only the records on the damaged page are affected, so each key is read by itself.
                 Err(error) if error.kind() == ErrorKind::Corrupt && part.len() > 1 => {
                     for key in part {
                         results.push(self.read(key).await);
@@ -171,7 +174,7 @@ impl Core {
         results
     }
 
-    /// What is under some keys. Packed into one row, unless there is a record that has to be looked at by itself.
+    /// Reads some keys, packed into one row unless a record has to be looked at by itself.
     async fn find(&self, keys: &[SessionKey]) -> Result<Found> {
         if self.utf8 && keys.len() > 1 {
             let (sql, fields) = (self.statements.read_packed(padded(keys.len())), keys_of(keys));
@@ -183,7 +186,7 @@ impl Core {
                         return Ok(found);
                     }
                 }
-                // Together they are longer than a value may be.
+                // The packed row is longer than a value may be.
                 Err(error) if is_too_long(&error) => {}
                 Err(error) => return Err(error),
             }
@@ -196,7 +199,7 @@ impl Core {
         (self.statements.read(padded(keys.len())), keys_of(keys))
     }
 
-    /// What is under the keys of those items of a change that were not changed.
+    /// Reads the keys of those items of a change that were not changed.
     pub(crate) async fn look(
         &self,
         lease: &mut Lease,
@@ -214,7 +217,7 @@ impl Core {
     }
 }
 
-/// The parameters of a statement that reads.
+/// The parameters of a read statement.
 fn keys_of(keys: &[SessionKey]) -> Fields {
     let size = padded(keys.len());
     let mut fields = Fields::with_capacity(size);
@@ -224,7 +227,7 @@ fn keys_of(keys: &[SessionKey]) -> Fields {
     fields
 }
 
-/// Rows of [`Statements::read`] by their keys.
+/// The rows of [`Statements::read`] by their keys.
 fn sorted(operation: Operation, rows: &[SqliteRow]) -> Result<Found> {
     rows.iter().map(|row| Ok((row::key(operation, row)?, row::record(operation, row)))).collect()
 }

@@ -13,7 +13,7 @@ use crate::{
     padding::padded,
 };
 
-/// How many parameters of the statement an item has.
+/// The number of parameters of one item.
 const COLUMNS: usize = 2;
 
 /// Deletes of different keys.
@@ -53,7 +53,7 @@ impl Change for DeletePart {
         for key in &deleted {
             core.shared.events.tell(Event::Deleted { key: *key });
         }
-        // Where any record would have done, there was none.
+        // Without an expected version, there was no record to delete.
         let unclear = |item: &&DeleteItem| !deleted.contains(&item.key) && item.expected != Expected::Any;
         let unclear: Vec<SessionKey> = items.iter().filter(unclear).map(|item| item.key).collect();
         let found = core.look(lease, Operation::Delete, &unclear).await;

@@ -18,8 +18,8 @@ mod code {
     pub(super) const NOTADB: i32 = 26;
 }
 
-/// The error of an operation whose statement failed. A statement that fails leaves no trace; only where it is open whether it failed at
-/// all may a change have been applied.
+/// The error of an operation whose statement failed. A failed statement changes nothing. A change
+/// may have been applied only if it is unknown whether the statement failed.
 pub(crate) fn failed(operation: Operation, error: sqlx::Error) -> Error {
     let (kind, reason) = meaning(operation, &error);
     Error::new(kind, operation).because(reason).with_source(error)
@@ -31,12 +31,12 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     Some(extended & 0xff)
 }
 
-/// Whether the connection is of no further use.
+/// Returns true if the connection is unusable.
 pub(crate) fn is_fatal(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::WorkerCrashed)
 }
 
-/// Whether a value was longer than SQLite takes.
+/// Returns true if a value was longer than SQLite accepts.
 pub(crate) fn is_too_long(error: &Error) -> bool {
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<sqlx::Error>());
     source.and_then(primary_code) == Some(code::TOOBIG)
@@ -82,7 +82,7 @@ fn meaning(operation: Operation, error: &sqlx::Error) -> (ErrorKind, &'static st
     }
 }
 
-/// What a row under one of our keys is that cannot be read.
+/// The error for a row under a session's key that cannot be read.
 pub(crate) fn corrupt(operation: Operation, reason: &str) -> Error {
     Error::new(ErrorKind::Corrupt, operation).because(reason)
 }

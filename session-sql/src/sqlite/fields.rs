@@ -36,11 +36,11 @@ impl Fields {
     }
 
     pub(crate) fn millis(&mut self, millis: u64) {
-        // A ttl is at most a hundred years.
+        // A TTL is at most a hundred years.
         self.push(i64::try_from(millis).unwrap_or(i64::MAX));
     }
 
-    /// Version, ttl, whether the owner is kept, new owner, data.
+    /// Version, TTL, whether the owner is kept, new owner, data.
     pub(crate) fn content(&mut self, write: &Write) {
         self.version(Some(&write.version));
         self.millis(write.ttl.as_millis());
@@ -65,7 +65,7 @@ impl Fields {
         self.version(expected.as_ref());
     }
 
-    /// Version, ttl, data, and the expected version.
+    /// Version, TTL, data, and the expected version.
     pub(crate) fn renewal(&mut self, write: &Write, when: When) {
         self.version(Some(&write.version));
         self.millis(write.ttl.as_millis());
@@ -73,7 +73,7 @@ impl Fields {
         self.version(if let When::Version(version) = &when { Some(version) } else { None });
     }
 
-    /// NULL for each of so many parameters.
+    /// Adds `fields` NULLs.
     pub(crate) fn nulls(&mut self, fields: usize) {
         for _ in 0..fields {
             self.push(None::<i64>);

@@ -13,10 +13,10 @@ use super::{
     store::SqliteBackend,
 };
 
-/// The most records of a page, so that none takes long or much memory.
+/// The maximum number of records in a page, which bounds its time and memory.
 const MAX_PAGE: usize = 1_000;
 
-/// The most records that one statement frees.
+/// The maximum number of records that one statement frees.
 const MAX_PURGE: usize = 1_000;
 
 struct Purge(usize);
@@ -69,16 +69,17 @@ impl Maintenance for SqliteBackend {
     }
 }
 
-/// What a purge found.
+/// The result of a purge.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Purged {
     pub(crate) freed: usize,
-    /// As many as were asked for, if there may be more.
+    /// The number of records visited. It equals the limit if there may be more.
     pub(crate) looked_at: usize,
 }
 
 impl Core {
-    /// Looks at so many of the records that may have expired, those first that have been due for longest, and frees those that have.
+    /// Visits up to `limit` of the records that may have expired, longest due first, and frees
+    /// those that have.
     pub(crate) async fn purge(self: &Arc<Self>, limit: usize) -> Result<Purged> {
         self.change(Purge(limit)).await
     }

@@ -10,7 +10,8 @@ use super::{
     store::SqliteBackend,
 };
 
-/// Ends the sessions of an owner. One statement under the write lock, and a rename keeps the row: none escapes.
+/// Ends the sessions of an owner. It is one statement under the write lock, and a rename keeps the
+/// row, so no session escapes.
 struct DeleteOwner {
     owner: Owner,
     except: Option<SessionKey>,
@@ -41,7 +42,7 @@ impl SqliteBackend {
     }
 }
 
-/// The number that a statement that counts gives.
+/// The result of a count statement.
 pub(crate) fn number(operation: Operation, rows: &[SqliteRow]) -> Result<u64> {
     let missing = || Error::new(ErrorKind::Internal, operation).because("a count gave no number");
     let number: i64 =

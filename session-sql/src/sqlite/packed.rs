@@ -8,8 +8,9 @@ use super::{
     errors::{corrupt, failed},
 };
 
-/// The records of the one row of [`Statements::read_packed`](super::statements::Statements::read_packed). `None` if there is something that is
-/// not ours, which is not in this row.
+/// The records of the one row of
+/// [`Statements::read_packed`](super::statements::Statements::read_packed). `None` if there is a
+/// row that is not a valid record, because the packed row does not include it.
 pub(crate) fn records(operation: Operation, row: &SqliteRow) -> Result<Option<Found>> {
     let wrong_type = |error| failed(operation, error);
     if row.try_get::<bool, _>(2).map_err(wrong_type)? {
@@ -27,7 +28,8 @@ pub(crate) fn records(operation: Operation, row: &SqliteRow) -> Result<Option<Fo
     Ok(Some(found))
 }
 
-/// The next record, and whether that one can be used. An error if the row itself makes no sense.
+/// The next record, or its own error if that one cannot be used. An error if the row itself makes
+/// no sense.
 fn record(
     operation: Operation,
     bytes: &mut &[u8],

@@ -1,4 +1,5 @@
-//! How SQLite carries out the statements: none may read the whole table, or the cost of a batch would grow with what is stored.
+//! SQLite's query plans. No statement may read the whole table, or the cost of a batch would grow
+//! with the number of stored records.
 
 use sqlx::{AssertSqlSafe, Connection, Row, SqlSafeStr, SqlStr, SqliteConnection};
 

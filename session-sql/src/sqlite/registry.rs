@@ -10,11 +10,11 @@ use crate::{events::Events, table::Table};
 
 /// What the stores of this process that use one file share.
 ///
-/// SQLite's own way of waiting for a lock is to sleep and try again, so writers of one process queue here instead, first come first
-/// served; and a change by one store is heard by the listeners of the others.
+/// SQLite waits for a lock by sleeping and retrying. The writers of one process queue here instead,
+/// in FIFO order. A change by one store is reported to the listeners of the others.
 #[derive(Clone, Debug)]
 pub(crate) struct Shared {
-    /// Held by the one who writes.
+    /// Held by the current writer.
     pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
     pub(crate) events: Arc<Events>,
 }
@@ -28,12 +28,12 @@ struct Registry {
 static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
 
 impl Shared {
-    /// For a database in memory, which nobody else can open.
+    /// For a database in memory, which no other store can open.
     pub(crate) fn alone(watch_capacity: usize) -> Self {
         Self { turn: Arc::default(), events: Arc::new(Events::new(watch_capacity)) }
     }
 
-    /// For a table of a file. Where the path leads through links, it is followed.
+    /// For a table of a file. Links in the path are resolved.
     pub(crate) fn of(file: &Path, table: &Table, watch_capacity: usize) -> Self {
         let path = file.canonicalize().unwrap_or_else(|_| file.to_owned());
         let Registry { turns, events } = &mut *REGISTRY.lock();

@@ -50,15 +50,15 @@ impl Change for Rename {
             return Ok(RenameOutcome::Renamed);
         }
         let mut found = core.look(lease, Operation::Rename, &[old, new]).await?;
-        // Both, if they are the same key.
+        // Not removed, because `old` and `new` may be the same key.
         let in_the_way = found.get(&new).cloned();
         match found.remove(&old).transpose()? {
-            // So it was the new key that was in the way.
+            // The old record is as expected, so the new key was occupied.
             Some(record) if record.version == expected => {
                 in_the_way.transpose()?;
                 Ok(RenameOutcome::Occupied)
             }
-            // This very rename, delivered again.
+            // An earlier delivery of this same rename.
             None if matches!(in_the_way, Some(Ok(record)) if record.version == write.version) => {
                 Ok(RenameOutcome::Renamed)
             }

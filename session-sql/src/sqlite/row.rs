@@ -20,7 +20,8 @@ pub(crate) fn version(row: &SqliteRow, column: usize) -> Option<Version> {
     bytes.try_into().ok().map(Version::from_bytes)
 }
 
-/// The record of a row: key, version, what is left in milliseconds, owner, format, length, data. An error if it is not of this format and whole.
+/// The record of a row: key, version, remaining time in milliseconds, owner, format, length, data.
+/// An error if the row has another format or is not intact.
 pub(crate) fn record(operation: Operation, row: &SqliteRow) -> Result<Record> {
     let wrong_type = |error| corrupt(operation, "a column has another type").with_source(error);
     let format: i64 = row.try_get(4).map_err(wrong_type)?;

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::table::Table;
 
-/// Checks that the database can be used, and makes or renews the schema of `table`. Nothing is changed unless all checks pass. Tells whether
-/// the database stores text as UTF-8.
+/// Checks that the database can be used, and creates or upgrades the schema of `table`. Nothing is
+/// changed unless all checks pass. Returns true if the database stores text as UTF-8.
 pub(crate) async fn prepare(
     connection: &mut SqliteConnection,
     table: &Table,
@@ -36,7 +36,7 @@ pub(crate) async fn prepare(
         let set = sqlx::query(SET_SCHEMA).bind(table.as_str()).bind(SCHEMA_VERSION);
         set.execute(&mut *transaction).await.map_err(broken)?;
     } else {
-        // A database that is only readable says so now, and not at the first login.
+        // A read-only database fails here, and not at the first login.
         sqlx::query(statements.probe.clone()).execute(&mut *transaction).await.map_err(broken)?;
     }
     transaction.commit().await.map_err(broken)?;
@@ -48,7 +48,8 @@ fn broken(error: sqlx::Error) -> Error {
     failed(Operation::Connect, error)
 }
 
-/// Refuses an SQLite that cannot tell milliseconds. A pool that was made by the application may use a library of its own.
+/// Refuses an SQLite whose clock has no milliseconds. A pool of the application may use another
+/// library.
 fn check_version(text: &str) -> Result<()> {
     let mut numbers = text.split('.').map(|number| number.parse::<u32>().unwrap_or_default());
     let found = (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default());
@@ -61,7 +62,7 @@ fn check_version(text: &str) -> Result<()> {
     )))
 }
 
-/// The version of the table's schema; zero if there is none yet.
+/// The version of the table's schema; zero if it does not exist yet.
 async fn check_schema(connection: &mut SqliteConnection, table: &Table) -> Result<i64> {
     let version: Option<i64> = if has_table(connection, Table::SCHEMA).await? {
         sqlx::query_scalar(SCHEMA_OF)
@@ -94,7 +95,8 @@ async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<bool
     Ok(tables > 0)
 }
 
-/// The file remembers this. Only the first to open it has anything to change; others may be in the way for a moment.
+/// Switches the file to write-ahead logging. The file remembers this mode, so only the first
+/// process to open it has anything to change. Others may be in the way for a moment.
 async fn switch_to_wal(connection: &mut SqliteConnection, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
     loop {

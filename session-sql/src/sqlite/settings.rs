@@ -5,18 +5,20 @@ use session_core::DEFAULT_MAX_DATA_LEN;
 
 use crate::table::Table;
 
-/// How much an operating system's crash or a power failure can take back. A crash of the process alone never takes back anything that was
-/// acknowledged, whichever is chosen.
+/// How much a crash of the operating system or a power failure can take back. A crash of the
+/// process alone never takes back anything that was acknowledged, in any mode.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Synchronous {
-    /// The database stays whole, and the changes of the last moments before the crash may be lost, a logout among them: all since the last
-    /// checkpoint at worst, in practice what the operating system had not written yet (about 30 seconds on Linux).
+    /// The database stays intact. The last changes before the crash may be lost, a logout among
+    /// them: at worst all since the last checkpoint, in practice those that the operating system
+    /// had not written yet (about 30 seconds on Linux).
     #[default]
     Normal,
-    /// Nothing that was acknowledged is lost, as far as the disk tells the truth. Every batch waits for the disk once.
+    /// Nothing that was acknowledged is lost, if the disk keeps what it says it has. Every batch
+    /// waits for the disk once.
     Full,
-    /// The database may be damaged. For data that may be lost altogether, such as tests.
+    /// The database may be damaged. For data that may be lost altogether, such as that of tests.
     Off,
 }
 
@@ -38,7 +40,7 @@ pub(crate) enum Place {
     Memory,
 }
 
-/// Everything that can be set, but for the place.
+/// All settings except the place.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) table: Table,
@@ -54,7 +56,7 @@ pub(crate) struct Settings {
     pub(crate) mmap_size: u64,
 }
 
-/// What SQLite accepts as one value, less what the rest of a row may need.
+/// The longest value that SQLite accepts, less what the rest of a row may need.
 pub(crate) const MAX_MAX_DATA_LEN: usize = 900_000_000;
 
 impl Default for Settings {

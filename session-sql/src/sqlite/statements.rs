@@ -9,7 +9,7 @@ use crate::{
     table::Table,
 };
 
-/// The format of the rows that this release writes, kept in each of them.
+/// The row format that this release writes, stored in each row.
 pub(crate) const FORMAT: i64 = 1;
 
 /// The version of the schema that this release makes.
@@ -18,19 +18,24 @@ pub(crate) const SCHEMA_VERSION: i64 = 1;
 /// The oldest release whose clock has milliseconds.
 pub(crate) const OLDEST: (u32, u32) = (3, 42);
 
-/// The present in milliseconds. SQLite fixes it for a step of a statement, after the locks of that statement were taken.
+/// The present in milliseconds. SQLite fixes it for one step of a statement, after the locks of
+/// that statement were taken.
 ///
-/// The clock ticks in milliseconds and the fraction is a binary one, so it is rounded to the tick that it stands for.
+/// The clock ticks in milliseconds, but the value is a binary fraction, so it is rounded to its
+/// tick.
 const NOW: &str = "CAST(unixepoch('subsec') * 1000 + 0.5 AS INTEGER)";
 
-/// The longest time, in milliseconds, between two looks of the purge at one row.
+/// The maximum time, in milliseconds, between two visits of the purge to one row.
 ///
-/// Each row has a moment `b` at which the purge looks at it: when it expires by what is known as it is made, or earlier. What moves the expiry leaves `b` as it
-/// is, so that no write and no touch has an index to change; the purge moves `b` on when it finds the row alive, and as far as it can when it finds that
-/// the row is not ours. A session whose time was cut short may therefore take up space for that long.
+/// Column `b` of a row is the time of the purge's next visit: the expiry as known when the row is
+/// made, or earlier. A change of the expiry leaves `b` as it is, so that no write and no touch has
+/// an index to update. The purge moves `b` forward when it finds the row alive, and by the maximum
+/// when the row is not a valid record. A session whose time was cut short may therefore take up
+/// space for that long.
 const LONGEST_WAIT: i64 = 6 * 60 * 60 * 1000;
 
-/// The statements on one table. Those that take many items exist in sizes that are powers of two, so that few are prepared.
+/// The statements on one table. Those that take many items exist in sizes that are powers of two,
+/// so that few are prepared.
 #[derive(Clone, Debug)]
 pub(crate) struct Statements {
     read: [SqlStr; SIZES],
@@ -48,27 +53,28 @@ pub(crate) struct Statements {
     pub(crate) purge: SqlStr,
     pub(crate) postpone: SqlStr,
     pub(crate) probe: SqlStr,
-    /// What makes the schema of version 1, and so on.
+    /// The migrations. The first one creates version 1 of the schema, and so on.
     pub(crate) migrations: Vec<Vec<SqlStr>>,
 }
 
 pub(crate) const VERSION: &str = "SELECT sqlite_version()";
 
-/// The file of the main database; empty in memory.
+/// The file of the main database; empty for a database in memory.
 pub(crate) const FILE: &str = "SELECT file FROM pragma_database_list WHERE name = 'main'";
 
-/// How the database stores text.
+/// The encoding of text in the database.
 pub(crate) const ENCODING: &str = "PRAGMA encoding";
 
 /// Moves what it can from the write-ahead log to the database file, while others read and write.
 pub(crate) const CHECKPOINT: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
-/// Moves everything, and waits until nobody reads from the log any more, so that the next change starts it anew.
+/// Moves everything, and waits until no connection reads from the log any more, so that the next
+/// change starts it anew.
 pub(crate) const RESTART_LOG: &str = "PRAGMA wal_checkpoint(RESTART)";
 
 pub(crate) const USE_WAL: &str = "PRAGMA journal_mode = WAL";
 
-/// Whether there is such a table.
+/// Counts the tables of this name.
 pub(crate) const HAS_TABLE: &str = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = ?";
 
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
@@ -93,8 +99,9 @@ impl Statements {
             renew: each(renew),
             touch: each(touch),
             delete: each(delete),
-            // In one step: an expired row under the new key makes way, anything else there is in the way, and because the row of the
-            // old key stays the same row, no deletion by owner misses it.
+            // One step: an expired row under the new key is replaced, and any other row there
+            // blocks the rename. The row of the old key stays the same row, so no deletion by owner
+            // misses it.
             rename: sql(format!(
                 "UPDATE OR REPLACE {table} AS c
                 SET k = ?1, v = ?2, e = {NOW} + ?3, o = CASE WHEN ?4 THEN c.o ELSE ?5 END, n = length(?6), d = ?6
@@ -113,7 +120,8 @@ impl Statements {
                 WHERE c.k > ? AND {c_is_live} ORDER BY c.k LIMIT ?"
             )),
             count: sql(format!("SELECT count(*) FROM {table} AS c WHERE c.f = {FORMAT} AND c.e > {NOW}")),
-            // The lock is held from the search to the deletion, so what is renewed meanwhile is not freed.
+            // The lock is held from the search to the deletion, so a session that is renewed in the
+            // meantime is not freed.
             purge: sql(format!(
                 "DELETE FROM {table} AS c WHERE c.rowid IN ({due}) AND {c_is_ours} AND c.e <= {NOW} RETURNING k",
                 due = due(table)
@@ -143,55 +151,61 @@ impl Statements {
         }
     }
 
-    /// Parameters: a key for each item; to fill up, any key again. What is not ours is returned, too, so that it is not taken for nothing.
+    /// Parameters: a key for each item. Padding: any key again. Also returns rows that are not
+    /// valid records, so that they are not taken for absent.
     pub(crate) fn read(&self, size: usize) -> SqlStr {
         self.read[size_index(size)].clone()
     }
 
-    /// Parameters as for [`read`](Self::read). Returns one row: everything that is ours, one record behind the
-    /// other, each as key, version, owner and data; the numbers that go with them, three for each: what is left in milliseconds, the length of
-    /// the owner or -1, and the length of the data; and whether there is anything that is not ours.
+    /// Parameters as for [`read`](Self::read). Returns one row of three columns: all valid records,
+    /// concatenated, each as key, version, owner and data; three numbers for each record: the
+    /// remaining time in milliseconds, the length of the owner or -1, and the length of the data;
+    /// and whether there is any row that is not a valid record.
     ///
-    /// For databases in UTF-8 only: in others, bytes do not survive being joined. A row for each record costs half of all the time of a batch, because each
-    /// makes its own way from SQLite's thread to ours.
+    /// For databases in UTF-8 only: in others, bytes do not survive concatenation. One row for each
+    /// record costs half of the time of a batch, because each row is passed by itself from SQLite's
+    /// thread to the caller's.
     pub(crate) fn read_packed(&self, size: usize) -> SqlStr {
         self.read_packed[size_index(size)].clone()
     }
 
-    /// Parameters for each item: key, version, ttl, whether the owner is kept, new owner, data, [condition](WHEN_ABSENT), and the
-    /// expected version. To fill up: NULL. Returns the keys that were written.
+    /// Parameters for each item: key, version, TTL, whether the owner is kept, new owner, data,
+    /// [condition](WHEN_ABSENT), and the expected version. Padding: NULL. Returns the keys that
+    /// were written.
     pub(crate) fn write(&self, size: usize) -> SqlStr {
         self.write[size_index(size)].clone()
     }
 
-    /// For items with an expected version that keep the owner. Parameters for each: key, version, ttl, data, and the expected version. To fill
-    /// up: NULL. Returns the keys that were written.
+    /// For items with an expected version that keep the owner. Parameters for each: key, version,
+    /// TTL, data, and the expected version. Padding: NULL. Returns the keys that were written.
     pub(crate) fn renew(&self, size: usize) -> SqlStr {
         self.renew[size_index(size)].clone()
     }
 
-    /// Parameters for each item: key and ttl. Returns the keys that were touched, with their versions.
+    /// Parameters for each item: key and TTL. Returns the keys that were touched, with their
+    /// versions.
     pub(crate) fn touch(&self, size: usize) -> SqlStr {
         self.touch[size_index(size)].clone()
     }
 
-    /// Parameters for each item: key and expected version, or NULL for any. Returns the keys that were deleted.
+    /// Parameters for each item: key and expected version, or NULL for any. Returns the keys that
+    /// were deleted.
     pub(crate) fn delete(&self, size: usize) -> SqlStr {
         self.delete[size_index(size)].clone()
     }
 }
 
-/// The conditions of a write as the statement knows them.
+/// The conditions of a write.
 pub(crate) const WHEN_ABSENT: i64 = 0;
 pub(crate) const WHEN_VERSION: i64 = 1;
 pub(crate) const WHEN_ANY: i64 = 2;
 
 fn sql(text: String) -> SqlStr {
-    // The table's name is checked, and everything else is written here.
+    // The table's name is checked, and all other text is written in this file.
     AssertSqlSafe(Arc::<str>::from(text)).into_sql_str()
 }
 
-/// Whether a row is a record of this release, whole.
+/// The condition that a row is an intact record of this release.
 fn ours(alias: &str) -> String {
     format!("({alias}f = {FORMAT} AND length({alias}v) = 16 AND {alias}n = length({alias}d))")
 }
@@ -200,7 +214,7 @@ fn live(alias: &str) -> String {
     format!("({} AND {alias}e > {NOW})", ours(alias))
 }
 
-/// So many rows of so many parameters.
+/// `rows` rows of `columns` parameters each.
 fn values(rows: usize, columns: usize) -> String {
     let row = format!("({})", vec!["?"; columns].join(", "));
     vec![row; rows].join(", ")
@@ -228,7 +242,8 @@ fn read_packed(table: &Table, size: usize) -> String {
     )
 }
 
-/// The rows that the purge looks at next. Those with a value of a wrong type are passed over, because a strict table lets none of them be changed.
+/// The rows that the purge visits next. Rows with a value of a wrong type are skipped, because a
+/// strict table does not let them be changed.
 fn due(table: &Table) -> String {
     format!(
         "SELECT x.rowid FROM {table} AS x WHERE x.f = {FORMAT} AND x.b <= {NOW}
@@ -238,7 +253,8 @@ fn due(table: &Table) -> String {
     )
 }
 
-/// Exact, because the whole statement holds the write lock: nobody comes between the condition and the change.
+/// Exact, because the whole statement holds the write lock: no other change comes between the
+/// condition and the write.
 fn write(table: &Table, size: usize) -> String {
     let (ours, live) = (ours("c."), live("c."));
     format!(
@@ -259,8 +275,8 @@ fn write(table: &Table, size: usize) -> String {
     )
 }
 
-/// The `+` keeps SQLite from making an index of the items and looking up every row of the table in that
-/// (<https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_>).
+/// The `+` keeps SQLite from building an index of the items and looking up every row of the table
+/// in it (<https://sqlite.org/optoverview.html#disqualifying_where_clause_terms_using_unary_>).
 fn renew(table: &Table, size: usize) -> String {
     format!(
         "UPDATE {table} AS c SET v = i.column2, e = {NOW} + i.column3, n = length(i.column4), d = i.column4

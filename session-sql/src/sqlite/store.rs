@@ -12,11 +12,13 @@ use super::{builder::SqliteStoreBuilder, core::Core, errors::closed};
 
 /// Sessions in a table of an SQLite database.
 ///
-/// Clones are handles on the same store. Keeps all promises of [`SessionStore`], and has an owner index, maintenance and a watch that hears
-/// all stores of this process. What a crash can take back is in the [crate's documentation](crate#what-a-crash-can-take-back).
+/// Clones are handles to the same store. The store keeps all promises of [`SessionStore`], and has
+/// an owner index, maintenance and a watch that hears all stores of this process. For what a crash
+/// can take back, see the [crate's documentation](crate#what-a-crash-can-take-back).
 ///
-/// Must be opened, used and dropped inside of a tokio runtime. A change that has been sent goes on even if its caller is dropped or has
-/// been told [`Unavailable`](session_core::ErrorKind::Unavailable) with `may_have_applied`.
+/// The store must be opened, used and dropped inside a tokio runtime. A change that has been sent
+/// goes on even if its caller is dropped or has been told
+/// [`Unavailable`](session_core::ErrorKind::Unavailable) with `may_have_applied`.
 ///
 /// ```
 /// use session_core::{Result, SessionStore};
@@ -41,19 +43,26 @@ pub struct SqliteStore {
 pub(crate) struct SqliteBackend(pub(crate) Arc<Core>);
 
 impl SqliteStore {
-    /// Opens the database that `url` names, with the defaults for everything that `url` does not say: `sqlite:app.db`, `sqlite:///var/lib/app.db?synchronous=full`, `sqlite::memory:`.
+    /// Opens the database that `url` names, with the defaults for everything that `url` does not
+    /// set: `sqlite:app.db`, `sqlite:///var/lib/app.db?synchronous=full`, `sqlite::memory:`.
     ///
     /// # Errors
-    /// [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood, a file that cannot be opened, created or written to, and a
-    /// table that is somebody else's; [`Corrupt`](session_core::ErrorKind::Corrupt) for a file that is no database;
-    /// [`Unsupported`](session_core::ErrorKind::Unsupported) for a table made by a newer release, and for an SQLite older than 3.42;
-    /// [`Unavailable`](session_core::ErrorKind::Unavailable) if other processes keep the database locked. Nothing is changed then.
+    /// * [`Config`](session_core::ErrorKind::Config) for a URL or a setting that is not understood,
+    ///   a file that cannot be opened, created or written to, and a table that this crate did not
+    ///   make.
+    /// * [`Corrupt`](session_core::ErrorKind::Corrupt) for a file that is not a database.
+    /// * [`Unsupported`](session_core::ErrorKind::Unsupported) for a table made by a newer release,
+    ///   and for an SQLite older than 3.42.
+    /// * [`Unavailable`](session_core::ErrorKind::Unavailable) if other processes keep the database
+    ///   locked.
+    ///
+    /// Nothing is changed then.
     pub async fn connect(url: &str) -> Result<Self> {
         Self::builder().connect(url).await
     }
 
-    /// Uses the database of a pool that the application has already, with the defaults. The pool keeps its settings, and is not closed with the
-    /// store.
+    /// Uses the database of an existing pool, with the defaults. The pool keeps its settings, and
+    /// is not closed with the store.
     ///
     /// # Errors
     /// Those of [`connect`](Self::connect).
@@ -133,7 +142,7 @@ impl Watch for SqliteBackend {
         Ok(self.0.shared.events.subscribe(self.0.closed.subscribe()))
     }
 
-    /// No: the engine does not report what other processes change.
+    /// Always false: the engine does not report what other processes change.
     fn hears_all_nodes(&self) -> bool {
         false
     }

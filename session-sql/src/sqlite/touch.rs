@@ -13,7 +13,7 @@ use crate::{
     padding::padded,
 };
 
-/// How many parameters of the statement an item has.
+/// The number of parameters of one item.
 const COLUMNS: usize = 2;
 
 /// Touches of different keys.
@@ -59,7 +59,8 @@ impl Change for TouchPart {
             if touched.contains_key(&item.key) {
                 return Ok(true);
             }
-            // What is live now came after the touch; what cannot be read was in its way.
+            // A record that is live now was created after the touch. A row that cannot be read
+            // prevented it.
             let found = found.as_ref().map_err(Clone::clone)?;
             found.get(&item.key).cloned().transpose().map(|_came_later| false)
         };

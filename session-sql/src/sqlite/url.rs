@@ -11,15 +11,15 @@ use super::{
 
 const EXAMPLE: &str = "sqlite:app.db";
 
-/// What may stand behind the `?`, beside what is ignored.
+/// The options of a URL, except those that are ignored.
 const OPTIONS: &str =
     "mode, table, synchronous, readers, deadline_ms, max_data_len, mmap_size, purge_interval_ms, batching";
 
-/// What other clients of SQLite know, and has no meaning for this store.
+/// Options of other SQLite clients that have no meaning for this store.
 const IGNORED: [&str; 6] =
     ["busy_timeout", "connect_timeout", "connection_limit", "foreign_keys", "pool_timeout", "socket_timeout"];
 
-/// How the path is to be taken.
+/// How the path is opened.
 #[derive(Clone, Copy)]
 enum Mode {
     Create,
@@ -27,7 +27,7 @@ enum Mode {
     Memory,
 }
 
-/// Reads a URL, whose options overrule those of the builder.
+/// Parses a URL. Its options override those of the builder.
 pub(crate) fn parse(url: &str, builder: &mut SqliteStoreBuilder) -> Result<Place> {
     let url = ServerUrl::parse_path(url, EXAMPLE)?;
     if url.scheme != "sqlite" {

@@ -14,11 +14,11 @@ use crate::{
     padding::padded,
 };
 
-/// How many parameters an item has in the statement that can do everything, and in the one for renewals.
+/// The number of parameters of one item in the general statement, and in the one for renewals.
 const COLUMNS: usize = 8;
 const RENEWAL_COLUMNS: usize = 5;
 
-/// Writes of different keys, ready to be sent: nobody else can write while they are.
+/// Writes of different keys, ready to be sent. No other write can run while they are sent.
 struct WritePart {
     items: Vec<WriteItem>,
     sql: SqlStr,
@@ -35,7 +35,7 @@ impl Core {
                 Err(bad) => outcomes.push((number, Err(bad))),
             }
         }
-        // Within a part, the order does not matter, because all keys are different.
+        // The order within a part does not matter, because all keys are different.
         let is_renewal = |number: &usize| is_renewal(&items[*number]);
         let parts = parts(good, MAX_BYTES)
             .into_iter()
@@ -49,7 +49,7 @@ impl Core {
         in_order(outcomes)
     }
 
-    /// The statement for items that are all renewals, or none.
+    /// The statement for items that are all renewals, or none of them.
     fn write_part(&self, items: Vec<WriteItem>) -> WritePart {
         let size = padded(items.len());
         let renewals = items.iter().all(is_renewal);
@@ -70,7 +70,8 @@ impl Core {
     }
 }
 
-/// Whether it saves a session that is there, which is what most writes do. For these there is a statement that takes two thirds of the time.
+/// Returns true if the item saves an existing session and keeps its owner, as most writes do. Their
+/// own statement takes two thirds of the time.
 fn is_renewal(item: &WriteItem) -> bool {
     matches!(item.when, When::Version(_)) && item.write.owner == OwnerChange::Keep
 }
@@ -99,7 +100,7 @@ impl Change for WritePart {
                 return Ok(WriteOutcome::Written);
             }
             match found.as_ref().map_err(Clone::clone)?.get(&item.key).cloned().transpose()? {
-                // It was delivered before.
+                // An earlier delivery of this write.
                 Some(record) if record.version == item.write.version => Ok(WriteOutcome::Written),
                 other => Ok(WriteOutcome::Conflict(other)),
             }

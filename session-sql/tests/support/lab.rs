@@ -30,14 +30,14 @@ pub(crate) enum Kind {
 pub(crate) struct Lab {
     pub(crate) kind: Kind,
     pub(crate) control: Arc<dyn FaultControl>,
-    /// Past the proxy.
+    /// The URL without the proxy.
     pub(crate) direct: String,
-    /// Through the proxy.
+    /// The URL through the proxy.
     pub(crate) url: String,
 }
 
 impl Lab {
-    /// Starts a server with these arguments beside the usual ones.
+    /// Starts a server with these arguments in addition to the usual ones.
     pub(crate) async fn start(kind: Kind, args: &[&str]) -> Self {
         match kind {
             Kind::Postgres => Self::of(kind, Postgres::new().args(args)).await,
@@ -61,7 +61,7 @@ impl Lab {
         self.url.replacen("postgres@", &format!("{login}@"), 1).replacen("root@", &format!("{login}@"), 1)
     }
 
-    /// Makes a user with all rights, which logs in by what `proof` says: `cert`, or else a password.
+    /// Creates a user with all rights, which logs in by `proof`: `cert`, or else a password.
     pub(crate) async fn make_user(&self, name: &str, password: &str, proof: &str) {
         match self.kind {
             Kind::Postgres => {
@@ -74,7 +74,7 @@ impl Lab {
                     "SELECT '{way} all {name} all {proof}' UNION ALL SELECT 'host all postgres all trust'"
                 );
                 self.run(&format!("COPY ({rules}) TO '{file}'; SELECT pg_reload_conf()")).await;
-                // The server reads it when it comes to that.
+                // The server reads the file asynchronously.
                 let wrong = self.direct.replacen("postgres@", &format!("{name}:wrong@"), 1);
                 while PgConnection::connect(&wrong).await.is_ok() {}
             }
@@ -86,7 +86,8 @@ impl Lab {
         }
     }
 
-    /// Opens a store with these options of the URL. As an application that starts, it tries again where the server has no time for a short deadline.
+    /// Opens a store with these URL options. Like an application that starts, it retries if the
+    /// server is too slow for a short deadline.
     pub(crate) async fn open(&self, options: &str) -> Arc<dyn SessionStore> {
         let (url, begun) = (format!("{}?{options}", self.url), Instant::now());
         loop {
@@ -104,7 +105,7 @@ impl Lab {
         })
     }
 
-    /// Runs some SQL behind the store's back.
+    /// Runs SQL without the store.
     pub(crate) async fn run(&self, sql: &str) {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.kind {
@@ -119,7 +120,7 @@ impl Lab {
         }
     }
 
-    /// The whole number that a query gives.
+    /// The whole number that a query returns.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let sql = AssertSqlSafe(sql.to_owned());
         match self.kind {
@@ -134,7 +135,7 @@ impl Lab {
         }
     }
 
-    /// Ends all connections but the one that says so.
+    /// Ends all connections except the one that runs this.
     pub(crate) async fn end_all_connections(&self) {
         match self.kind {
             Kind::Postgres => {
@@ -147,7 +148,7 @@ impl Lab {
                 let others: Vec<i64> =
                     sqlx::query_scalar(others).fetch_all(&mut connection).await.expect("rows");
                 for id in others {
-                    // One that has just left is gone as well.
+                    // A connection that has just ended is no failure.
                     let _ = sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(&mut connection).await;
                 }
             }
@@ -155,12 +156,12 @@ impl Lab {
     }
 }
 
-/// What opening fails with.
+/// The error of an attempt to open a store.
 pub(crate) async fn refusal(lab: &Lab, url: &str) -> session_core::Error {
     lab.try_open(url).await.map(drop).expect_err("it must not open")
 }
 
-/// Makes sure that the store works.
+/// Asserts that the store works.
 pub(crate) async fn serves(store: &dyn SessionStore) {
     let key = SessionId::generate().key();
     assert!(store.write(&key, write("x"), When::Absent).await.expect("it answers").is_written());
@@ -177,7 +178,7 @@ pub(crate) fn write(data: impl Into<String>) -> Write {
 
 type Playing = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A case on one kind of server, in a runtime of its own. A panic is a failure.
+/// A case on one kind of server, in a runtime of its own. A panic fails it.
 pub(crate) type Case = (&'static str, Kind, Box<dyn FnOnce() -> Playing + Send>);
 
 pub(crate) fn case<F: Future<Output = ()> + Send + 'static>(
@@ -201,12 +202,14 @@ macro_rules! on_both {
 #[allow(unused_imports, reason = "some tests have one kind only")]
 pub(crate) use on_both;
 
-/// Runs what the command line asks for. Without its server a case is ignored, with the reason, unless `SESSION_REQUIRE` demands it.
+/// Runs the cases that the command line selects. A case without its server is ignored, with the
+/// reason, unless `SESSION_REQUIRE` demands it.
 pub(crate) fn main(cases: Vec<Case>) -> ExitCode {
     main_with("", None, cases)
 }
 
-/// The same for cases that need something else beside their servers, which `SESSION_REQUIRE` calls `name`, and which may be missing.
+/// Like [`main`], for cases that need another program as well. `SESSION_REQUIRE` calls it `name`,
+/// and it may be missing.
 pub(crate) fn main_with(name: &str, missing: Option<LaunchError>, cases: Vec<Case>) -> ExitCode {
     let beside = missing.filter(|_| !required(name)).map(|error| error.to_string());
     let trials = cases.into_iter().map(|(name, kind, case)| {
@@ -225,7 +228,7 @@ pub(crate) fn main_with(name: &str, missing: Option<LaunchError>, cases: Vec<Cas
         })
     });
     let mut arguments = Arguments::from_args();
-    // Each starts a server.
+    // Each case starts a server.
     arguments.test_threads.get_or_insert(3);
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -9,7 +9,7 @@ pub(crate) mod tls;
 
 use tokio::runtime::{Builder, Runtime};
 
-/// A runtime for what outlives a test.
+/// A runtime for work that outlives a test.
 pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }

@@ -1,4 +1,4 @@
-//! A server that takes TLS connections, and what its certificate is signed by.
+//! A server that accepts TLS connections, and the authority that signs its certificate.
 
 use std::{
     ffi::OsString,
@@ -29,7 +29,7 @@ pub(crate) struct Identity {
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-        // A certificate whose subject is its issuer would pass for one that signed itself.
+        // If subject and issuer were equal, the certificate would pass for a self-signed one.
         params.distinguished_name.push(DnType::CommonName, "the authority of a test");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().expect("a key");
@@ -55,7 +55,7 @@ impl Authority {
     }
 }
 
-/// A server with a certificate, which also knows the authority for those of its clients.
+/// A server with a certificate. It also knows the authority of its clients' certificates.
 #[derive(Debug)]
 struct WithTls<E> {
     engine: E,

@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::store::Tap;
 
-/// Where a slow request stands, and what lets it go on.
+/// Reports that a slow request has reached the gate, and lets it continue.
 #[derive(Default)]
 pub(crate) struct Gate {
     pub(crate) reached: Notify,
@@ -91,7 +91,7 @@ async fn set_and_fail(session: Session) -> Result<StatusCode, SessionError> {
 
 async fn set_and_panic(session: Session) -> Result<&'static str, SessionError> {
     session.insert("panicked", "half done")?;
-    // Like `panic!`, without a trace among the output of the tests.
+    // Like `panic!`, but prints nothing to the output of the tests.
     resume_unwind(Box::new("on purpose"))
 }
 
@@ -107,7 +107,7 @@ async fn set_slowly(
     Ok("done")
 }
 
-/// Has an answer of its own for a session that has ended.
+/// Has its own response for a session that has ended.
 async fn count_slowly(session: Session, State(gate): State<Arc<Gate>>) -> Result<&'static str, SessionError> {
     session.load().await?;
     gate.reached.notify_one();
@@ -123,7 +123,7 @@ async fn cached(session: Session, Path(how): Path<String>) -> Result<impl IntoRe
     Ok(([(CACHE_CONTROL, how)], "text"))
 }
 
-/// A page that shows something of the session, and says how it may be cached.
+/// A page with a value of the session and its own `Cache-Control`.
 async fn read_cached(session: Session, Path(how): Path<String>) -> Result<impl IntoResponse, SessionError> {
     let theme = session.get::<String>("theme").await?.unwrap_or_default();
     Ok(([(CACHE_CONTROL, how)], theme))

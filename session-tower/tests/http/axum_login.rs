@@ -31,7 +31,7 @@ impl AuthUser for User {
     }
 }
 
-/// Knows one user.
+/// A backend with one user.
 #[derive(Clone, Debug)]
 struct Users;
 
@@ -59,7 +59,7 @@ async fn login(mut auth: AuthSession<Users>, password: &str) -> StatusCode {
     }
 }
 
-/// An application as their documentation has it.
+/// An application as in the documentation of `axum-login`.
 fn app(tap: &Arc<Tap>, gate: &Arc<[Notify; 2]>) -> Router {
     let gate = Arc::clone(gate);
     let slowly = async move |session: Session| {

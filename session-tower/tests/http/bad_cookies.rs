@@ -12,7 +12,7 @@ use crate::{
 
 cases!("bad_cookies": an_unknown_id_is_never_adopted, a_broken_cookie_is_no_cookie, an_expired_id_is_never_adopted);
 
-/// Reads with this cookie, and then writes: nothing of it may come to life.
+/// Reads with this cookie, and then writes: the presented id must never get a session.
 async fn never_adopted(tap: &Arc<Tap>, cookie: &[u8], presented: &str) {
     let app = app(tap);
     let answer = get(&app, "/read/theme", Some(cookie)).await;

@@ -31,7 +31,7 @@ async fn what_the_handler_says_is_kept_if_it_is_safe(tap: Arc<Tap>) {
         let answer = Browser::default().get(&app, &path).await;
         assert_eq!(answer.header("cache-control"), Some(sent), "the handler said {said}");
     }
-    // Without a new cookie, it is the handler's business.
+    // Without a new cookie, the handler decides.
     let mut browser = Browser::default();
     browser.get(&app, "/set/theme").await;
     let answer = browser.get(&app, "/cached/public").await;
@@ -82,7 +82,7 @@ async fn what_is_a_guests_is_private_unless_the_handler_says_something(tap: Arc<
 async fn what_is_of_no_session_is_not_touched(tap: Arc<Tap>) {
     let app = app(&tap);
     let mut browser = Browser::default();
-    // There is no session; then there is one that is not looked at.
+    // First there is no session, then one that is not read.
     assert_eq!(browser.get(&app, "/read/theme").await.header("cache-control"), None);
     browser.get(&app, "/login/alice").await;
     assert_eq!(browser.get(&app, "/taken").await.header("cache-control"), None);

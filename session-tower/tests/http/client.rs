@@ -11,7 +11,7 @@ use axum::{
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
-/// What came back.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
@@ -29,7 +29,7 @@ impl Answer {
     }
 }
 
-/// Sends one request with this cookie header, as it is.
+/// Sends one request with exactly this cookie header.
 pub(crate) async fn get(app: &Router, path: &str, cookie: Option<&[u8]>) -> Answer {
     let mut request = Request::get(path);
     if let Some(cookie) = cookie {
@@ -46,14 +46,14 @@ pub(crate) async fn send(app: &Router, request: Request<Body>) -> Answer {
     Answer { status: parts.status, headers: parts.headers, text }
 }
 
-/// A browser, as far as cookies go.
+/// A browser, reduced to its cookies.
 #[derive(Clone, Default)]
 pub(crate) struct Browser {
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
-    /// A tab of the same browser as things are now: for requests that overlap.
+    /// The current cookies as a header: for overlapping requests of the same browser.
     pub(crate) fn cookie_header(&self) -> Option<String> {
         let pairs: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
@@ -65,7 +65,7 @@ impl Browser {
         answer
     }
 
-    /// Does to its cookies what an answer says.
+    /// Applies the `Set-Cookie` headers of a response.
     pub(crate) fn obey(&mut self, answer: &Answer) {
         for cookie in answer.set_cookies() {
             let (pair, attributes) = cookie.split_once(';').expect("attributes");
@@ -78,7 +78,7 @@ impl Browser {
         }
     }
 
-    /// The id that it has.
+    /// The session's id in the cookie.
     pub(crate) fn id(&self) -> Option<&str> {
         self.cookies.get("__Host-session").map(String::as_str)
     }

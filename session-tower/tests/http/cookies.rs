@@ -66,7 +66,7 @@ async fn a_login_rotates_the_id(tap: Arc<Tap>) {
     assert_eq!(answer.set_cookies().len(), 1);
     assert_ne!(browser.id(), before.id());
     assert_eq!(browser.get(&app, "/read/theme").await.text, "set");
-    // A request that was sent with the old id and arrives late finds nothing, and takes nothing away.
+    // A late request with the old id finds no session, and removes no cookie.
     let late = get(&app, "/read/theme", before.cookie_header().as_deref().map(str::as_bytes)).await;
     assert_eq!(late.text, "nothing");
     assert!(late.set_cookies().is_empty(), "{late:?}");

@@ -19,10 +19,10 @@ cases!("late":
     a_task_of_a_client_that_has_gone_stores_nothing,
 );
 
-/// What a task that a handler has left behind made of its save.
+/// The result of the save in a task that outlives its handler.
 type Outcome = Result<session_tower::session_manager::Saved, session_tower::session_manager::SessionError>;
 
-/// A route that does this, and leaves a task behind which saves when the response has come.
+/// A route that calls `handle`, and spawns a task that saves after the response was sent.
 fn app<H: Future<Output = ()> + Send + 'static>(
     tap: &Arc<Tap>,
     handle: impl Fn(Session) -> H + Clone + Send + Sync + 'static,
@@ -86,7 +86,7 @@ async fn a_task_may_save_what_the_client_can_reach(tap: Arc<Tap>) {
     assert_eq!(tap.count().await, 1);
 }
 
-/// A task that keeps the head of the request.
+/// The task keeps the head of the request, and takes the session from it after the response.
 async fn a_task_that_asks_for_the_session_late_stores_nothing(tap: Arc<Tap>) {
     let (sender, receiver) = oneshot::channel();
     let (sender, go) = (Arc::new(Mutex::new(Some(sender))), Arc::new(Notify::new()));
@@ -137,7 +137,7 @@ async fn a_task_of_a_client_that_has_gone_stores_nothing(tap: Arc<Tap>) {
     session.insert("late", "by a task").expect("a text");
     session.save().await.expect_err("no client could be told the id");
     assert_eq!(tap.count().await, 0);
-    // A client that stays is served as ever.
+    // Clients that stay connected are served as usual.
     let app = app_with_gate(&tap, &gate);
     assert_eq!(Browser::default().get(&app, "/set/theme").await.set_cookies().len(), 1);
 }

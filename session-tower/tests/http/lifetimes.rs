@@ -43,7 +43,7 @@ async fn another_owner_begins_with_the_settings(tap: Arc<Tap>) {
     assert_eq!(max_age(&browser.get(&app, "/login/bob").await), None);
 }
 
-/// Asks until the cookie is renewed, which is due after a tenth of its lifetime.
+/// Sends requests until the cookie is renewed, which is due after a tenth of its lifetime.
 async fn renewed(browser: &mut Browser, app: &Router, path: &str) -> Answer {
     let before = browser.id().map(str::to_owned);
     loop {
@@ -89,7 +89,7 @@ async fn a_lifetime_of_nothing_removes_no_cookie(tap: Arc<Tap>) {
 async fn a_renewal_that_fails_fails_no_request(tap: Arc<Tap>) {
     let app = app(&tap);
     let mut browser = Browser::default();
-    // Of so short a lifetime, every request is to renew it.
+    // With a lifetime this short, nearly every request is due to renew the cookie.
     browser.get(&app, "/remember-for/1").await;
     tap.refuse_changes(true);
     let answer = browser.get(&app, "/read/theme").await;

@@ -1,4 +1,4 @@
-//! What a client sees, on every engine of `session_servers::deployments`.
+//! What a client receives, on every engine of `session_servers::deployments`.
 
 mod app;
 mod axum_login;
@@ -25,10 +25,10 @@ use tokio::runtime::Builder;
 
 use crate::store::Tap;
 
-/// A case: what it is called, and what it does with a store of its own.
+/// A case: its name, and the test of a store of its own.
 type Case = (&'static str, fn(Arc<Tap>) -> std::pin::Pin<Box<dyn Future<Output = ()>>>);
 
-/// Names the cases of a file by their functions.
+/// Lists the cases of a file, named after their functions.
 macro_rules! cases {
     ($file:literal: $($name:ident),+ $(,)?) => {
         pub(crate) fn cases() -> Vec<$crate::Case> {
@@ -38,7 +38,7 @@ macro_rules! cases {
 }
 pub(crate) use cases;
 
-/// A store without sessions, or the reason why there is none.
+/// An empty store, or the reason why there is none.
 async fn open(deployment: Deployment) -> Result<Arc<dyn SessionStore>, String> {
     let url = deployment.new_url().await?;
     session_connect::connect(&url).await.map_err(|error| error.to_string())

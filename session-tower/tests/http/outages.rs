@@ -61,7 +61,7 @@ async fn the_application_may_have_a_response_of_its_own(tap: Arc<Tap>) {
     browser.get(&app, "/set/theme").await;
     tap.refuse_reads(true);
     tap.refuse_changes(true);
-    // The first fails in the handler, the second one in the layer.
+    // The first request fails in the handler, the second one in the layer.
     for path in ["/read/theme", "/set/theme"] {
         let answer = browser.get(&app, path).await;
         assert_eq!(
@@ -84,7 +84,7 @@ async fn a_lost_reply_counts_once(tap: Arc<Tap>) {
     tap.lose_reply();
     assert_eq!(browser.get(&app, "/set/theme").await.status, StatusCode::OK);
     assert_eq!(browser.get(&app, "/read/theme").await.text, "set");
-    // Nobody knows what came of a new session, so nobody gets its id.
+    // The outcome of creating the session is unknown, so no client gets its id.
     tap.lose_reply();
     let answer = Browser::default().get(&app, "/set/theme").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);

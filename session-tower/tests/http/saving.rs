@@ -91,7 +91,7 @@ async fn a_client_that_goes_away_saves_nothing_half(tap: Arc<Tap>) {
         async move { get(&app, "/set-slowly/draft", cookie.as_deref().map(str::as_bytes)).await }
     });
     gate.reached.notified().await;
-    // What a server does when a connection breaks.
+    // A server does this when a connection breaks.
     request.abort();
     assert!(request.await.expect_err("it was dropped").is_cancelled());
     assert_eq!(browser.get(&app, "/read/draft").await.text, "nothing");

@@ -41,7 +41,7 @@ async fn get(app: &Router, path: &str, ids: &[&str]) -> Answer {
     send(app, request.body(Body::empty()).expect("a request")).await
 }
 
-/// The id that the answer sets.
+/// The id in the response's cookie.
 fn id(answer: &Answer) -> String {
     let cookie = answer.set_cookies()[0];
     let (id, _) = cookie.strip_prefix("shop=").and_then(|rest| rest.split_once(';')).expect("an id");
@@ -71,7 +71,7 @@ async fn the_live_one_counts_wherever_it_stands(tap: Arc<Tap>) {
 
 async fn a_login_beside_a_twin_is_a_login(tap: Arc<Tap>) {
     let app = app(&tap);
-    // A stale one, or one of a session of the attacker's.
+    // The other cookie holds a stale id, or the id of an attacker's session.
     let planted = id(&get(&app, "/login/mallory", &[]).await);
     for twin in [unknown(), planted] {
         let mut other = unknown();
@@ -99,7 +99,7 @@ async fn a_logout_ends_all_that_are_live(tap: Arc<Tap>) {
 
 async fn the_twin_is_removed(tap: Arc<Tap>) {
     let app = app(&tap);
-    // The settings had no domain before.
+    // A cookie from earlier settings, without a domain.
     let old = unknown();
     let answer = get(&app, "/login/alice", &[&old, &unknown()]).await;
     let cookies = answer.set_cookies();
@@ -121,7 +121,7 @@ async fn one_cookie_removes_no_other(tap: Arc<Tap>) {
     let second = get(&app, "/login/alice", &[&first]).await;
     assert_eq!(second.set_cookies().len(), 1);
     assert_eq!(get(&app, "/logout", &[&id(&second)]).await.set_cookies().len(), 1);
-    // The names that only one host can set have no twins.
+    // A name that only one host can set has no duplicates.
     let app = crate::app::app(&tap);
     let mut browser = Browser::default();
     browser.get(&app, "/set/theme").await;

@@ -90,10 +90,10 @@ async fn both_are_reached_in_one_handler(tap: Arc<Tap>) {
 
 async fn the_inner_one_of_a_layer_finds_the_session_of_the_outer_one(tap: Arc<Tap>) {
     let one = SessionLayer::new(Arc::clone(&tap));
-    // A clone, and one that was made apart.
+    // A clone, and a layer that was created separately.
     for inner in [one.clone(), SessionLayer::new(Arc::clone(&tap))] {
         let write = async |session: Session| session.insert("inner", "written").map_err(SessionError::from);
-        // Between the two layers, so that both have a session to save if they are not one.
+        // Runs between the two layers. If they had separate sessions, both would have one to save.
         let between = async |session: Session, request: Request, next: Next| {
             session.insert("outer", "written").map_err(SessionError::from)?;
             Ok::<_, SessionError>(next.run(request).await)

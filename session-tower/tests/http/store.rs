@@ -8,7 +8,7 @@ use session_core::{
     SessionKey, SessionStore, Ttl, Version, Watch, When, Write, WriteOutcome, async_trait,
 };
 
-/// A store that counts what it is asked, and that can be cut off: then it answers as a store does whose server is gone.
+/// A wrapper that counts the calls of a store, and can fail them as if the server was gone.
 #[derive(Debug)]
 pub(crate) struct Tap {
     store: Arc<dyn SessionStore>,
@@ -31,7 +31,7 @@ impl Tap {
         }
     }
 
-    /// How many calls came in since the last time this was asked.
+    /// Returns the number of calls since the last call of this.
     pub(crate) fn calls(&self) -> usize {
         self.calls.swap(0, SeqCst)
     }
@@ -44,12 +44,12 @@ impl Tap {
         self.refuse_changes.store(refuse, SeqCst);
     }
 
-    /// Lets the next session that is read end right after that, as by another request.
+    /// Ends the next session that is read right after the read, as another request would.
     pub(crate) fn end_after_read(&self) {
         self.end_after_read.store(true, SeqCst);
     }
 
-    /// Lets the next write be carried out, and its reply get lost.
+    /// Carries out the next write, and loses its reply.
     pub(crate) fn lose_reply(&self) {
         self.lose_reply.store(true, SeqCst);
     }

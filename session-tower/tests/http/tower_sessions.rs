@@ -13,7 +13,7 @@ use crate::{
 
 cases!("tower_sessions": their_routes_work, deleted_stays_deleted, what_ends_while_it_is_saved_stays_ended, a_slow_request_revives_nothing, an_outage_is_an_error, their_records_come_back, what_cannot_be_read_is_not_quoted);
 
-/// What their documentation and examples do.
+/// An application as in the documentation and examples of `tower-sessions`.
 fn app(tap: &Arc<Tap>, gate: &Arc<[Notify; 2]>) -> Router {
     let gate = Arc::clone(gate);
     let slowly = async move |session: Session| {
@@ -116,13 +116,13 @@ async fn their_records_come_back(tap: Arc<Tap>) {
     let store = TowerSessionsStore::new(Arc::clone(&tap));
     let mut first = record();
     store.create(&mut first).await.expect("created");
-    // An id that is taken: the second one gets another, and the first is left alone.
+    // The id is taken: the second record gets another one, and the first record is unchanged.
     let mut second = Record { data: [("other".to_owned(), true.into())].into(), ..first.clone() };
     store.create(&mut second).await.expect("created");
     assert_ne!(second.id, first.id);
     assert_eq!(store.load(&first.id).await.expect("an answer"), Some(first.clone()));
     assert_eq!(store.load(&second.id).await.expect("an answer"), Some(second));
-    // One that is saved with an end in the past has ended.
+    // A record that is saved with an expiry date in the past has ended.
     let ended = Record { expiry_date: time::OffsetDateTime::UNIX_EPOCH, ..first.clone() };
     store.save(&ended).await.expect("saved");
     assert_eq!(store.load(&first.id).await.expect("an answer"), None);
@@ -139,7 +139,7 @@ async fn what_cannot_be_read_is_not_quoted(tap: Arc<Tap>) {
         page = maintenance.page(page.next, 1).await.expect("a page");
     }
     let key = page.records[0].0;
-    // A text of MessagePack, where there should be a session, with seven characters.
+    // A MessagePack string of seven characters, in place of a session.
     let write = Write::new(b"\xa7hunter2".to_vec(), Ttl::MAX);
     assert!(SessionStore::write(&tap, &key, write, When::Any).await.expect("a write").is_written());
     let error = store.load(&record.id).await.expect_err("it is no session");

@@ -11,49 +11,52 @@ use parking_lot::Mutex;
 use session_core::{Version, WriteOutcome};
 use tokio::sync::{self, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-/// Lets those callers who write one session write on top of each other without waiting for the answers, as `session-manager` does for its
-/// applications, and within the same bounds: the store within sends those that wait as one.
+/// Lets callers that write one session write on top of each other without waiting for the answers.
+///
+/// `session-manager` does this for its applications, within the same bounds. The batched store
+/// sends the queued writes as one.
 pub(super) struct Lines(Box<[Shard]>);
 
-/// As many as `session-manager` has.
+/// As many shards as `session-manager` has.
 const SHARDS: usize = 256;
 
-/// So many writes of one chain, as many as a payload of `session-manager` remembers; then one asks what is there.
+/// Maximum number of writes in a chain, equal to what a payload of `session-manager` remembers. The
+/// next caller reads the store.
 const CHAIN: usize = 16;
 
-/// The lines of some of the sessions, at which somebody stands.
+/// The queues of those sessions that have callers.
 type Shard = Mutex<HashMap<usize, Line>>;
 
 struct Line {
     turn: Arc<sync::Mutex<()>>,
     unanswered: Arc<Semaphore>,
-    /// How many callers stand in line or wait for an answer.
+    /// The number of callers that queue or wait for an answer.
     inside: usize,
     tail: Option<Tail>,
 }
 
-/// The last write that is on its way, or was answered.
+/// The last write that was sent.
 #[derive(Clone, Copy)]
 struct Tail {
     version: Version,
-    /// The first of those that stand on each other.
+    /// The first write of the chain.
     chain: Version,
     length: usize,
 }
 
-/// What became of a write.
+/// The outcome of a write.
 pub(super) struct Sent<E> {
     pub(super) outcome: Result<WriteOutcome, E>,
-    /// Nobody has written on it yet.
+    /// No later write was sent on top of it.
     pub(super) is_last: bool,
-    /// It never was on its way, as with a store in the memory of the process.
+    /// The write completed at its first poll, as with an in-memory store.
     pub(super) at_once: bool,
 }
 
 /// The turn of a caller.
 pub(super) struct Place<'a> {
     ground: Option<Tail>,
-    /// Whether the chain before is at its end, and the store has to be asked what is there.
+    /// Whether the chain has reached its maximum, so that the caller must read the store.
     pub(super) looks_first: bool,
     turn: OwnedMutexGuard<()>,
     unanswered: OwnedSemaphorePermit,
@@ -61,7 +64,7 @@ pub(super) struct Place<'a> {
 }
 
 impl Lines {
-    /// Stands in line, and returns when it is this caller's turn.
+    /// Queues, and returns when it is this caller's turn.
     pub(super) async fn join(&self, session: usize) -> Place<'_> {
         let shard = self.shard(session);
         let (turn, semaphore) = {
@@ -84,12 +87,13 @@ impl Lines {
         Place { ground, looks_first, turn, unanswered, inside }
     }
 
-    /// As [`join`](Self::join), if anybody else stands there.
+    /// Like [`join`](Self::join), if another caller is there.
     pub(super) async fn join_if_contended(&self, session: usize) -> Option<Place<'_>> {
         if self.is_idle(session) { None } else { Some(self.join(session).await) }
     }
 
-    /// Sends the write of a caller who has found nobody in line, and shows it to those who come while it is on its way.
+    /// Sends the write of a caller that found the queue empty, and shows it to callers that arrive
+    /// while it is in flight.
     pub(super) async fn send_alone<E>(
         &self,
         session: usize,
@@ -113,7 +117,7 @@ impl Lines {
         Sent { outcome, is_last, at_once: false }
     }
 
-    /// Whether nobody stands in line, so that what a caller sees in the store is the latest.
+    /// Whether the queue is empty, so that a caller sees the latest version in the store.
     pub(super) fn is_idle(&self, session: usize) -> bool {
         !self.shard(session).lock().contains_key(&session)
     }
@@ -147,12 +151,12 @@ async fn permits(semaphore: &Arc<Semaphore>, some: usize) -> OwnedSemaphorePermi
 }
 
 impl Place<'_> {
-    /// The version to write on, if the callers before have left one.
+    /// The version to write on top of, if earlier callers left one.
     pub(super) fn ground(&self) -> Option<Version> {
         self.ground.map(|tail| tail.version)
     }
 
-    /// Sends a write of this version, and passes the turn on as soon as it is on its way.
+    /// Sends a write of this version, and passes the turn on as soon as the write is in flight.
     pub(super) async fn send<E>(
         self,
         version: Version,
@@ -175,12 +179,12 @@ impl Place<'_> {
     }
 }
 
-/// Polls a write once, so that it is on its way.
+/// Polls a write once, so that it is in flight.
 async fn begin<F: Future>(mut write: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|context| Poll::Ready(write.as_mut().poll(context))).await
 }
 
-/// One who stands in line or waits for an answer.
+/// A caller that queues or waits for an answer.
 struct Inside<'a> {
     shard: &'a Shard,
     session: usize,
@@ -192,7 +196,8 @@ impl Inside<'_> {
         look(lines.get_mut(&self.session).expect("it is there as long as somebody stands there"))
     }
 
-    /// Takes note of what came of a write of this version and chain. Tells whether it is the last one.
+    /// Records the outcome of a write of this version and chain. Returns whether it is the last
+    /// one.
     fn answered<E>(&self, version: Version, chain: Version, outcome: &Result<WriteOutcome, E>) -> bool {
         self.at_line(|line| {
             let is_last = line.tail.is_some_and(|tail| tail.version == version);

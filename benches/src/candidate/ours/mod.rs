@@ -23,13 +23,14 @@ use lines::Lines;
 pub use slots::{Slot, Slots};
 pub use specs::specs;
 
-/// How many sessions are written in one call when a store is filled: a second of work at most, so that no deadline passes.
+/// Sessions per call when a store is filled: at most a second of work, so that no deadline passes.
 const FILL: usize = 2_000;
 
-/// So many attempts that are answered at once come one right after another, as in `session-manager`, before a caller stands in line.
+/// A caller retries this many times without queueing while its attempts complete at the first poll,
+/// as in `session-manager`.
 const STREAK: u32 = 8;
 
-/// One of our stores. Every write is conditional on the version that was last seen.
+/// A store of this workspace. Every write is conditional on the last seen version.
 #[derive(Debug)]
 pub struct Ours {
     store: Arc<dyn SessionStore>,
@@ -39,7 +40,7 @@ pub struct Ours {
 }
 
 impl Ours {
-    /// This store, with room for so many sessions.
+    /// Wraps this store, with room for this many sessions.
     pub fn over(store: Arc<dyn SessionStore>, place: Place, sessions: usize) -> Self {
         Self { store, place, slots: Slots::new(sessions), lines: Lines::default() }
     }
@@ -84,7 +85,7 @@ impl Candidate for Ours {
         let ttl = Ttl::new(TTL)?;
         let mut conflicts = 0;
         let mut place = self.lines.join_if_contended(session).await;
-        // After the wait: whoever waited has seen what those before it have written.
+        // After the wait, because the version may have changed during it.
         let (key, mut version) = self.slots.key_and_version(session)?;
         loop {
             if place.as_ref().is_some_and(|place| place.looks_first) {
@@ -105,7 +106,7 @@ impl Candidate for Ours {
                     }
                     return Ok(conflicts);
                 }
-                // What is there came with the answer, so an application merges without another read.
+                // The answer contains the record, so an application merges without another read.
                 WriteOutcome::Conflict(Some(record)) => version = record.version,
                 WriteOutcome::Conflict(None) => return Err("the session is gone".into()),
             }
@@ -152,7 +153,7 @@ impl Candidate for Ours {
     }
 
     async fn fill(&self, sessions: Range<usize>, payload: &Payload, ttl: Duration) -> Result<()> {
-        // Large sessions go in smaller calls.
+        // Large sessions are sent in smaller calls.
         let step = (FILL * 1_024 / payload.len().max(1_024)).max(1);
         for begin in sessions.clone().step_by(step) {
             let some = begin..(begin + step).min(sessions.end);
@@ -174,7 +175,7 @@ impl Candidate for Ours {
     }
 
     async fn purge(&self) -> Option<Result<Option<u64>>> {
-        // Redis removes it by itself; the call would only look at everything at once.
+        // Redis removes expired sessions by itself. The call would only scan everything at once.
         if self.place.engine == Engine::Redis {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Opening our stores, alike in durability.
+//! Opens the stores of this workspace, all with the same durability.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use session_sql::{MySqlStore, PostgresStore, SqliteStore, Synchronous};
 
 use crate::candidate::{Place, Result};
 
-/// A store that is shared.
+/// A shared store.
 pub(super) type Shared = Arc<dyn SessionStore>;
 
 pub(super) async fn memory(place: &Place) -> Result<Shared> {
@@ -54,20 +54,23 @@ async fn mongo_store(place: &Place) -> Result<MongoStore> {
     Ok(MongoStore::builder().database(&place.name).connect(&place.url).await?)
 }
 
-/// How large a cache is, and how old it may be. There is room for all sessions. Slices are short and far apart, so entries must not grow too old in between: under a
-/// load that goes on, a session that is in use is read again every thirty seconds, which is next to nothing.
+/// Cache settings with room for all sessions.
+///
+/// The slices are short and far apart, so entries must not become stale in between. Under a
+/// continuous load with the default, a session in use is read again every thirty seconds, which
+/// costs next to nothing.
 fn settings() -> CacheSettings {
     CacheSettings::default().max_bytes(512 << 20).max_staleness(Duration::from_mins(10))
 }
 
-/// With a cache, which is in use when this returns.
+/// Adds a cache, which is in use when this returns.
 async fn cached<S: SessionStore + 'static>(store: S, settings: CacheSettings) -> Result<Shared> {
     let cached = store.cached(settings)?;
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     Ok(Arc::new(cached))
 }
 
-/// For stores that do not hear of changes by other processes.
+/// Settings for stores that do not report changes by other processes.
 fn accepting_staleness() -> CacheSettings {
     settings().accept_staleness_without_watch()
 }

@@ -8,22 +8,22 @@ use crate::candidate::Result;
 /// What an application knows of one session.
 #[derive(Clone, Debug)]
 pub struct Slot {
-    /// What the client's cookie holds.
+    /// The id in the client's cookie.
     pub id: SessionId,
-    /// What the store sees.
+    /// The key in the store.
     pub key: SessionKey,
-    /// What was last seen, or written.
+    /// The version that was last seen or written.
     pub version: Version,
 }
 
 impl Slot {
-    /// A session of which nothing was seen.
+    /// A session whose version is not known yet.
     pub fn of(id: SessionId) -> Self {
         let key = id.key();
         Self { id, key, version: Version::random() }
     }
 
-    /// The same with this version.
+    /// The same session with this version.
     #[must_use]
     pub fn at(mut self, version: Version) -> Self {
         self.version = version;
@@ -31,25 +31,25 @@ impl Slot {
     }
 }
 
-/// The sessions by their numbers.
+/// The sessions by number.
 pub struct Slots(Box<[Mutex<Option<Slot>>]>);
 
 impl Slots {
-    /// Room for so many.
+    /// Creates room for this many sessions.
     pub fn new(sessions: usize) -> Self {
         Self((0..sessions).map(|_| Mutex::new(None)).collect())
     }
 
-    /// Whom the number means.
+    /// The session of this number.
     ///
     /// # Errors
     ///
-    /// If that was never created.
+    /// If it was never created.
     pub fn get(&self, session: usize) -> Result<Slot> {
         self.0[session].lock().clone().ok_or_else(|| never(session))
     }
 
-    /// The key alone.
+    /// The key of this session.
     ///
     /// # Errors
     ///
@@ -58,7 +58,7 @@ impl Slots {
         self.0[session].lock().as_ref().map(|slot| slot.key).ok_or_else(|| never(session))
     }
 
-    /// The key and the version last seen.
+    /// The key and the last seen version.
     ///
     /// # Errors
     ///
@@ -68,12 +68,12 @@ impl Slots {
         slot.as_ref().map(|slot| (slot.key, slot.version)).ok_or_else(|| never(session))
     }
 
-    /// The number means this session from now on.
+    /// Assigns this session to the number.
     pub fn set(&self, session: usize, slot: Slot) {
         *self.0[session].lock() = Some(slot);
     }
 
-    /// Remembers a version, unless the number means another key by now.
+    /// Records a version, unless the number refers to another key by now.
     pub fn seen(&self, session: usize, key: &SessionKey, version: Version) {
         if let Some(slot) = self.0[session].lock().as_mut().filter(|slot| slot.key == *key) {
             slot.version = version;

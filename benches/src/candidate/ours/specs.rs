@@ -40,7 +40,7 @@ macro_rules! spec {
     };
 }
 
-/// All of ours.
+/// All candidates of this workspace.
 pub fn specs() -> Vec<Spec> {
     vec![
         spec!(Ours, Memory, "MemoryStore", memory, "none"),

@@ -12,13 +12,14 @@ use crate::{
     engine::Engine,
 };
 
-/// What a program without a store would write: a concurrent map from a text to bytes and a moment, and the texts by number.
+/// A concurrent map from an id to bytes and an expiry time, as a program without a store would
+/// write it, and the ids by number.
 struct Map {
     sessions: DashMap<String, (Bytes, Instant)>,
     ids: Vec<parking_lot::Mutex<String>>,
 }
 
-/// A map for the memory of this process.
+/// The map for the memory of this process.
 pub(super) fn spec() -> Spec {
     Spec {
         description: Description {

@@ -1,4 +1,5 @@
-//! The drivers alone, as most programs use them: a query for each operation. The ceiling for a store that sends its operations one by one.
+//! The drivers alone, as most programs use them: one query per operation. The ceiling for a store
+//! that sends its operations one by one.
 
 mod map;
 mod mongo;
@@ -8,14 +9,15 @@ mod sql;
 
 use super::Spec;
 
-/// All of them.
+/// All plain drivers.
 pub fn specs() -> Vec<Spec> {
     let mut specs = sql::specs();
     specs.extend([map::spec(), redis::spec(), pipelined::spec(), mongo::spec()]);
     specs
 }
 
-/// An id for a driver that makes none: as long as ours, and drawn from a fast generator, because what is measured is the driver.
+/// An id as long as ours, for a driver that makes none. Drawn from a fast generator, because the
+/// driver is what is measured.
 fn new_id() -> String {
     format!("{:032x}", rand::random::<u128>())
 }

@@ -16,10 +16,10 @@ use crate::{
     payload::Payload,
 };
 
-/// An id and a version, both drawn at random.
+/// A random id and a random version.
 type Slot = ([u8; 16], [u8; 16]);
 
-/// The driver, one call at a time. Updates are conditional on the version, as those of our store.
+/// The driver, one call at a time. Updates are conditional on the version, like those of our store.
 struct Plain {
     documents: Collection<RawDocumentBuf>,
     slots: Vec<Mutex<Slot>>,
@@ -27,7 +27,7 @@ struct Plain {
     place: Place,
 }
 
-/// The one for MongoDB.
+/// The plain driver for MongoDB.
 pub(super) fn spec() -> Spec {
     Spec {
         description: Description {

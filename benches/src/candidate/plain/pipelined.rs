@@ -19,17 +19,17 @@ use crate::{
     payload::Payload,
 };
 
-/// How many connections it has.
+/// The number of connections.
 const CONNECTIONS: usize = 4;
 
-/// An id and a version, both drawn at random.
+/// A random id and a random version.
 type Slot = ([u8; 16], [u8; 16]);
 
 /// An argument of a statement.
 type Value<'a> = &'a (dyn ToSql + Sync);
 
-/// A driver that sends a query before the one ahead of it is answered, with prepared statements: the most that `PostgreSQL` gives for one query an
-/// operation. Updates are conditional on the version, as those of our store.
+/// A driver that pipelines queries with prepared statements: the most that `PostgreSQL` achieves
+/// with one query per operation. Updates are conditional on the version, like those of our store.
 struct Pipelined {
     connections: Vec<Connection>,
     next: AtomicUsize,
@@ -46,7 +46,7 @@ struct Connection {
     delete: Statement,
 }
 
-/// The one for `PostgreSQL`.
+/// The pipelined driver for `PostgreSQL`.
 pub(super) fn spec() -> Spec {
     Spec {
         description: Description {
@@ -185,7 +185,7 @@ impl Candidate for Pipelined {
     }
 
     async fn fill(&self, sessions: Range<usize>, payload: &Payload, ttl: Duration) -> Result<()> {
-        // Pipelined as well: so many are under way at a time.
+        // Also pipelined: this many inserts are in flight at a time.
         for begin in sessions.clone().step_by(256) {
             let some = begin..(begin + 256).min(sessions.end);
             let new = || NewSession { data: payload.next(), ttl, owner: None };

@@ -12,14 +12,14 @@ use crate::{
     payload::Payload,
 };
 
-/// redis-rs with one multiplexed connection, `GET` and `SET .. PX`. Its writes replace blindly.
+/// redis-rs with one multiplexed connection, `GET` and `SET .. PX`. Its writes are unconditional.
 struct Plain {
     connection: MultiplexedConnection,
     ids: Vec<Mutex<String>>,
     place: Place,
 }
 
-/// The one for Redis.
+/// The plain driver for Redis.
 pub(super) fn spec() -> Spec {
     Spec {
         description: Description {

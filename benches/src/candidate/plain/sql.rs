@@ -1,4 +1,5 @@
-//! sqlx's pool with its defaults, a query for each operation. Updates are conditional on the version, as those of our stores.
+//! The pool of sqlx with its defaults, one query per operation. Updates are conditional on the
+//! version, like those of our stores.
 
 use std::{ops::Range, sync::Arc, time::Duration};
 
@@ -17,18 +18,18 @@ use crate::{
     payload::Payload,
 };
 
-/// What differs between the dialects. `{}` is the table.
+/// The differences between the dialects. `{}` is the table.
 struct Dialect {
     table: &'static str,
     index: &'static str,
-    /// From now, in so many milliseconds; `#` is their number.
+    /// The time in `#` milliseconds from now.
     expires: &'static str,
     now: &'static str,
-    /// How the `n`-th argument is written.
+    /// The syntax of the `n`-th argument.
     argument: fn(usize) -> String,
 }
 
-/// The statements for one table. They live as long as the program, which opens few.
+/// The statements for one table. They are leaked, because the program opens few tables.
 #[derive(Clone, Copy)]
 struct Statements {
     insert: &'static str,
@@ -62,7 +63,7 @@ impl Dialect {
     }
 }
 
-/// An id and a version, both drawn at random.
+/// A random id and a random version.
 type Slot = ([u8; 16], [u8; 16]);
 
 macro_rules! pool {
@@ -228,7 +229,8 @@ async fn connect_mysql(place: &Place) -> Result<MySqlPool> {
     Ok(MySqlPool::connect(&place.url).await?)
 }
 
-/// With a single connection: several wait for each other's locks, and half of their writes run into time.
+/// Uses a single connection: several would wait for each other's locks, and half of their writes
+/// would time out.
 async fn connect_sqlite(place: &Place) -> Result<SqlitePool> {
     let synchronous = if place.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let options = SqliteConnectOptions::new()
@@ -256,7 +258,7 @@ fn description(engine: Engine, connections: &str) -> Description {
     }
 }
 
-/// One for each dialect.
+/// The plain drivers, one for each dialect.
 pub(super) fn specs() -> Vec<Spec> {
     macro_rules! spec {
         ($Pool:ident, $engine:ident, $connections:literal) => {

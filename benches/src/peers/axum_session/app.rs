@@ -21,7 +21,9 @@ use crate::{
 
 type Service = BoxCloneSyncService<HttpRequest<Body>, Response<Body>, Infallible>;
 
-/// An application behind its middleware, with the defaults. A request goes through the middleware as a server would pass it on; the handler hands its
+/// An application behind its middleware, with the defaults.
+///
+/// A request goes through the middleware as a server would pass it on. The handler hands its
 /// session to the check and waits for the end of the request.
 pub(super) struct App {
     service: Service,
@@ -29,18 +31,18 @@ pub(super) struct App {
     browser: Arc<Browser>,
 }
 
-/// What a handler does: it tells the session and waits until the request is to end.
+/// The handler: sends its session to the check, and waits until the request is to end.
 #[derive(Clone)]
 struct Handler(Arc<Mutex<Option<Ends>>>);
 
-/// To whom the session is told, and who says that the request is to end.
+/// The channels that pass the session to the check and signal the end of the request.
 type Ends = (oneshot::Sender<SessionAnySession>, oneshot::Receiver<()>);
 
 async fn handle(request: HttpRequest<Body>) -> Result<Response<Body>, Infallible> {
     let session = request.extensions().get::<SessionAnySession>().cloned();
     let handler = request.extensions().get::<Handler>().and_then(|handler| handler.0.lock().take());
     if let (Some(session), Some((begun, end))) = (session, handler) {
-        // Nobody waits any more if the check has failed.
+        // The receiver is dropped if the check has failed.
         let _ = begun.send(session);
         let _ = end.await;
     }
@@ -48,7 +50,7 @@ async fn handle(request: HttpRequest<Body>) -> Result<Response<Body>, Infallible
 }
 
 impl App {
-    /// Over this pool.
+    /// Uses this pool.
     pub(super) async fn over(pool: SessionAnyPool, place: &Place) -> Result<Self> {
         let config =
             SessionConfig::default().with_table_name(place.name.clone()).with_lifetime(TTL.try_into()?);

@@ -14,15 +14,15 @@ use crate::{
     peers::{DATA, Ids, WHOLE_SECONDS, seconds, text},
 };
 
-/// What its middleware calls, without the map that it keeps before it: this is what a request costs whose session is not in the memory of
-/// this process.
+/// The calls of its middleware, without the in-memory map in front of them: the cost of a request
+/// whose session is not in the memory of this process.
 pub(super) struct AxumSession {
     pool: SessionAnyPool,
     ids: Ids<String>,
     place: Place,
 }
 
-/// What it keeps of a session. Values are JSON within JSON.
+/// The stored session. Values are JSON within JSON.
 #[derive(Serialize, Deserialize)]
 struct Stored {
     data: HashMap<String, String>,
@@ -30,7 +30,7 @@ struct Stored {
 }
 
 impl AxumSession {
-    /// Over this pool, with room for so many sessions.
+    /// Uses this pool, with room for this many sessions.
     pub(super) async fn over(pool: SessionAnyPool, place: Place, sessions: usize) -> Result<Self> {
         pool.initiate(&place.name).await?;
         Ok(Self { pool, ids: Ids::new(sessions), place })
@@ -55,7 +55,7 @@ fn expiry(ttl: Duration) -> Result<i64> {
 
 #[async_trait]
 impl Candidate for AxumSession {
-    /// It asks whether the id is taken before it stores the session.
+    /// Checks whether the id is taken before it stores the session.
     async fn create(&self, session: usize, new: NewSession) -> Result<()> {
         let id = format!("{:032x}", rand::random::<u128>());
         if self.pool.exists(&id, &self.place.name).await? {
@@ -78,7 +78,7 @@ impl Candidate for AxumSession {
         Ok(0)
     }
 
-    /// There is no call for it: a session that lives on is loaded and stored as a whole.
+    /// There is no touch: the session is loaded and stored as a whole.
     async fn touch(&self, session: usize) -> Result<()> {
         let id = self.ids.get(session)?;
         let stored = self.load(&id).await?.ok_or("the session is gone")?;
@@ -90,7 +90,7 @@ impl Candidate for AxumSession {
         Ok(self.pool.delete_one_by_id(&self.ids.get(session)?, &self.place.name).await?)
     }
 
-    /// What its middleware does after `renew`.
+    /// Does what its middleware does after `renew`.
     async fn rotate(&self, session: usize, new: NewSession) -> Result<()> {
         self.delete(session).await?;
         self.create(session, new).await

@@ -1,4 +1,5 @@
-//! `axum_session` over sqlx, Redis and MongoDB. Not without a database: then it has no store to call, but a map in its middleware.
+//! `axum_session` over sqlx, Redis and MongoDB. Without a database it has no store to call, only a
+//! map in its middleware.
 
 mod app;
 mod candidate;
@@ -32,7 +33,7 @@ macro_rules! spec {
     };
 }
 
-/// All of them.
+/// All `axum_session` candidates.
 pub(super) fn specs() -> Vec<Spec> {
     vec![
         spec!(Sqlite, "axum_session SQLite", "axum_session_sqlx", sqlite, "1"),

@@ -1,4 +1,4 @@
-//! Opening what `axum_session` keeps sessions in, alike in durability with the others.
+//! Opens the stores of `axum_session`, with the same durability as the others.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use sqlx::{
 
 use crate::candidate::{Place, Result};
 
-/// With more sessions than these, MongoDB is not measured.
+/// MongoDB is not measured with more sessions than this.
 const MOST_WITHOUT_INDEX: usize = 5_000;
 
-/// The pool with its defaults: it keeps 16 connections, and makes others up to 512.
+/// The pool with its defaults: it keeps 16 connections, and opens up to 512.
 pub(super) async fn redis(place: &Place, _: usize) -> Result<SessionAnyPool> {
     let pool = RedisPool::from(redis::Client::open(&*place.url)?);
     Ok(SessionAnyPool::new(SessionRedisPool::from(pool)))
@@ -32,7 +32,7 @@ pub(super) async fn mysql(place: &Place, _: usize) -> Result<SessionAnyPool> {
     Ok(SessionAnyPool::new(SessionMySqlPool::from(MySqlPool::connect(&place.url).await?)))
 }
 
-/// One connection, as the plain pool: several wait for each other's lock.
+/// One connection, like the plain pool: several would wait for each other's lock.
 pub(super) async fn sqlite(place: &Place, _: usize) -> Result<SessionAnyPool> {
     let synchronous = if place.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let options = SqliteConnectOptions::new()
@@ -45,7 +45,8 @@ pub(super) async fn sqlite(place: &Place, _: usize) -> Result<SessionAnyPool> {
     Ok(SessionAnyPool::new(SessionSqlitePool::from(pool)))
 }
 
-/// It looks for sessions by a field without an index, so that each operation reads the whole collection.
+/// The store looks sessions up by a field without an index, so each operation reads the whole
+/// collection.
 pub(super) async fn mongo(place: &Place, sessions: usize) -> Result<SessionAnyPool> {
     if sessions > MOST_WITHOUT_INDEX {
         let reason =

@@ -1,8 +1,9 @@
-//! The same adapters for each release of tower-sessions' core.
+//! The same adapters for each release of the core of tower-sessions.
 
 use tower_sessions_core_014::session_store::ExpiredDeletion;
 
-/// A candidate and a probe over every store of this release of the core, whose call for a new session is named.
+/// Defines a candidate and a probe over the stores of this release of the core. `$create` is its
+/// call for a new session.
 macro_rules! adapters {
     ($core:ident, $create:ident) => {
         use std::sync::Arc;
@@ -26,7 +27,7 @@ macro_rules! adapters {
         /// A store, called as the library's `Session` calls it.
         pub(in crate::peers::tower) struct Tower<S> {
             store: S,
-            /// What its store has instead of a server that removes what has expired.
+            /// Removes expired sessions, for stores whose server does not.
             pub(super) delete_expired: Option<DeleteExpired<S>>,
             ids: Ids<Id>,
             place: Place,
@@ -38,7 +39,7 @@ macro_rules! adapters {
             }
         }
 
-        /// What a store does to what has expired.
+        /// The call that removes the expired sessions of a store.
         pub(super) type DeleteExpired<S> = for<'a> fn(&'a S) -> BoxFuture<'a, Result<()>>;
 
         fn record(id: Id, data: &Bytes, ttl: std::time::Duration) -> Result<Record> {
@@ -65,7 +66,7 @@ macro_rules! adapters {
                 Ok(0)
             }
 
-            /// There is no call for it: a session that lives on is loaded and saved as a whole.
+            /// There is no touch: the session is loaded and saved as a whole.
             async fn touch(&self, session: usize) -> Result<()> {
                 let found = self.store.load(&self.ids.get(session)?).await?;
                 let mut record = found.ok_or("the session is gone")?;
@@ -77,7 +78,7 @@ macro_rules! adapters {
                 Ok(self.store.delete(&self.ids.get(session)?).await?)
             }
 
-            /// What `cycle_id` and the save after it do.
+            /// Does what `cycle_id` and the save after it do.
             async fn rotate(&self, session: usize, new: NewSession) -> Result<()> {
                 self.store.delete(&self.ids.get(session)?).await?;
                 self.create(session, new).await
@@ -97,7 +98,7 @@ macro_rules! adapters {
             }
         }
 
-        /// An application whose handlers are given a `Session`.
+        /// An application whose handlers receive a `Session`.
         pub(in crate::peers::tower) struct TowerApp<S>(Arc<S>);
 
         impl<S: SessionStore> TowerApp<S> {
@@ -105,7 +106,8 @@ macro_rules! adapters {
                 Self(Arc::new(store))
             }
 
-            /// What the middleware makes of a cookie. It is loaded at the first use.
+            /// Makes a session from a cookie, as the middleware does. It is loaded at the first
+            /// use.
             fn session(&self, id: Option<Id>) -> Session {
                 let expiry = Expiry::OnInactivity(Duration::seconds(ttl_seconds()));
                 Session::new(id, self.0.clone(), Some(expiry))
@@ -152,7 +154,7 @@ macro_rules! adapters {
                 Ok(self.0.insert(key, value).await?)
             }
 
-            /// What the middleware does when a session was modified.
+            /// Does what the middleware does when a session was modified.
             async fn save(self: Box<Self>) -> Result<()> {
                 Ok(self.0.save().await?)
             }
@@ -160,25 +162,25 @@ macro_rules! adapters {
     };
 }
 
-/// Of tower-sessions 0.15 itself.
+/// The adapters for tower-sessions 0.15 itself.
 pub(super) mod newest {
     adapters!(tower_sessions, create);
 }
 
-/// Of the stores for Redis, for sqlx and with moka.
+/// The adapters for the Redis, sqlx and moka stores.
 pub(super) mod core_014 {
     adapters!(tower_sessions_core_014, create);
 }
 
 impl<S: ExpiredDeletion> core_014::Tower<S> {
-    /// Whose application removes what has expired.
+    /// Adds the purge, which the application has to run.
     pub(super) fn with_purge(mut self) -> Self {
         self.delete_expired = Some(|store| Box::pin(async { Ok(store.delete_expired().await?) }));
         self
     }
 }
 
-/// Of the store for MongoDB, where a new session is saved as any other.
+/// The adapters for the MongoDB store, which saves a new session like any other.
 pub(super) mod core_011 {
     adapters!(tower_sessions_core_011, save);
 }

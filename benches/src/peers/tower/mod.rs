@@ -1,4 +1,4 @@
-//! tower-sessions' stores. They are written against three releases of its core, whose traits are three.
+//! The stores of tower-sessions. They use three releases of its core, each with its own trait.
 
 mod core;
 mod open;

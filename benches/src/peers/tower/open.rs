@@ -1,4 +1,4 @@
-//! Opening tower-sessions' stores, alike in durability with the others.
+//! Opens the stores of tower-sessions, with the same durability as the others.
 
 use std::time::Duration;
 
@@ -24,12 +24,13 @@ pub(super) async fn memory(_: &Place) -> Result<MemoryStore> {
     Ok(MemoryStore::default())
 }
 
-/// Without a limit: what is measured is not what it drops.
+/// Without a limit, because evictions are not what is measured.
 pub(super) async fn moka(_: &Place) -> Result<MokaStore> {
     Ok(MokaStore::new(None))
 }
 
-/// Six connections, as in its documentation. Its keys have no prefix: what a run leaves expires within the hour.
+/// Six connections, as documented. Its keys have no prefix: what a run leaves expires within the
+/// hour.
 pub(super) async fn redis(place: &Place) -> Result<RedisStore<Pool>> {
     let pool = Pool::new(Config::from_url(&place.url)?, None, None, None, 6)?;
     let _task = pool.connect();
@@ -52,7 +53,7 @@ pub(super) async fn mysql(place: &Place) -> Result<MySqlStore> {
     Ok(store)
 }
 
-/// One connection, as the plain pool: several wait for each other's lock.
+/// One connection, like the plain pool: several would wait for each other's lock.
 pub(super) async fn sqlite(place: &Place) -> Result<SqliteStore> {
     let synchronous = if place.durable { SqliteSynchronous::Full } else { SqliteSynchronous::Normal };
     let options = SqliteConnectOptions::new()
@@ -72,12 +73,12 @@ pub(super) async fn mongo(place: &Place) -> Result<MongoDBStore> {
     Ok(MongoDBStore::new(client, place.name.clone()))
 }
 
-/// With moka before the server, as the documentation of both has it.
+/// With moka in front of the server, as documented by both.
 pub(super) async fn cached_redis(place: &Place) -> Result<CachingSessionStore<MokaStore, RedisStore<Pool>>> {
     Ok(CachingSessionStore::new(moka(place).await?, redis(place).await?))
 }
 
-/// With moka before the server, as the documentation of both has it.
+/// With moka in front of the server, as documented by both.
 pub(super) async fn cached_postgres(place: &Place) -> Result<CachingSessionStore<MokaStore, PostgresStore>> {
     Ok(CachingSessionStore::new(moka(place).await?, postgres(place).await?))
 }

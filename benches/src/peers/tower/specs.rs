@@ -30,7 +30,7 @@ fn behind_a_cache(spec: Spec) -> Spec {
     Spec { description: Description { kind: Kind::CachedPeer, ..spec.description }, ..spec }
 }
 
-/// All of tower-sessions.
+/// All tower-sessions candidates.
 pub(in crate::peers) fn specs() -> Vec<Spec> {
     vec![
         spec!(Memory / "tower", "tower-sessions MemoryStore", "tower-sessions", newest, memory, "none"),

@@ -1,12 +1,12 @@
 use crate::report::number;
 
-/// How a value is written beside an axis.
+/// Formats a value beside an axis.
 pub(super) type Label = fn(f64) -> String;
 
 /// One axis of a chart.
 #[derive(Clone, Debug)]
 pub(super) struct Axis {
-    /// What it shows, and in which unit.
+    /// The quantity and its unit.
     pub(super) title: String,
     low: f64,
     high: f64,
@@ -15,7 +15,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    /// From zero to a round number above all values.
+    /// A linear axis from zero to a round number above all values.
     pub(super) fn linear(title: &str, values: impl IntoIterator<Item = f64>, label: Label) -> Self {
         let most = values.into_iter().fold(0.0_f64, f64::max).max(f64::MIN_POSITIVE);
         let power = 10_f64.powf((most / 4.0).log10().floor());
@@ -26,7 +26,7 @@ impl Axis {
         Self { title: title.to_owned(), low: 0.0, high: step * 4.0, is_log: false, ticks }
     }
 
-    /// Between powers of ten, each of which has a tick.
+    /// A logarithmic axis between powers of ten, with a tick at each of them.
     pub(super) fn log(title: &str, values: impl IntoIterator<Item = f64>, label: Label) -> Self {
         let (least, most) = range(values);
         let (low, mut high) = (least.log10().floor(), most.log10().ceil());
@@ -43,7 +43,7 @@ impl Axis {
         Self { title: title.to_owned(), low: 10_f64.powf(low), high: 10_f64.powf(high), is_log: true, ticks }
     }
 
-    /// Logarithmic, with a tick at each value.
+    /// A logarithmic axis with a tick at each value.
     pub(super) fn log_of_values(title: &str, values: impl IntoIterator<Item = f64>, label: Label) -> Self {
         let mut values: Vec<f64> = values.into_iter().filter(|value| *value > 0.0).collect();
         values.sort_by(f64::total_cmp);
@@ -54,7 +54,7 @@ impl Axis {
         Self { title: title.to_owned(), low, high, is_log: true, ticks }
     }
 
-    /// Named places, at 0, 1, 2 and so on, with room for their names on both sides.
+    /// Named places at 0, 1, 2 and so on, with room for their names on both sides.
     pub(super) fn named(title: &str, names: &[&str]) -> Self {
         let ticks: Vec<(f64, String)> =
             (0_u8..).map(f64::from).zip(names.iter().map(ToString::to_string)).collect();
@@ -62,7 +62,7 @@ impl Axis {
         Self { title: title.to_owned(), low: -0.5, high, is_log: false, ticks }
     }
 
-    /// Where a value is, from 0 at the low end to 1 at the high one.
+    /// The position of a value, from 0 at the low end to 1 at the high end.
     pub(super) fn place(&self, value: f64) -> f64 {
         let place = if self.is_log {
             (value.max(self.low) / self.low).ln() / (self.high / self.low).ln()
@@ -72,7 +72,7 @@ impl Axis {
         place.clamp(0.0, 1.0)
     }
 
-    /// The values that are marked, with their names.
+    /// The marked values, with their names.
     pub(super) fn ticks(&self) -> &[(f64, String)] {
         &self.ticks
     }
@@ -86,12 +86,12 @@ fn range(values: impl IntoIterator<Item = f64>) -> (f64, f64) {
     if least.is_finite() { (least, most) } else { (1.0, 10.0) }
 }
 
-/// A label for counts.
+/// Formats a count.
 pub(super) fn count(value: f64) -> String {
     number::short(value)
 }
 
-/// A label for times in microseconds.
+/// Formats a time in microseconds.
 pub(super) fn time(value: f64) -> String {
     number::time(value)
 }

@@ -1,4 +1,5 @@
-//! Line charts as SVG. Colours come from the style sheet, so that they follow light and dark.
+//! Line charts as SVG. Colours come from the style sheet, so that they follow the light or dark
+//! theme.
 
 use std::fmt::Write as _;
 
@@ -18,7 +19,7 @@ const BOTTOM: f64 = 44.0;
 
 const DASHES: [&str; 8] = ["", "7 3", "2 3", "9 3 2 3", "4 2", "1 2", "12 4", "12 3 2 3 2 3"];
 
-/// A figure with a title, the lines, and a legend. Nothing without lines.
+/// A figure with a title, the lines, and a legend. Empty if there are no lines.
 pub(super) fn lines(title: &str, x: &Axis, y: &Axis, series: &[Series]) -> Markup {
     if series.is_empty() {
         return html! {};
@@ -74,7 +75,7 @@ fn one(x: &Axis, y: &Axis, line: &Series) -> Markup {
     let mut path = String::new();
     for (number, point) in line.points.iter().enumerate() {
         let command = if number == 0 { 'M' } else { 'L' };
-        // Writing to a text does not fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(path, "{command}{:.1} {:.1}", across(x, point.x), up(y, point.y));
     }
     html! {
@@ -103,7 +104,7 @@ fn marker(look: Look, x: f64, y: f64) -> Markup {
         6 => "m-4.4 0a4.4 4.4 0 0 1 8.8 0z",
         _ => "m-3 -4.6h6v9.2h-6z",
     };
-    // All begin beside the point, so the path begins at it.
+    // All shapes begin with a relative move, so the path starts at the point.
     html! { path.marker d=(format!("M{x:.1} {y:.1}{path}")) {} }
 }
 

@@ -33,7 +33,7 @@ pub(super) fn engines(report: &Report) -> impl Iterator<Item = Engine> {
         .filter(|engine| report.candidates.iter().any(|candidate| candidate.engine == *engine))
 }
 
-/// The measurements on the sessions that most were made on.
+/// The measurements of the main group of sessions.
 pub(super) fn main_group(report: &Report) -> impl Iterator<Item = &Measurement> {
     let (sessions, payload) = (report.settings.sessions, report.settings.payload);
     report
@@ -42,7 +42,7 @@ pub(super) fn main_group(report: &Report) -> impl Iterator<Item = &Measurement> 
         .filter(move |measured| measured.sessions == sessions && measured.payload == payload)
 }
 
-/// The one of a candidate under a workload with so many callers.
+/// The measurement of a candidate under a workload with this many callers.
 pub(super) fn at<'a>(
     report: &'a Report,
     candidate: &str,
@@ -57,7 +57,7 @@ pub(super) fn at<'a>(
     })
 }
 
-/// Of the numbers of callers, the one that stands for many.
+/// The number of callers that stands for "many".
 pub(super) fn many(report: &Report) -> usize {
     let callers = report.settings.callers.iter().copied();
     callers.min_by_key(|callers| callers.abs_diff(64)).unwrap_or(64)
@@ -145,7 +145,7 @@ fn together(report: &Report, workload: Workload) -> Markup {
     html! { div.figures.wide { (chart::lines("our stores, side by side", &x, &y, &lines)) } }
 }
 
-/// A line for each of our stores, in the look of its engine.
+/// A line for each of our stores, in the style of its engine.
 pub(super) fn of_ours(report: &Report, points: impl Fn(&str) -> Vec<Point>) -> Vec<Series> {
     let ours = report.candidates.iter().filter(|candidate| candidate.kind == Kind::Ours);
     ours.filter_map(|candidate| {
@@ -154,7 +154,7 @@ pub(super) fn of_ours(report: &Report, points: impl Fn(&str) -> Vec<Point>) -> V
     .collect()
 }
 
-/// Latencies: with the number of callers, and by percentile where nobody waits for an answer.
+/// Latency by the number of callers, and by percentile in the open loop.
 pub(super) fn latency(report: &Report) -> Markup {
     let workload = [Workload::B, Workload::A, Workload::C]
         .into_iter()
@@ -194,7 +194,7 @@ pub(super) fn latency(report: &Report) -> Markup {
     }
 }
 
-/// With a cache and without, for different shares of writes.
+/// With and without a cache, for different shares of writes.
 pub(super) fn cached(report: &Report) -> Markup {
     let callers = many(report);
     let pairs: Vec<_> = engines(report)
@@ -226,7 +226,7 @@ pub(super) fn cached(report: &Report) -> Markup {
     }
 }
 
-/// Throughput against the length of sessions.
+/// Throughput by session size.
 pub(super) fn payload(report: &Report) -> Markup {
     let lines = of_ours(report, |candidate| {
         let measured = report.measurements.iter().filter(|measured| {

@@ -1,4 +1,4 @@
-//! What becomes of a store that fills.
+//! The figures of a growing store.
 
 use maud::{Markup, html};
 
@@ -49,7 +49,7 @@ fn megabytes(bytes: u64) -> String {
     format!("{:.0} MB", bytes as f64 / 1e6)
 }
 
-/// The name with its engine.
+/// The candidate's name with its engine.
 pub(super) fn name(report: &Report, id: &str) -> String {
     report.candidates.iter().find(|candidate| candidate.id == id).map_or_else(
         || id.to_owned(),
@@ -82,7 +82,7 @@ fn figures(
     html! { div.figures { @for chart in charts { (chart) } } }
 }
 
-/// The time of a purge against what had expired.
+/// The duration of a purge by the number of expired sessions.
 pub(super) fn purge(report: &Report) -> Markup {
     let Some(first) = report.purges.first() else { return html! {} };
     let lines = report.candidates.iter().filter_map(|candidate| {

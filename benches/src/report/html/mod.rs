@@ -1,4 +1,4 @@
-//! The page: one file without anything to load, from the question (which store?) to the figures.
+//! The page: one self-contained file, from the question (which store?) to the figures.
 
 mod axis;
 mod chart;
@@ -70,7 +70,7 @@ fn header(report: &Report) -> Markup {
     }
 }
 
-/// A section, unless there is nothing in it.
+/// A section; nothing if it is empty.
 fn section(id: &str, title: &str, content: &Markup) -> Markup {
     if content.0.is_empty() {
         return html! {};

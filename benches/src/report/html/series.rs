@@ -4,22 +4,23 @@ use crate::{
     report::Spread,
 };
 
-/// How a line looks: a colour and a marker with a dash, so that it is told apart without colour.
+/// The style of a line: a colour, and a marker with a dash, so that lines differ without colour,
+/// too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Look {
-    /// The number of one of the colours in the style sheet.
+    /// The index of a colour in the style sheet.
     pub(super) colour: usize,
-    /// The number of a shape, and of a dash.
+    /// The index of a shape and of a dash.
     pub(super) shape: usize,
 }
 
 impl Look {
-    /// One of eight, which are told apart.
+    /// One of eight distinct styles.
     pub(super) fn numbered(number: usize) -> Self {
         Self { colour: number % 8, shape: number % 8 }
     }
 
-    /// For an engine beside others.
+    /// The style of an engine among others.
     pub(super) fn of_engine(engine: Engine) -> Self {
         Self::numbered(Engine::ALL.iter().position(|one| *one == engine).unwrap_or_default())
     }
@@ -30,7 +31,7 @@ impl Look {
 pub(super) struct Series {
     pub(super) name: String,
     pub(super) look: Look,
-    /// From left to right.
+    /// The points from left to right.
     pub(super) points: Vec<Point>,
 }
 
@@ -54,14 +55,15 @@ impl Point {
 }
 
 impl Series {
-    /// With its points from left to right; `None` without any.
+    /// Sorts the points from left to right; `None` if there are none.
     pub(super) fn new(name: impl Into<String>, look: Look, mut points: Vec<Point>) -> Option<Self> {
         points.sort_by(|one, other| one.x.total_cmp(&other.x));
         (!points.is_empty()).then(|| Self { name: name.into(), look, points })
     }
 }
 
-/// The candidates on one engine, each with its look: that of ours, of the cached and of the first driver is the same on all engines.
+/// The candidates on one engine with their styles. Our store, the cached one and the first driver
+/// have the same style on all engines.
 pub(super) fn on(candidates: &[Description], engine: Engine) -> Vec<(&Description, Look)> {
     let (mut has_driver, mut others) = (false, 3..);
     let on_it = candidates.iter().filter(|candidate| candidate.engine == engine);

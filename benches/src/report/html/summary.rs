@@ -1,4 +1,4 @@
-//! The answer, before the figures.
+//! The summary before the figures.
 
 use maud::{Markup, html};
 
@@ -10,7 +10,7 @@ use crate::{
     workload::Workload,
 };
 
-/// What each engine achieves, in one table, and in words which one is for whom.
+/// One table with the results of each engine, and advice on which one to choose.
 pub(super) fn section(report: &Report) -> Markup {
     let callers = many(report);
     let workload = [Workload::B, Workload::A, Workload::C].into_iter().find(|workload| {
@@ -86,7 +86,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// In words, from the figures.
+/// The advice, derived from the figures.
 fn picks(rows: &[Row<'_>]) -> Markup {
     let best = |rows: &mut dyn Iterator<Item = &Row<'_>>| -> Option<(String, f64, f64)> {
         let best = rows.max_by(|one, other| {

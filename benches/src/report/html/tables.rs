@@ -71,7 +71,7 @@ fn failures(report: &Report) -> Markup {
     }
 }
 
-/// What an application sees.
+/// The results of the correctness checks.
 pub(super) fn correctness(report: &Report) -> Markup {
     if report.correctness.is_empty() {
         return html! {};
@@ -153,7 +153,7 @@ pub(super) fn comparison(comparison: &Comparison) -> Markup {
     }
 }
 
-/// What is fair, and what is not.
+/// How fair the comparison is.
 pub(super) fn method(report: &Report) -> Markup {
     let settings = &report.settings;
     let durability = if settings.durable {

@@ -1,4 +1,4 @@
-//! The figures in the READMEs, which are never written by hand.
+//! The figures in the READMEs, which are always generated.
 
 mod tables;
 
@@ -13,9 +13,10 @@ use crate::{
 const BEGIN: &str = "<!-- figures: ";
 const END: &str = "<!-- end of figures -->";
 
-/// Where there may be blocks, from the root of the workspace.
-pub const FILES: [&str; 6] = [
+/// The files that may contain blocks, relative to the root of the workspace.
+pub const FILES: [&str; 7] = [
     "README.md",
+    "docs/comparison.md",
     "benches/README.md",
     "session-layers/README.md",
     "session-mongo/README.md",
@@ -23,11 +24,12 @@ pub const FILES: [&str; 6] = [
     "session-sql/README.md",
 ];
 
-/// Writes the figures of a report into the READMEs under `root`, between the markers. With `check`, only compares.
+/// Writes the figures of a report into the READMEs under `root`, between the markers. With `check`,
+/// only compares.
 ///
 /// # Errors
 ///
-/// If a README has a marker that means nothing, or, with `check`, differs from what would be written.
+/// If a README has an unknown marker, or, with `check`, differs from what would be written.
 pub fn run(report: &Report, root: &Path, check: bool) -> Result<()> {
     let mut differ = Vec::new();
     for name in FILES {
@@ -51,11 +53,11 @@ pub fn run(report: &Report, root: &Path, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// The text with the figures of this report between the markers.
+/// Inserts the figures of this report between the markers of a text.
 ///
 /// # Errors
 ///
-/// If a block has no end, or what it is to show is unknown.
+/// If a block has no end, or its name is unknown.
 pub fn rewritten(text: &str, report: &Report) -> Result<String> {
     let mut new = String::new();
     let mut rest = text;
@@ -71,12 +73,15 @@ pub fn rewritten(text: &str, report: &Report) -> Result<String> {
     Ok(new + rest)
 }
 
-/// The block of this name: that of an engine, `all` for our stores side by side, `cached` for them behind a cache, or `correct`.
+/// The block of this name: that of an engine, `all` for our stores side by side, `cached` for them
+/// behind a cache, `correct` for what is right store by store, or `libraries` for the same library
+/// by library.
 fn figures(what: &str, report: &Report) -> Result<String> {
     Ok(match what {
         "all" => tables::workloads(report, |candidate| candidate.kind == Kind::Ours),
         "cached" => tables::cached(report),
         "correct" => tables::correctness(report),
+        "libraries" => tables::libraries(report),
         engine => {
             let engine: Engine = engine.parse()?;
             let is_shown =

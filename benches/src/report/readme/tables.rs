@@ -6,7 +6,7 @@ use crate::{
     workload::Workload,
 };
 
-/// How many callers most workloads are run with.
+/// The number of callers of most workloads.
 fn usual_callers(report: &Report) -> usize {
     report.settings.callers.iter().copied().min_by_key(|callers| callers.abs_diff(64)).unwrap_or(64)
 }
@@ -44,7 +44,7 @@ fn preamble(report: &Report, what: &str) -> String {
 
 fn row(text: &mut String, cells: impl IntoIterator<Item = String>) {
     for cell in cells {
-        // Writing to a text does not fail.
+        // Writing to a `String` cannot fail.
         let _ = write!(text, "| {cell} ");
     }
     text.push_str("|\n");
@@ -61,7 +61,7 @@ fn named(candidate: &Description) -> String {
     format!("`{}` {}", candidate.name, candidate.version)
 }
 
-/// Those workloads of YCSB that were measured.
+/// The YCSB workloads that were measured.
 pub(super) fn workloads(report: &Report, is_shown: impl Fn(&Description) -> bool) -> String {
     let callers = usual_callers(report);
     let shown: Vec<&Description> = report.candidates.iter().filter(|candidate| is_shown(candidate)).collect();
@@ -69,7 +69,7 @@ pub(super) fn workloads(report: &Report, is_shown: impl Fn(&Description) -> bool
         shown.iter().any(|candidate| found(report, candidate, *workload, callers).is_some())
     };
     let workloads: Vec<Workload> = Workload::YCSB.into_iter().filter(is_measured).collect();
-    let what = format!("Operations a second, and the latency of 99 of 100, with {callers} callers");
+    let what = format!("ops/s and p99 latency with {callers} callers");
     let mut text = preamble(report, &what);
     row(
         &mut text,
@@ -96,10 +96,10 @@ pub(super) fn callers(report: &Report, is_shown: impl Fn(&Description) -> bool) 
     text + "\n"
 }
 
-/// Our stores without and with a cache, and the fastest of the others.
+/// Our stores without and with a cache, and the fastest peers.
 pub(super) fn cached(report: &Report) -> String {
     let mut text =
-        preamble(report, "Operations a second of workload B, 95 % reads and 5 % conditional updates");
+        preamble(report, "ops/s of workload B, 95 % reads and 5 % conditional updates");
     text.push_str(
         "| | callers | `Cached` (quartiles) | without | ratio | fastest peer without a cache | ratio | and with one | ratio |\n| --- | ---: | ---: | ---: | ---: | --- | ---: | --- | ---: |\n",
     );
@@ -135,7 +135,7 @@ pub(super) fn cached(report: &Report) -> String {
     text + "\n"
 }
 
-/// What applications of each library saw.
+/// The correctness checks, with one row per store.
 pub(super) fn correctness(report: &Report) -> String {
     let mut text = "\n| | keeps both of two updates | stays logged out | a logout reaches other processes | logs out everywhere |\n| --- | --- | --- | --- | --- |\n".to_owned();
     let seen = |finding: &Finding| {
@@ -144,7 +144,7 @@ pub(super) fn correctness(report: &Report) -> String {
             Some(false) => "**no**",
             None => "–",
         };
-        // What is as it should be needs no explanation.
+        // A passed check needs no explanation.
         if finding.holds == Some(true) { answer.to_owned() } else { format!("{answer}: {}", finding.seen) }
     };
     for checked in &report.correctness {
@@ -162,4 +162,52 @@ pub(super) fn correctness(report: &Report) -> String {
         );
     }
     text + "\n"
+}
+
+/// The same with one row for each library. Where its stores differ, the cell names the fewer ones.
+pub(super) fn libraries(report: &Report) -> String {
+    let mut libraries: Vec<(&str, Vec<(&str, [&Finding; 4])>)> = Vec::new();
+    for checked in &report.correctness {
+        let candidate = report.candidates.iter().find(|candidate| candidate.id == checked.candidate);
+        let Some(candidate) = candidate else { continue };
+        let (library, store) = match candidate.name.split_once(' ') {
+            Some(peer) if candidate.kind.is_peer() => peer,
+            _ => ("this workspace", &*candidate.name),
+        };
+        let findings = [
+            &checked.keeps_both_updates,
+            &checked.stays_logged_out,
+            &checked.logout_reaches_others,
+            &checked.logs_out_everywhere,
+        ];
+        match libraries.iter_mut().find(|(name, _)| *name == library) {
+            Some((_, stores)) => stores.push((store, findings)),
+            None => libraries.push((library, vec![(store, findings)])),
+        }
+    }
+    let mut text = "\n| | stores | keeps both of two updates | stays logged out | a logout reaches other processes | logs out everywhere |\n| --- | ---: | --- | --- | --- | --- |\n".to_owned();
+    for (library, stores) in libraries {
+        let cells = (0..4).map(|question| {
+            let answers = stores.iter().map(|(store, findings)| (*store, findings[question].holds));
+            summary(&answers.collect::<Vec<_>>())
+        });
+        row(&mut text, [format!("`{library}`"), stores.len().to_string()].into_iter().chain(cells));
+    }
+    text + "\n"
+}
+
+/// Whether all stores of a library do something, and which of them do not.
+fn summary(answers: &[(&str, Option<bool>)]) -> String {
+    let those = |wanted: bool| {
+        let stores = answers.iter().filter(|(_, holds)| *holds == Some(wanted));
+        stores.map(|(store, _)| format!("`{store}`")).collect::<Vec<_>>()
+    };
+    let (yes, no) = (those(true), those(false));
+    match (yes.len(), no.len()) {
+        (0, 0) => "no such call".to_owned(),
+        (_, 0) => "yes".to_owned(),
+        (0, _) => "**no**".to_owned(),
+        (many, few) if many >= few => format!("yes, but **no** with {}", no.join(", ")),
+        _ => format!("**no**, but yes with {}", yes.join(", ")),
+    }
 }

@@ -1,6 +1,8 @@
-//! The cache under a model checker: every order of fills, events, changes here and elsewhere, gaps and callers who go away that a random schedule finds.
+//! The cache under a model checker, which explores random schedules of fills, events, local and
+//! remote changes, gaps and dropped callers.
 //!
-//! Runs with `--cfg shuttle`; the README has the command. A failure prints a schedule that `shuttle::replay` repeats.
+//! Runs with `--cfg shuttle`; the README has the command. A failure prints a schedule that
+//! `shuttle::replay` repeats.
 
 mod shelf;
 
@@ -23,7 +25,7 @@ use super::{CacheSettings, Cached, flaw::Flaw};
 
 const ROUNDS: usize = 3_000;
 
-/// Explores schedules at random, and then those with few surprising switches.
+/// Explores random schedules, and then those with few preemptions (PCT).
 fn explore<F: Future<Output = ()> + Send + 'static>(run: impl Fn() -> F + Clone + Send + Sync + 'static) {
     let rounds = std::env::var("SESSION_SOAK").map_or(1, |factor| factor.parse().expect("a number"));
     let again = run.clone();
@@ -31,10 +33,11 @@ fn explore<F: Future<Output = ()> + Send + 'static>(run: impl Fn() -> F + Clone 
     shuttle::check_pct(move || block_on(again()), ROUNDS * rounds, 3);
 }
 
-/// Demands that a mistake is found.
+/// Requires that a mistake is found.
 ///
-/// Schedules with few switches find each of them in some hundred runs or fewer; purely random ones took 17,000 in the
-/// mean for the rarest, and now and then more than there are here.
+/// Schedules with few preemptions find each mistake in some hundred runs or fewer. Purely random
+/// schedules took 17,000 runs on average for the rarest one, and sometimes more than there are
+/// here.
 fn finds<F: Future<Output = ()> + Send + 'static>(flaw: Flaw, run: fn(Option<Flaw>) -> F) {
     let found = catch_unwind(AssertUnwindSafe(|| {
         shuttle::check_pct(move || block_on(run(Some(flaw))), 20 * ROUNDS, 3);
@@ -47,7 +50,7 @@ fn key(n: u8) -> SessionKey {
 }
 
 fn write() -> Write {
-    // The owner is said, so that what is written can be kept.
+    // The owner is set explicitly, so that the cache can keep what is written.
     Write::new("x", Ttl::new(Duration::from_hours(100)).expect("in range")).owner(OwnerChange::Clear)
 }
 
@@ -55,11 +58,11 @@ async fn cache(flaw: Option<Flaw>, gaps: bool) -> (Cached<Shelf>, Shelf) {
     let shelf = Shelf::new(gaps);
     let settings = CacheSettings { flaw, ..CacheSettings::default() }.max_staleness(Duration::from_hours(10));
     let cached = Cached::new(shelf.clone(), settings).expect("the model's runtime");
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     (cached, shelf)
 }
 
-/// A caller that may go away at any point of its operation.
+/// Polls an operation, and may drop it at any point.
 async fn or_give_up<F: Future>(operation: F) -> Option<F::Output> {
     let mut operation = pin!(operation);
     poll_fn(|context| match operation.as_mut().poll(context) {
@@ -73,7 +76,8 @@ async fn or_give_up<F: Future>(operation: F) -> Option<F::Output> {
     .await
 }
 
-/// One operation on a store, at random. Returns the version that it has seen or made, if it is certain.
+/// Performs a random operation on a store. Returns the version that it saw or wrote, if it is
+/// certain.
 async fn change(store: &impl SessionStore, key: &SessionKey, seen: Option<Version>) -> Option<Version> {
     let next = write();
     let version = next.version;
@@ -94,7 +98,7 @@ async fn change(store: &impl SessionStore, key: &SessionKey, seen: Option<Versio
     }
 }
 
-/// Reads through the cache, and checks that what is found is not older than it may be.
+/// Reads through the cache, and checks that the result is not older than allowed.
 async fn read(cached: &Cached<Shelf>, shelf: &Shelf, key: &SessionKey) -> State {
     let floor = shelf.floor(key);
     let found = cached.read(key).await.expect("it never fails").map(|record| record.version);
@@ -102,20 +106,20 @@ async fn read(cached: &Cached<Shelf>, shelf: &Shelf, key: &SessionKey) -> State 
     found
 }
 
-/// When all has been said, the cache and the store agree, and nothing is left behind.
+/// Checks that, after all events, the cache and the store agree and nothing is in flight.
 async fn finish(cached: Cached<Shelf>, shelf: Shelf, keys: &[SessionKey]) {
     shelf.until_all_is_heard().await;
     for key in keys {
         let found = cached.read(key).await.expect("it never fails").map(|record| record.version);
         assert_eq!(found, shelf.now(key), "the cache is stale for ever");
     }
-    while cached.inner.l1.under_way.len() > 0 {
+    while cached.inner.table.in_flight.len() > 0 {
         yield_now().await;
     }
     cached.close().await.expect("closed");
 }
 
-/// All changes are made through the cache: then it is the store, to anybody who looks.
+/// All changes go through the cache, which must then be indistinguishable from the store.
 async fn here_only(flaw: Option<Flaw>) {
     let (cached, shelf) = cache(flaw, false).await;
     let clients: Vec<_> = (0..3)
@@ -129,11 +133,11 @@ async fn here_only(flaw: Option<Flaw>) {
                         let found = cached.read(&key(0)).await.expect("it never fails");
                         seen = found.map(|record| record.version);
                         let at = shelf.check(&key(0), floor, seen);
-                        // What one reader has seen, no later reader may not see.
+                        // What one reader has seen, every later reader must see.
                         shelf.raise(&key(0), at);
                     } else {
                         seen = change(&cached, &key(0), seen).await;
-                        // What has returned has had its effect, which was the last one if nobody else is at it.
+                        // The change has returned, so later reads must not find an older state.
                         shelf.returned(&key(0), seen);
                     }
                 }
@@ -146,7 +150,7 @@ async fn here_only(flaw: Option<Flaw>) {
     finish(cached, shelf, &[key(0)]).await;
 }
 
-/// Changes here and elsewhere, with gaps in what is heard, and callers who go away.
+/// Local and remote changes, with gaps in the events and dropped callers.
 async fn here_and_there(flaw: Option<Flaw>) {
     let (cached, shelf) = cache(flaw, true).await;
     let mut clients = Vec::new();
@@ -177,7 +181,7 @@ async fn here_and_there(flaw: Option<Flaw>) {
     finish(cached, shelf, &[key(0)]).await;
 }
 
-/// Sessions that get new ids, here, while others read and end them.
+/// Local renames, while other tasks read and end the sessions.
 async fn renames(flaw: Option<Flaw>) {
     let (cached, shelf) = cache(flaw, false).await;
     let first = write();

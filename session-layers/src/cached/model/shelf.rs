@@ -14,18 +14,22 @@ use shuttle::{
     rand::{Rng, thread_rng},
 };
 
-/// What is under a key: a version, or nothing.
+/// The state of a key: a version, or nothing.
 pub(super) type State = Option<Version>;
 
-/// A store that takes some steps for everything, remembers every state that there ever was, and tells of changes whenever the schedule has it, with gaps.
+/// A store whose operations take several steps.
+///
+/// It remembers every state that a key had, and reports changes whenever the schedule allows, with
+/// gaps.
 #[derive(Clone, Debug)]
 pub(super) struct Shelf(Arc<Mutex<Inner>>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// All states of each key, from the first, and the number of the oldest that a read which begins now may find.
+    /// All states of each key in order, and the index of the oldest one that a new read may find.
     keys: HashMap<SessionKey, (Vec<State>, usize)>,
-    /// What is still to be told, with the number of the state that it is about.
+    /// The events that are still to be reported, with the index of the state that each one is
+    /// about.
     news: VecDeque<(Event, Option<(SessionKey, usize)>)>,
     gaps: bool,
 }
@@ -86,7 +90,7 @@ impl Shelf {
         self.inner().now(key)
     }
 
-    /// The number of the oldest state that a read which begins now may find.
+    /// The index of the oldest state that a read which begins now may find.
     pub(super) fn floor(&self, key: &SessionKey) -> usize {
         self.inner().key(key).1
     }
@@ -95,7 +99,7 @@ impl Shelf {
         self.inner().raise(key, number);
     }
 
-    /// A change has returned, and had made this version.
+    /// Records that the change which wrote this version has returned.
     pub(super) fn returned(&self, key: &SessionKey, made: State) {
         let mut inner = self.inner();
         let number = inner.key(key).0.iter().position(|state| made.is_some() && *state == made);
@@ -104,7 +108,8 @@ impl Shelf {
         }
     }
 
-    /// Checks that a read which began at this floor may have found this, and returns the number of the state that it was.
+    /// Checks that a read which began at this floor may have found this state, and returns its
+    /// index.
     pub(super) fn check(&self, key: &SessionKey, floor: usize, found: State) -> usize {
         let states = self.inner().key(key).0.clone();
         let fits = (floor..states.len()).find(|number| states[*number] == found);
@@ -112,7 +117,7 @@ impl Shelf {
     }
 
     pub(super) async fn until_all_is_heard(&self) {
-        // What was taken last is dealt with when the next one is.
+        // The cache has handled an event when it asks for the next one.
         for _ in 0..3 {
             while !self.inner().news.is_empty() {
                 yield_now().await;
@@ -193,12 +198,12 @@ impl SessionStore for Shelf {
 
 struct Ear {
     shelf: Shelf,
-    /// What was told last, which is dealt with when more is asked for.
+    /// The state of the last event, which the cache has handled when it asks for the next one.
     told: Option<(SessionKey, usize)>,
     interrupted: bool,
 }
 
-/// One look at what there is to tell.
+/// The result of one attempt to get an event.
 enum Step {
     Wait,
     Tell(Event),
@@ -244,7 +249,7 @@ impl Ear {
                 return Step::Tell(Event::Interrupted);
             }
         }
-        // Whatever was to be told is lost.
+        // All events that were still to be reported are lost.
         inner.news.clear();
         self.interrupted = false;
         Step::Tell(Event::Missed)

@@ -1,4 +1,4 @@
-//! Opening, what is refused, and ids that nobody has.
+//! Creation, rejected settings, and the negative cache.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{
 };
 use session_memory::MemoryStore;
 
-/// A store that tells nothing.
+/// A store without a watch.
 #[derive(Debug)]
 struct Silent(MemoryStore);
 
@@ -97,7 +97,7 @@ async fn ids_that_nobody_has_are_bounded_in_number_and_time() {
     for _ in 0..1_000 {
         assert_eq!(data(&cached, &key()).await, None);
     }
-    let unknown = cached.inner.l1.unknown.clone().expect("they are remembered");
+    let unknown = cached.inner.table.unknown.clone().expect("they are remembered");
     unknown.run_pending_tasks();
     assert!(unknown.entry_count() <= 100, "{}", unknown.entry_count());
     let key = key();

@@ -1,4 +1,4 @@
-//! Changes through the cache: what is kept of them, and what is forgotten because of them.
+//! Changes through the cache: what the cache keeps of them, and what it drops.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -46,7 +46,7 @@ async fn a_rename_keeps_the_new_record_and_the_owner() {
     assert_eq!(lab.reads(), 1);
 }
 
-/// Its first attempt may have changed the owner of a record that the cache has never seen.
+/// The first write may have changed the owner of a record that the cache has never seen.
 #[tokio::test]
 async fn an_owner_that_is_not_known_is_asked_for() {
     let (cached, lab) = lab(settings(None)).await;
@@ -64,7 +64,7 @@ async fn an_owner_that_is_not_known_is_asked_for() {
     assert_eq!(lab.reads(), 2);
 }
 
-/// The touch comes with the version of the write, as its echo did.
+/// The event of the touch has the version of the write, as the echo had.
 #[tokio::test]
 async fn a_touch_elsewhere_is_not_taken_for_an_echo() {
     catches(Flaw::TakesTouchesForEchoes, |flaw| async move {
@@ -81,7 +81,7 @@ async fn a_touch_elsewhere_is_not_taken_for_an_echo() {
     .await;
 }
 
-/// The one that takes effect first returns last.
+/// The write that takes effect first returns last.
 #[tokio::test]
 async fn of_writes_that_overlap_none_is_trusted() {
     catches(Flaw::TrustsOverlaps, |flaw| async move {
@@ -98,8 +98,8 @@ async fn of_writes_that_overlap_none_is_trusted() {
         let second = tokio::spawn({
             let (cached, elsewhere) = (cached.clone(), lab.elsewhere.clone());
             async move {
-                // Through the cache and past the point where writes are held up.
-                let change = super::super::change::Change::begin(&cached.inner.l1, &key, None);
+                // A change in the cache that bypasses the point where writes are held.
+                let change = super::super::change::Change::begin(&cached.inner.table, &key, None);
                 let write = write("second");
                 let foreseen = change.foresee(&write.clone().owner(OwnerChange::Clear), When::Any);
                 let outcome = elsewhere.write(&key, write, When::Any).await;
@@ -146,7 +146,7 @@ async fn after_a_caller_went_away_the_store_is_asked() {
     writing.abort();
     assert!(writing.await.expect_err("it was aborted").is_cancelled());
     assert_eq!(data(&cached, &key).await.as_deref(), Some("second"));
-    assert_eq!(cached.inner.l1.under_way.len(), 0);
+    assert_eq!(cached.inner.table.in_flight.len(), 0);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn what_an_owner_ends_goes_from_the_cache() {
     .await;
 }
 
-/// Some of them may have ended, and nobody knows which.
+/// Some sessions of the owner may have ended, and it is not known which.
 #[tokio::test]
 async fn an_owner_deletion_that_is_dropped_empties_the_cache() {
     let (cached, lab) = lab(settings(None)).await;
@@ -183,7 +183,8 @@ async fn an_owner_deletion_that_is_dropped_empties_the_cache() {
     assert_eq!(data(&cached, &key).await, None);
 }
 
-/// A stale hit costs a merge, never an update: the store judges, and what it answers is kept.
+/// A stale hit costs a merge, never an update: the store evaluates the condition, and the cache
+/// keeps the store's answer.
 #[tokio::test]
 async fn conditions_are_judged_by_the_store() {
     let (cached, lab) = lab(settings(None)).await;
@@ -202,7 +203,7 @@ async fn conditions_are_judged_by_the_store() {
     assert_eq!(data(&cached, &key).await, None, "the touch has told");
 }
 
-/// It changes nothing, not even the expiry, so it says nothing about it.
+/// A repeated write changes nothing, not even the expiry, so the cache learns nothing from it.
 #[tokio::test]
 async fn a_write_that_is_delivered_again_prolongs_nothing() {
     let (cached, lab) = lab(settings(None)).await;
@@ -215,7 +216,7 @@ async fn a_write_that_is_delivered_again_prolongs_nothing() {
     assert!(left <= Duration::from_mins(5), "{left:?}");
 }
 
-/// How a write comes to the store: by itself, in a batch, or as a rename.
+/// How a write reaches the store: by itself, in a batch, or as a rename.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     Write,
@@ -223,7 +224,7 @@ enum Way {
     Rename,
 }
 
-/// Sends the same write, which makes the record under `key`.
+/// Sends the same write, which creates the record under `key`.
 async fn send(
     way: Way,
     cached: &Cached<Lab>,
@@ -246,7 +247,8 @@ async fn send(
     assert!(took_effect, "{way:?}");
 }
 
-/// Also if nothing was kept of the first delivery: the record expires by a touch since, which nothing more will tell of.
+/// Even if the cache kept nothing of the first delivery: the record expires by a later touch, which
+/// no further event reports.
 #[tokio::test]
 async fn what_is_delivered_again_expires_as_before() {
     for way in [Way::Write, Way::Batch, Way::Rename] {
@@ -258,7 +260,7 @@ async fn what_is_delivered_again_expires_as_before() {
             send(way, &cached, keys, old.version, &write).await;
             assert!(lab.elsewhere.touch(&keys.1, ttl(Duration::from_mins(5))).await.expect("a touch"));
             lab.settle().await;
-            assert!(cached.inner.l1.current(&keys.1).is_none(), "the touch was heard of");
+            assert!(cached.inner.table.current(&keys.1).is_none(), "the touch was heard of");
             send(way, &cached, keys, old.version, &write).await;
             lab.settle().await;
             let left = cached.read(&keys.1).await.expect("a read").expect("it is live").expires_in;
@@ -268,7 +270,8 @@ async fn what_is_delivered_again_expires_as_before() {
     }
 }
 
-/// The reply to the first delivery was lost, and what it made was changed since: the event of that is no echo of the second one.
+/// The reply to the first delivery was lost, and the record was touched since. The event of that
+/// touch is not an echo of the second delivery.
 #[tokio::test]
 async fn a_touch_after_a_second_delivery_is_heard() {
     let (cached, lab) = lab(settings(None)).await;

@@ -20,36 +20,36 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::super::{CacheSettings, Cached, flaw::Flaw};
 use session_memory::MemoryStore;
 
-/// A store whose operations can be held up on either side of their effect, and whose watch can be muted.
+/// A store whose operations can be held before or after their effect, and whose watch can be muted.
 #[derive(Clone, Debug)]
 pub(super) struct Lab {
-    /// Beside the cache: another node.
+    /// The store without the cache, as another node uses it.
     pub(super) elsewhere: MemoryStore,
     pub(super) state: Arc<State>,
 }
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// What is held up: before or after its effect.
+    /// The operations that are held: before or after (`true`) their effect.
     held: watch::Sender<HashSet<(Operation, bool)>>,
     /// How often each of these points was reached.
     reached: watch::Sender<HashMap<(Operation, bool), usize>>,
     pub(super) reads: AtomicUsize,
-    /// Events vanish.
+    /// Events are dropped.
     pub(super) muted: AtomicBool,
-    /// Events come without versions, as those of Redis do.
+    /// Events carry no versions, like those of Redis.
     pub(super) blunt: AtomicBool,
-    /// Changes take effect, and nobody is told of that.
+    /// Changes take effect, but return an error as if the reply was lost.
     pub(super) loses_replies: AtomicBool,
     /// Reads fail.
     pub(super) fails: AtomicBool,
     pub(super) panics: AtomicBool,
-    /// The watch is refused.
+    /// Subscriptions are refused.
     pub(super) refuses: AtomicBool,
     ears: Mutex<Vec<mpsc::UnboundedSender<Said>>>,
 }
 
-/// An event to tell, or the end of the stream; and whom to let know when it was dealt with.
+/// An event, or the end of the stream, and the channel that reports when the cache has handled it.
 type Said = (Option<Event>, oneshot::Sender<()>);
 
 pub(super) fn ttl(time: Duration) -> Ttl {
@@ -64,12 +64,13 @@ pub(super) fn key() -> SessionKey {
     SessionId::generate().key()
 }
 
-/// Longer than any case takes, so that nothing is stale because of its age alone.
+/// A staleness bound longer than any test takes, so that no entry is stale because of its age
+/// alone.
 pub(super) fn settings(flaw: Option<Flaw>) -> CacheSettings {
     CacheSettings { flaw, ..CacheSettings::default() }.max_staleness(Duration::from_mins(1))
 }
 
-/// A cache, and the store under it.
+/// Creates a cache, and the store under it.
 pub(super) async fn lab(settings: CacheSettings) -> (Cached<Lab>, Lab) {
     let lab = Lab {
         elsewhere: MemoryStore::builder().purge_interval(Duration::from_hours(1)).build(),
@@ -87,11 +88,11 @@ pub(super) async fn lab(settings: CacheSettings) -> (Cached<Lab>, Lab) {
         }),
     };
     let cached = Cached::new(lab.clone(), settings).expect("a cache");
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     (cached, lab)
 }
 
-/// Demands that a promise is kept, and that it is noticed if the cache makes a mistake.
+/// Requires that a promise is kept, and that the case fails if the cache has the given flaw.
 pub(super) async fn catches<F: Future<Output = bool>>(flaw: Flaw, case: impl Fn(Option<Flaw>) -> F) {
     assert!(case(None).await, "a promise is broken");
     assert!(!case(Some(flaw)).await, "{flaw:?} was not noticed");
@@ -111,7 +112,7 @@ impl Lab {
         self.state.held.send_modify(|held| _ = held.remove(&(operation, after)));
     }
 
-    /// Waits until so many operations have come to that point.
+    /// Waits until this many operations have reached that point.
     pub(super) async fn until_reached(&self, operation: Operation, after: bool, times: usize) {
         let mut reached = self.state.reached.subscribe();
         let there =
@@ -143,16 +144,17 @@ impl Lab {
         self.state.muted.store(muted, Ordering::SeqCst);
     }
 
-    /// Tells an event, or ends the stream, after all that happened before, and returns when the cache has dealt with it.
+    /// Sends an event, or ends the stream, after all earlier events. Returns when the cache has
+    /// handled it.
     pub(super) async fn say(&self, event: Option<Event>) {
         let ear = self.state.ears.lock().last().cloned().expect("somebody listens");
         let (done, is_done) = oneshot::channel();
         ear.send((event, done)).expect("it listens still");
-        // Dropped if that was the end of the stream.
+        // The sender is dropped if that was the end of the stream.
         let _ = is_done.await;
     }
 
-    /// Returns when the cache has dealt with all events until now.
+    /// Returns when the cache has handled all events so far.
     pub(super) async fn settle(&self) {
         self.say(Some(Event::Expired { key: key() })).await;
     }

@@ -1,4 +1,5 @@
-//! What the cache promises beyond the suite, case by case, and for each mistake that it could make a case that notices.
+//! What the cache promises beyond the conformance suite, and a test that detects each
+//! deliberate mistake.
 
 mod basics;
 mod changes;

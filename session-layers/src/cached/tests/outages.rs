@@ -1,4 +1,4 @@
-//! What the log and the statistics say while the cache is bypassed.
+//! The log and the statistics while the cache is bypassed.
 
 use std::{
     io,
@@ -14,7 +14,7 @@ use super::{
     lab::{Lab, lab, settings},
 };
 
-/// What is logged on this thread while the guard lives.
+/// The log of this thread while the guard lives.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -31,7 +31,7 @@ impl Log {
         String::from_utf8_lossy(&self.0.lock()).into_owned()
     }
 
-    /// How many warnings and how many other lines there are of the cache.
+    /// The numbers of warnings and of other log lines about the cache.
     fn counts(&self) -> (usize, usize) {
         let text = self.text();
         (text.matches("the cache is bypassed").count(), text.matches("the cache is used again").count())
@@ -53,7 +53,7 @@ async fn until_bypassed(cached: &Cached<Lab>, because: &str) {
     while !cached.stats().outage.is_some_and(|reason| reason.contains(because)) {
         tokio::task::yield_now().await;
     }
-    assert!(!cached.stats().is_whole);
+    assert!(!cached.stats().is_ready);
 }
 
 #[tokio::test]
@@ -67,7 +67,7 @@ async fn a_refused_watch_is_logged_once_and_its_end_once() {
     until_bypassed(&cached, "the watch is not permitted").await;
     assert_eq!(log.counts(), (1, 0), "{}", log.text());
     lab.state.refuses.store(false, Ordering::SeqCst);
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     while log.counts() != (1, 1) {
         tokio::task::yield_now().await;
     }
@@ -97,8 +97,8 @@ async fn an_interruption_is_logged_and_its_end_too() {
         lab.say(Some(Event::Interrupted)).await;
         assert_eq!(cached.stats().outage.as_deref(), Some("the store's watch is interrupted"));
         lab.say(Some(Event::Missed)).await;
-        assert_eq!((cached.stats().is_whole, cached.stats().outage), (true, None));
+        assert_eq!((cached.stats().is_ready, cached.stats().outage), (true, None));
     }
-    // The others came within a minute.
+    // The other interruptions came within a minute of the first.
     assert_eq!(log.counts(), (1, 1), "{}", log.text());
 }

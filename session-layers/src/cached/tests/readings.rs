@@ -1,4 +1,5 @@
-//! Misses: what is kept of an answer, who shares it, and what comes of those who go away.
+//! Misses: which answers are cached, which reads share them, and what happens when callers are
+//! dropped.
 
 use std::sync::atomic::Ordering;
 
@@ -34,7 +35,7 @@ async fn what_was_read_before_a_deletion_elsewhere_is_not_kept() {
     .await;
 }
 
-/// The reading began while a deletion through this cache was under way, and before its effect.
+/// The read began while a deletion through this cache was in flight, before its effect.
 #[tokio::test]
 async fn what_was_read_during_a_deletion_is_not_kept() {
     catches(Flaw::DropsBeforeChange, |flaw| async move {
@@ -74,7 +75,8 @@ async fn nobody_shares_an_answer_that_is_older_than_a_change_they_must_see() {
         lab.until_reached(Operation::Read, true, 1).await;
         let _ = cached.delete(&key, Expected::Any).await.expect("a delete");
         let after = read();
-        // It asks for itself, or waits for the first answer: either way it has come far enough when the task has nothing to do.
+        // The second read asks the store, or waits for the first answer. Either way it has come far
+        // enough when its task is idle.
         tokio::task::yield_now().await;
         lab.release(Operation::Read, true);
         assert_eq!(before.await.expect("no panic").as_deref(), Some("old"));
@@ -108,7 +110,7 @@ async fn a_thousand_misses_of_one_session_are_one_question() {
     let many = vec![key; 10];
     assert!(cached.read_many(&many).await.into_iter().all(|found| found.is_ok_and(|found| found.is_some())));
     assert_eq!(lab.reads(), 1);
-    assert_eq!(cached.inner.l1.under_way.len(), 0, "something was left behind");
+    assert_eq!(cached.inner.table.in_flight.len(), 0, "something was left behind");
 }
 
 #[tokio::test]
@@ -163,7 +165,7 @@ async fn who_asked_first_may_go_away() {
     assert!(first.await.expect_err("it was aborted").is_cancelled());
     lab.release(Operation::Read, false);
     assert_eq!(second.await.expect("no panic").as_deref(), Some("x"));
-    assert_eq!((lab.reads(), cached.inner.l1.under_way.len()), (1, 0));
+    assert_eq!((lab.reads(), cached.inner.table.in_flight.len()), (1, 0));
 }
 
 #[tokio::test]
@@ -173,7 +175,7 @@ async fn errors_are_shared_and_not_kept() {
     lab.elsewhere.write(&key, write("x"), When::Absent).await.expect("a write").is_written();
     lab.settle().await;
     lab.state.fails.store(true, Ordering::SeqCst);
-    // All of them ask before there is an answer.
+    // All reads begin before there is an answer.
     lab.hold(Operation::Read, false);
     let reading = join_all((0..10).map(|_| cached.read(&key)));
     let releasing = async {
@@ -191,7 +193,7 @@ async fn errors_are_shared_and_not_kept() {
     assert_eq!(data(&cached, &key).await.as_deref(), Some("x"));
 }
 
-/// Those who waited ask for themselves, and meet the panic in a place of their own.
+/// The waiting readers ask the store themselves, and each meets the panic in its own call.
 #[tokio::test]
 async fn a_store_that_panics_leaves_nothing_behind() {
     let (cached, lab) = lab(settings(None)).await;
@@ -204,7 +206,7 @@ async fn a_store_that_panics_leaves_nothing_behind() {
         async move { cached.read(&key).await }
     });
     assert!(reading.await.expect_err("it panics").is_panic());
-    assert_eq!(cached.inner.l1.under_way.len(), 0);
+    assert_eq!(cached.inner.table.in_flight.len(), 0);
     lab.state.panics.store(false, Ordering::SeqCst);
     assert_eq!(data(&cached, &key).await.as_deref(), Some("x"));
 }

@@ -1,4 +1,4 @@
-//! The bounds on what is kept.
+//! The bounds of the cache.
 
 use std::time::Duration;
 
@@ -20,10 +20,10 @@ async fn neither_bound_is_exceeded_and_the_last_used_stay() {
         assert!(cached.write(&favourite, sized(1_000), When::Absent).await.expect("a write").is_written());
         for _ in 0..500 {
             assert!(cached.write(&key(), sized(1_000), When::Absent).await.expect("a write").is_written());
-            // The echo of a write counts as a use of what was written.
+            // The echo of a write counts as a use of the entry.
             lab.settle().await;
             assert!(data(&cached, &favourite).await.is_some());
-            cached.inner.l1.sessions.run_pending_tasks();
+            cached.inner.table.sessions.run_pending_tasks();
         }
         let stats = cached.stats();
         assert!(stats.entries <= most && stats.entries > most / 4, "{stats:?}");
@@ -37,10 +37,10 @@ async fn a_session_that_is_larger_than_the_cache_is_read_from_the_store() {
     let (cached, lab) = lab(settings(None).max_bytes(10_000)).await;
     let key = key();
     assert!(cached.write(&key, sized(20_000), When::Absent).await.expect("a write").is_written());
-    cached.inner.l1.sessions.run_pending_tasks();
+    cached.inner.table.sessions.run_pending_tasks();
     for _ in 0..3 {
         assert_eq!(data(&cached, &key).await.map(|data| data.len()), Some(20_000));
-        cached.inner.l1.sessions.run_pending_tasks();
+        cached.inner.table.sessions.run_pending_tasks();
     }
     assert_eq!((lab.reads(), cached.stats().bytes), (3, 0));
 }
@@ -54,7 +54,7 @@ async fn emptying_it_gives_the_memory_back() {
     }
     lab.settle().await;
     cached.clear();
-    cached.inner.l1.sessions.run_pending_tasks();
+    cached.inner.table.sessions.run_pending_tasks();
     assert_eq!((cached.stats().entries, cached.stats().bytes), (0, 0));
     assert!(data(&cached, &keys[0]).await.is_some());
     assert_eq!(lab.reads(), 1);

@@ -1,4 +1,4 @@
-//! Changes elsewhere, and what comes of it when nobody tells of them.
+//! Changes by other nodes, with and without their events.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -12,13 +12,13 @@ use super::{
     lab::{Lab, catches, data, key, lab, settings, ttl, write},
 };
 
-/// A session that is in the cache.
+/// Creates a session that is in the cache.
 async fn kept(cached: &Cached<Lab>, lab: &Lab) -> session_core::SessionKey {
     let key = key();
     assert!(lab.elsewhere.write(&key, write("x"), When::Absent).await.expect("a write").is_written());
     lab.settle().await;
     assert_eq!(data(cached, &key).await.as_deref(), Some("x"));
-    assert_eq!(cached.inner.l1.current(&key).is_some(), cached.stats().is_whole);
+    assert_eq!(cached.inner.table.current(&key).is_some(), cached.stats().is_ready);
     key
 }
 
@@ -44,13 +44,13 @@ async fn nothing_is_trusted_while_the_watch_is_interrupted() {
         let _ = lab.elsewhere.delete(&key, Expected::Any).await.expect("a delete");
         let honest = data(&cached, &key).await.is_none();
         if honest {
-            assert!(!cached.stats().is_whole);
+            assert!(!cached.stats().is_ready);
             let reads = lab.reads();
             data(&cached, &key).await;
             assert_eq!((lab.reads(), cached.stats().bypasses), (reads + 1, 2), "nothing is kept");
             lab.mute(false);
             lab.say(Some(Event::Missed)).await;
-            assert!(cached.stats().is_whole, "all is heard again");
+            assert!(cached.stats().is_ready, "all is heard again");
             kept(&cached, &lab).await;
         }
         honest
@@ -80,11 +80,11 @@ async fn a_stream_that_ends_is_replaced_and_nothing_is_trusted_meanwhile() {
     lab.say(None).await;
     assert_eq!(data(&cached, &key).await, None);
     lab.mute(false);
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     kept(&cached, &lab).await;
 }
 
-/// The connection that tells is frozen, and that goes unnoticed.
+/// The connection that delivers events is frozen, and the cache does not notice.
 #[tokio::test]
 async fn max_staleness_holds_whatever_is_heard() {
     catches(Flaw::IgnoresStaleness, |flaw| async move {
@@ -95,7 +95,7 @@ async fn max_staleness_holds_whatever_is_heard() {
         let _ = lab.elsewhere.delete(&key, Expected::Any).await.expect("a delete");
         let ended = Instant::now();
         while ended.elapsed() < bound {
-            // Being read does not keep it.
+            // Reads do not prolong the entry.
             data(&cached, &key).await;
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -123,7 +123,7 @@ async fn an_entry_does_not_outlive_its_record() {
     .await;
 }
 
-/// What is changed here and not heard of shows that nothing else is heard of.
+/// A missing event for a change through this cache shows that other events are missing, too.
 #[tokio::test]
 async fn a_watch_that_is_frozen_is_noticed_by_our_own_changes() {
     let bound = Duration::from_millis(400);
@@ -139,7 +139,7 @@ async fn a_watch_that_is_frozen_is_noticed_by_our_own_changes() {
     }
     assert!(begun.elapsed() >= bound / 2, "it was given time");
     lab.mute(false);
-    cached.until_whole().await;
+    cached.wait_until_ready().await;
     kept(&cached, &lab).await;
 }
 
@@ -155,7 +155,7 @@ async fn the_lag_is_measured() {
     assert!(lag.p50 <= lag.p99 && lag.p99 <= lag.longest, "{lag:?}");
 }
 
-/// Without versions, an echo cannot be told from a change elsewhere.
+/// Without versions, an echo is indistinguishable from a change by another node.
 #[tokio::test]
 async fn an_event_without_a_version_means_the_worst() {
     let (cached, lab) = lab(settings(None)).await;
@@ -179,7 +179,7 @@ async fn when_the_runtime_of_the_cache_ends_reads_go_to_the_store() {
     let other = self::key();
     assert!(lab.elsewhere.write(&other, write("y"), When::Absent).await.expect("a write").is_written());
     runtime.shutdown_background();
-    while cached.stats().is_whole {
+    while cached.stats().is_ready {
         tokio::task::yield_now().await;
     }
     let _ = lab.elsewhere.delete(&key, Expected::Any).await.expect("a delete");
@@ -204,11 +204,11 @@ async fn a_closed_cache_is_bypassed() {
     let (cached, lab) = lab(settings(None)).await;
     let key = kept(&cached, &lab).await;
     cached.close().await.expect("closed");
-    assert!(!cached.stats().is_whole);
+    assert!(!cached.stats().is_ready);
     let _ = lab.elsewhere.delete(&key, Expected::Any).await.expect("a delete");
     assert_eq!(data(&cached, &key).await, None);
-    // And so is one that finds its store closed.
+    // A cache that finds its store closed is bypassed, too.
     let late = lab.cached(settings(None)).expect("a cache");
     tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(!late.stats().is_whole);
+    assert!(!late.stats().is_ready);
 }

@@ -80,7 +80,7 @@ async fn an_unknown_id_is_never_adopted(context: Context) {
         assert_ne!(session.id(), Some(planted.clone()));
         assert!(!context.is_live(&planted).await);
     }
-    // One that is only looked for is not answered with a removal.
+    // A read of an unknown id does not remove the cookie.
     let session = context.manager().open(Some(planted));
     assert_eq!(session.get::<u32>("n").await.expect("a read"), None);
     assert_eq!(session.save().await.expect("nothing to do"), Saved::Nothing);
@@ -92,7 +92,7 @@ async fn values_are_local_until_saved_and_shared_by_clones(context: Context) {
     let session = context.manager().open(Some(id.clone()));
     let clone = session.clone();
     clone.insert("n", &1).expect("a number");
-    // What the handle has set is known without a load.
+    // A value that the handle has set is read without a load.
     assert_eq!(session.get::<u32>("n").await.expect("it is local"), Some(1));
     assert!(!session.is_loaded() && session.is_changed());
     assert!(!context.load(&id).await.contains("n").await.expect("loaded"));
@@ -188,7 +188,7 @@ async fn the_cookie_follows_the_session(context: Context) {
     login.login(owner("alice")).await.expect("a login");
     let new = login.id().expect("it is live");
     assert_eq!(login.cookie_change(), CookieChange::Set(new.clone()));
-    // The request that comes late with the old id must not take the new cookie away.
+    // A late request with the old id must not remove the new cookie.
     let late = open();
     assert_eq!(late.get::<String>("greeting").await.expect("a read"), None);
     assert_eq!(late.cookie_change(), CookieChange::Keep);

@@ -1,4 +1,4 @@
-//! What a login keeps of the session that was there.
+//! What a login keeps of the session that it takes over.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ super::cases![
 
 const LONG: Duration = Duration::from_hours(24 * 300);
 
-/// A session of alice's with two values, a label and timeouts, all stored.
+/// A stored session of alice's with two values, a label and timeouts.
 async fn alices(context: &Context) -> (Session, SessionId) {
     let session = context.manager().create();
     session.login(owner("alice")).await.expect("a login");
@@ -32,7 +32,7 @@ async fn alices(context: &Context) -> (Session, SessionId) {
     (session, id)
 }
 
-/// What is stored, whatever a handle may show.
+/// The payload in the store, whatever the handle shows.
 async fn stored(context: &Context, session: &Session) -> Payload {
     let key = session.key().expect("it is live");
     let record = context.tap.read(&key).await.expect("a read").expect("it is live");
@@ -118,7 +118,7 @@ async fn what_is_named_and_changed_during_the_login_goes_over(context: Context) 
     assert_eq!(payload.get::<String>("cart").expect("text").as_deref(), Some("pen"));
 }
 
-/// The session has no owner when the login reads it, and is alice's when it is carried out.
+/// The session has no owner when the login reads it, but is alice's when the login is carried out.
 async fn an_owner_who_comes_in_during_the_login_leaves_nothing(context: Context) {
     use session_core::{OwnerChange, Ttl, When, Write};
     let (session, id) = context.stored(&context.manager()).await;

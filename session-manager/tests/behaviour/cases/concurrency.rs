@@ -66,7 +66,8 @@ async fn concurrent_updates_count_exactly(context: Context) {
     assert_eq!(context.load(&id).await.get::<u64>("n").await.expect("loaded"), Some(6_400));
 }
 
-/// What a lossy line does to counting: each update counts once if it succeeds, and, if its outcome could not be found out, at most once.
+/// Updates over a lossy connection: a successful update counts once, and one with an unknown
+/// outcome at most once.
 async fn updates_count_exactly_when_replies_are_lost(context: Context) {
     let managers = [context.manager(), context.manager()];
     let (_, id) = context.stored(&managers[0]).await;
@@ -98,10 +99,12 @@ async fn updates_count_exactly_when_replies_are_lost(context: Context) {
         (counted..=counted + unknown).contains(&n),
         "{counted} succeeded, {unknown} unknown, {n} counted"
     );
-    // How many could not be found out depends on how many others came between, and so on the machine; the next case counts those.
+    // The number of unknown outcomes depends on the number of writes in between, and so on the
+    // machine. The next case counts them.
 }
 
-/// The write was carried out or not, its reply is lost, and others write before it can be sent again: up to sixteen of them, it is known what came of it.
+/// The write is carried out or not, its reply is lost, and others write before it is sent again.
+/// Its outcome is determined for up to sixteen other writes.
 async fn a_lost_reply_is_found_out_although_others_have_written_since(context: Context) {
     for (carried_out, others) in
         [true, false].into_iter().flat_map(|carried_out| [0, 1, 3, 16, 17].map(|n| (carried_out, n)))
@@ -195,7 +198,7 @@ async fn rivals_that_never_rest_starve_nobody(context: Context) {
     let (_, id) = context.stored(&context.manager()).await;
     let until = Instant::now() + Duration::from_secs(2);
     let mut tasks = JoinSet::new();
-    // Each node has several that hammer at the session.
+    // Each node has several tasks that write the session without a pause.
     for manager in [context.manager(), context.manager()] {
         for _ in 0..4 {
             let (manager, id) = (manager.clone(), id.clone());

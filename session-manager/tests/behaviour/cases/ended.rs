@@ -43,7 +43,7 @@ async fn what_ended_elsewhere_is_gone_with_the_unsaved_keys(context: Context) {
         let error = slow.save().await.expect_err("it has ended");
         assert_eq!(unsaved(&error), ["a", "b"]);
         assert!(error.to_string().contains("a, b"), "{error}");
-        // And it stays so.
+        // The session stays ended.
         assert!(slow.save().await.expect_err("it has ended").is_gone());
         assert!(slow.get::<u32>("a").await.expect_err("it has ended").is_gone());
         assert!(slow.login(owner("mallory")).await.expect_err("it has ended").is_gone());
@@ -64,7 +64,7 @@ async fn a_request_from_before_a_login_changes_nothing(context: Context) {
     login.login(owner("alice")).await.expect("a login");
     assert!(slow.save().await.expect_err("its id is worth nothing").is_gone());
     let new = login.id().expect("it is live");
-    // One with the new id keeps the owner, whatever it saves.
+    // A save under the new id keeps the owner.
     let next = context.manager().open(Some(new.clone()));
     next.insert("greeting", "next").expect("text");
     next.save().await.expect("a save");
@@ -87,7 +87,8 @@ async fn a_logout_ends_it_for_all(context: Context) {
     logout.logout().await.expect("it was this one that ended it");
 }
 
-/// `Ok` means that the session is at an end because of this handle: a user that is told so may leave the computer to others.
+/// `Ok` means that this handle has ended the session: after it, a user may leave the computer to
+/// others.
 async fn a_logout_that_ends_nothing_says_so(context: Context) {
     for ending in 0..4 {
         let (elsewhere, id) = context.stored(&context.manager()).await;
@@ -107,7 +108,7 @@ async fn a_logout_that_ends_nothing_says_so(context: Context) {
                 let error = handle.logout().await.expect_err("it has ended nothing");
                 assert_eq!(unsaved(&error), [""; 0], "it has dropped what was not saved");
             }
-            // The client may have been told a newer id, which must not be taken away or replaced.
+            // The client may have a newer id, which must not be removed or replaced.
             assert_eq!(handle.cookie_change(), session_manager::CookieChange::Keep);
             handle.insert("farewell", "bye").expect("text");
             assert!(handle.save().await.expect_err("it has ended").is_gone());
@@ -120,7 +121,8 @@ async fn a_logout_that_ends_nothing_says_so(context: Context) {
     assert!(unknown.logout().await.expect_err("nothing is there").is_gone());
 }
 
-/// What was set after a logout is another session, which can be ended in turn, by this handle or elsewhere.
+/// Values that are set after a logout belong to another session, which can be ended, too, by this
+/// handle or elsewhere.
 async fn each_session_of_a_handle_is_ended_by_itself(context: Context) {
     let (session, _) = context.stored(&context.manager()).await;
     for elsewhere in [false, true] {
@@ -137,7 +139,7 @@ async fn each_session_of_a_handle_is_ended_by_itself(context: Context) {
     context.manager().create().logout().await.expect("the client has nothing that could be ended");
 }
 
-/// Rotations go on while a logout looks for where the session is.
+/// Rotations continue while a logout searches for the session.
 async fn a_logout_catches_up_with_rotations(context: Context) {
     for _ in 0..rounds(100) {
         let session = context.manager().create();
@@ -174,7 +176,7 @@ async fn a_logout_follows_a_rotation(context: Context) {
     assert!(context.is_live(&other_device.id().expect("it is live")).await, "another login");
 }
 
-/// All that can be under way when somebody logs out. Returns the ids that it was handed.
+/// The operations that may run during a logout. Returns the new ids that the operation received.
 async fn race(context: &Context, id: &SessionId, what: usize) -> Vec<SessionId> {
     let session = context.manager().open(Some(id.clone()));
     let ids = |session: &Session| session.id().into_iter().filter(|new| new != id).collect();
@@ -198,8 +200,9 @@ async fn race(context: &Context, id: &SessionId, what: usize) -> Vec<SessionId> 
     }
 }
 
-/// A logout races saves, updates, rotations, logins and touches. Whatever came first: once the logout has returned, and the others have, the old id is
-/// dead, and a session lives on only if it was logged in anew.
+/// A logout races saves, updates, rotations, logins and touches. Whatever the order: once the
+/// logout and the others have returned, the old id is invalid, and a session is live only if it was
+/// logged in again.
 async fn nothing_revives_a_session_that_was_logged_out(context: Context) {
     let manager = context.builder().touch_after(0.0).build().expect("settings");
     for round in 0..rounds(1_500) {

@@ -28,7 +28,7 @@ async fn touches_are_coalesced(context: Context) {
     for _ in 0..10 {
         assert_eq!(request().await, Saved::Nothing);
     }
-    // As if half a minute had passed.
+    // Simulates that half a minute has passed.
     let short = session_core::Ttl::new(minute.mul_f64(0.49)).expect("a ttl");
     assert!(session_core::SessionStore::touch(&*context.tap, &id.key(), short).await.expect("a touch"));
     assert_eq!(request().await, Saved::Touched);
@@ -88,7 +88,7 @@ async fn the_absolute_timeout_ends_what_is_used_all_the_time(context: Context) {
         None => true,
     })
     .await;
-    // Milliseconds are counted whole.
+    // Timeouts are stored in whole milliseconds.
     assert!(began.elapsed() + Duration::from_millis(1) >= limit, "it ended too early");
 }
 
@@ -141,7 +141,7 @@ async fn listeners_hear_what_happens(context: Context) {
             SessionEvent::Destroyed { key: second },
         ]
     );
-    // The store tells when it frees the space, which it is asked to do here.
+    // The store reports an expiry when it frees the space, which this purge does.
     let maintenance = manager.store().maintenance().filter(|_| context.tells_expiry);
     let Some(maintenance) = maintenance else { return watching.abort() };
     eventually(async || {

@@ -26,12 +26,12 @@ async fn an_id_opens_nothing_for_another_purpose(context: Context) {
         assert!(other.load(&id).await.expect("a read").is_none());
         let session = other.open(Some(id.clone()));
         assert_eq!(greeting(&session).await, None);
-        // There is nothing to end, whatever it says to that.
+        // There is no session to end, so the result does not matter.
         let _ = session.logout().await;
     }
     let (_, bare) = context.stored(&manager).await;
     assert!(shop.load(&bare).await.expect("a read").is_none());
-    // Another node has the same purpose by the same name.
+    // A purpose with the same name is the same purpose on another node.
     let session = context.manager().for_purpose("shop").load(&id).await.expect("a read").expect("it is live");
     assert_eq!(greeting(&session).await.as_deref(), Some("hello"));
     assert_eq!(session.key(), Some(shop.key_of(&id)));
@@ -78,7 +78,7 @@ async fn of_several_live_sessions_the_last_login_counts(context: Context) {
     let (_, planted) = context.stored(&manager).await;
     let began = manager.open(Some(planted.clone())).created().await.expect("a read");
     let mine = manager.create();
-    // Times are kept in milliseconds, and sessions of the same one are equals.
+    // Times are stored in milliseconds, and sessions of the same millisecond count as equal.
     while mine.created().await.expect("a read") <= began {
         mine.login(owner("alice")).await.expect("a login");
     }

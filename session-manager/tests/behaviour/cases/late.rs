@@ -1,4 +1,4 @@
-//! What a task may still do with a session whose response was sent.
+//! What a task may do with a session after its response was sent.
 
 use session_core::SessionStore;
 use session_manager::{CookieChange, Saved, Session, SessionError};
@@ -83,7 +83,8 @@ async fn no_new_id_after_the_response(context: Context) {
     assert_eq!(context.load(&id).await.owner().await.expect("loaded"), None);
 }
 
-/// The response leaves after the store has carried out the next change, and before its reply has arrived.
+/// Sends the response after the store has carried out the next change, and before the reply
+/// arrives.
 fn respond_meanwhile(context: &Context, session: &Session) {
     let session = session.clone();
     context.tap.before_reply.set(async move { session.response_sent() });

@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) run: fn(Context) -> Pin<Box<dyn Future<Output = ()>>>,
 }
 
-/// The cases of a file: each is an `async fn` of a context.
+/// The cases of a file. Each is an `async fn` that takes a context.
 macro_rules! cases {
     ($($name:ident),* $(,)?) => {
         pub(crate) fn all() -> Vec<crate::cases::Case> {

@@ -34,7 +34,7 @@ async fn your_devices(context: Context) {
     assert_eq!(labels, [Some("laptop"), Some("phone")]);
     assert_eq!([devices[0].key, devices[1].key], [laptop_id.key(), phone_id.key()]);
     assert!(devices[0].created > devices[1].created);
-    // A use that only touches is seen.
+    // A use that causes only a touch counts.
     let seen = devices[1].last_seen;
     assert!(seen >= devices[1].created && seen < devices[0].created + Duration::from_secs(1));
     tokio::time::sleep(Duration::from_millis(20)).await;
@@ -84,7 +84,7 @@ async fn the_oldest_session_makes_room(context: Context) {
         live.push(context.is_live(id).await);
     }
     assert_eq!(live, [false, false, true, true, true]);
-    // Who is logged in already may log in again.
+    // A session that is already logged in may log in again.
     let again = context.manager().open(Some(ids[2].clone()));
     again.login(owner("alice")).await.expect("a login");
     assert!(context.is_live(&ids[3]).await && context.is_live(&ids[4]).await);
@@ -144,7 +144,7 @@ async fn concurrent_logins_keep_the_limit_by_refusing(context: Context) {
     for _ in 0..rounds(10) {
         let (admitted, live) = race_for_places(&context, &manager).await;
         assert!(admitted == live && live <= 3, "{admitted} were admitted, {live} are live");
-        // What the race left free can be had.
+        // The places that the race left free can be taken.
         let mut live = live;
         eventually(async || {
             live += usize::from(manager.create().login(owner("alice")).await.is_ok());

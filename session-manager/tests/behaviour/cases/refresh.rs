@@ -1,4 +1,4 @@
-//! A handle that outlives its request, such as that of a WebSocket, asks the store again.
+//! `refresh` on handles that outlive their request, such as that of a WebSocket.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 

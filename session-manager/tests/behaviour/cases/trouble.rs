@@ -41,7 +41,7 @@ async fn an_outage_is_an_error_and_never_an_empty_session(context: Context) {
     live.insert("m", &1).expect("this is local");
     assert!(live.save().await.is_err());
     context.tap.down.store(false, Relaxed);
-    // Nothing was lost, and nothing was taken for empty.
+    // No change was lost, and no session was treated as empty.
     session.save().await.expect("the store is back");
     live.save().await.expect("the store is back");
     assert_eq!(context.load(&id).await.keys().await.expect("loaded"), ["greeting", "m", "n"]);
@@ -54,7 +54,8 @@ async fn a_lost_reply_to_a_login_gives_nobody_the_new_id(context: Context) {
     context.tap.lose.store(0, Relaxed);
     assert!(error.may_have_applied());
     assert_eq!((session.id(), session.cookie_change()), (None, CookieChange::Keep));
-    // It was carried out, so the old id has ended; the handle finds out and does not make a new session of it.
+    // The login was carried out, so the old id has ended. The handle notices this and does not
+    // create a new session.
     assert!(!context.is_live(&id).await);
     session.insert("n", &1).expect("a number");
     assert!(session.save().await.expect_err("it has ended").is_gone());
@@ -86,14 +87,14 @@ async fn what_cannot_be_read_is_never_overwritten(context: Context) {
         let there = context.tap.read(&id.key()).await.expect("a read").expect("it is untouched");
         assert_eq!(there.data, bytes);
 
-        // Also if it came after this handle had loaded the session.
+        // The same holds for a record that was planted after this handle had loaded the session.
         let write = Write::new(bytes.clone(), Ttl::new(Duration::from_mins(1)).expect("a ttl"));
         assert!(context.tap.write(&good_id.key(), write, When::Any).await.expect("a write").is_written());
         good.insert("n", &1).expect("this is local");
         assert_eq!(kind(&good.save().await.expect_err("it cannot be read")), expected);
         let there = context.tap.read(&good_id.key()).await.expect("a read").expect("it is untouched");
         assert_eq!(there.data, bytes);
-        // A logout ends it all the same.
+        // A logout ends the unreadable session.
         session.logout().await.expect("a logout");
         assert!(!context.is_live(&id).await);
     }

@@ -10,12 +10,12 @@ type Opened = Result<Arc<dyn SessionStore>, String>;
 /// A store to run the cases on.
 #[derive(Clone, Copy)]
 pub(crate) enum Candidate {
-    /// One that has only the four operations that every store must have.
+    /// A store that has only the four required operations.
     RequiredOnly,
     Of(Deployment),
 }
 
-/// All stores of the workspace, and one that has no more than it must.
+/// All stores of the workspace, and one with only the required operations.
 pub(crate) fn candidates() -> Vec<Candidate> {
     let engines = deployments().into_iter().map(Candidate::Of);
     engines.chain([Candidate::RequiredOnly]).collect()
@@ -29,7 +29,7 @@ impl Candidate {
         }
     }
 
-    /// Whether its watch tells an expiry from other changes.
+    /// Whether the store's watch distinguishes an expiry from other changes.
     pub(crate) fn tells_expiry(self) -> bool {
         match self {
             Self::RequiredOnly => false,
@@ -37,7 +37,7 @@ impl Candidate {
         }
     }
 
-    /// An empty store, or why there is none.
+    /// An empty store, or the reason why there is none.
     pub(crate) fn open(self) -> Pin<Box<dyn Future<Output = Opened> + Send>> {
         match self {
             Self::RequiredOnly => Box::pin(async { Ok(Arc::new(RequiredOnly::new()) as _) }),
@@ -48,7 +48,7 @@ impl Candidate {
         }
     }
 
-    /// Whether its absence is a failure.
+    /// Whether the case fails if the store is absent.
     pub(crate) fn is_required(self) -> bool {
         match self {
             Self::RequiredOnly => true,

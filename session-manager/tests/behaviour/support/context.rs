@@ -5,14 +5,14 @@ use session_manager::{Session, SessionManager, SessionManagerBuilder};
 
 use super::tap::Tap;
 
-/// How long one case may take.
+/// The time limit of a case.
 pub(crate) const LIMIT: Duration = Duration::from_mins(10);
 
-/// What a case works with: a store of its own.
+/// The environment of a case, with its own store.
 #[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) tap: Arc<Tap>,
-    /// Whether the store's watch tells an expiry from other changes.
+    /// Whether the store's watch distinguishes an expiry from other changes.
     pub(crate) tells_expiry: bool,
 }
 
@@ -21,7 +21,7 @@ impl Context {
         Self { tap: Arc::new(Tap::new(store)), tells_expiry }
     }
 
-    /// Settings of another manager over the store, as another node would have it.
+    /// The builder of another manager over the store, as on another node.
     pub(crate) fn builder(&self) -> SessionManagerBuilder {
         SessionManager::builder_shared(Arc::clone(&self.tap) as _)
     }
@@ -30,7 +30,7 @@ impl Context {
         self.builder().build().expect("the default settings")
     }
 
-    /// A session that is stored, with "greeting" in it.
+    /// A stored session that holds "greeting".
     pub(crate) async fn stored(&self, manager: &SessionManager) -> (Session, SessionId) {
         let session = manager.create();
         session.insert("greeting", "hello").expect("text");
@@ -39,7 +39,7 @@ impl Context {
         (session, id)
     }
 
-    /// The session with this id, as another request gets it, which must be live.
+    /// The live session with this id, as another request loads it.
     pub(crate) async fn load(&self, id: &SessionId) -> Session {
         self.manager().load(id).await.expect("a read").expect("it is live")
     }
@@ -53,13 +53,13 @@ pub(crate) fn owner(name: &str) -> Owner {
     Owner::new(name).expect("an owner")
 }
 
-/// So many rounds, or more in a long campaign.
+/// The number of rounds; `SESSION_SOAK` multiplies it.
 pub(crate) fn rounds(usual: usize) -> usize {
     let factor = std::env::var("SESSION_SOAK").ok().and_then(|factor| factor.parse().ok()).unwrap_or(1);
     usual * factor
 }
 
-/// Waits until the condition holds, which it must at some time.
+/// Waits until the condition holds.
 pub(crate) async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
     while !condition().await {
         tokio::time::sleep(Duration::from_millis(1)).await;

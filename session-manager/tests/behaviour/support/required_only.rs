@@ -4,7 +4,8 @@ use session_core::{
 };
 use session_memory::MemoryStore;
 
-/// A store that overrides nothing: renames are a write and a delete, batches one after another.
+/// A store that overrides no provided method: a rename is a write and a delete, and a batch is sent
+/// one by one.
 #[derive(Debug)]
 pub(crate) struct RequiredOnly(MemoryStore);
 

@@ -15,7 +15,8 @@ use session_core::{
     async_trait,
 };
 
-/// The store under test with a tap on the line: it counts what passes, loses replies of changes that were carried out, or is down.
+/// A wrapper around the store under test, which counts operations, loses replies of changes that
+/// were carried out, and simulates an outage.
 #[derive(Debug)]
 pub(crate) struct Tap {
     store: Arc<dyn SessionStore>,
@@ -24,20 +25,20 @@ pub(crate) struct Tap {
     pub(crate) touches: AtomicUsize,
     pub(crate) others: AtomicUsize,
     pub(crate) down: AtomicBool,
-    /// Of a hundred changes that are carried out, so many lose their reply.
+    /// The percentage of changes that are carried out and whose reply is lost.
     pub(crate) lose: AtomicU32,
-    /// Of a hundred changes, so many get lost before they are carried out.
+    /// The percentage of changes that are lost before they are carried out.
     pub(crate) lose_requests: AtomicU32,
     pub(crate) lost: AtomicUsize,
-    /// The next write is carried out, or not, then this happens, and then its reply is lost.
+    /// The next write is carried out or not, then `meanwhile` runs, and then the reply is lost.
     pub(crate) next_write: Mutex<Option<NextWrite>>,
-    /// Happens before the next write or rename reaches the store.
+    /// Runs before the next write or rename reaches the store.
     pub(crate) before_change: Meanwhile,
-    /// Happens after the store has carried out the next write or rename, and before its reply arrives.
+    /// Runs after the store has carried out the next write or rename, and before the reply arrives.
     pub(crate) before_reply: Meanwhile,
 }
 
-/// What happens once while a change is on its way.
+/// A future that runs once during a change.
 #[derive(Default)]
 pub(crate) struct Meanwhile(Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>);
 
@@ -60,7 +61,7 @@ impl fmt::Debug for Meanwhile {
     }
 }
 
-/// What becomes of a write.
+/// The outcome of the next write.
 pub(crate) struct NextWrite {
     pub(crate) carried_out: bool,
     pub(crate) meanwhile: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -94,7 +95,7 @@ impl Tap {
         }
     }
 
-    /// Reads, writes, touches, and all others.
+    /// The numbers of reads, writes, touches, and other operations.
     pub(crate) fn counts(&self) -> [usize; 4] {
         [&self.reads, &self.writes, &self.touches, &self.others].map(|count| count.load(Relaxed))
     }
