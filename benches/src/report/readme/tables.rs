@@ -98,8 +98,7 @@ pub(super) fn callers(report: &Report, is_shown: impl Fn(&Description) -> bool) 
 
 /// Our stores without and with a cache, and the fastest peers.
 pub(super) fn cached(report: &Report) -> String {
-    let mut text =
-        preamble(report, "ops/s of workload B, 95 % reads and 5 % conditional updates");
+    let mut text = preamble(report, "ops/s of workload B, 95 % reads and 5 % conditional updates");
     text.push_str(
         "| | callers | `Cached` (quartiles) | without | ratio | fastest peer without a cache | ratio | and with one | ratio |\n| --- | ---: | ---: | ---: | ---: | --- | ---: | --- | ---: |\n",
     );
@@ -164,9 +163,12 @@ pub(super) fn correctness(report: &Report) -> String {
     text + "\n"
 }
 
+/// A store of a library, and what was found of it, in the order of the columns.
+type Answers<'r> = (&'r str, [&'r Finding; 4]);
+
 /// The same with one row for each library. Where its stores differ, the cell names the fewer ones.
 pub(super) fn libraries(report: &Report) -> String {
-    let mut libraries: Vec<(&str, Vec<(&str, [&Finding; 4])>)> = Vec::new();
+    let mut libraries: Vec<(&str, Vec<Answers<'_>>)> = Vec::new();
     for checked in &report.correctness {
         let candidate = report.candidates.iter().find(|candidate| candidate.id == checked.candidate);
         let Some(candidate) = candidate else { continue };
