@@ -12,7 +12,7 @@ use super::{builder::SqliteStoreBuilder, core::Core, errors::closed};
 
 /// Sessions in a table of an SQLite database.
 ///
-/// Clones are handles to the same store. The store keeps all promises of [`SessionStore`], and has
+/// Clones are handles to the same store. The store keeps all promises of [`SessionStore`](session_core::SessionStore), and has
 /// an owner index, maintenance and a watch that hears all stores of this process. For what a crash
 /// can take back, see the [crate's documentation](crate#what-a-crash-can-take-back).
 ///
