@@ -79,7 +79,6 @@ impl ForeignOptions {
                     *builder = builder.clone().connect_timeout(timeout);
                 }
             }
-            "max_retries" => builder.settings.max_retries = option.number::<i32>()?.try_into().unwrap_or(0),
             "clientname" | "clientName" => builder.settings.client_name = Some(option.value().to_owned()),
             "ssl" => match (option.switch()?, self.scheme) {
                 (true, _) => self.mode = self.mode.or(Some(TlsMode::VerifyFull)),

@@ -109,6 +109,8 @@ fn with_option(option: &UrlOption, builder: RedisStoreBuilder) -> Result<RedisSt
             Some(keepalive) => builder.keepalive(keepalive),
             None => builder.without_keepalive(),
         },
+        // go-redis writes -1 for none.
+        "max_retries" if option.value() == "-1" => builder.max_retries(0),
         "max_retries" => {
             let times = option.limit()?.unwrap_or(0);
             builder
