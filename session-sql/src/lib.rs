@@ -9,14 +9,14 @@ mod deadline;
 mod events;
 #[cfg(feature = "mysql")]
 mod mysql;
-#[cfg(any(feature = "sqlite", feature = "mysql"))]
-mod padding;
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 mod server;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "mysql"))]
+mod statement_sizes;
 mod table;
 
 #[cfg(feature = "mysql")]

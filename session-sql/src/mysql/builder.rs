@@ -18,7 +18,7 @@ use super::{
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Connector, Core, Endpoint, MAX_MAX_DATA_LEN, Settings, SqlBackend, opening, purge,
+        Connections, Connector, Core, Endpoint, MAX_MAX_DATA_LEN, Settings, SqlBackend, connect, purge,
         shared_setters,
     },
     table::Table,
@@ -112,11 +112,11 @@ impl MySqlStoreBuilder {
         endpoint.options = endpoint.options.disable_statement_logging();
         let connector = endpoint.connector(settings.credentials.take())?;
         Connector::warn("MySqlStore", [&connector]);
-        opening::within(settings.deadline, async {
-            let mut connection = connector.connect().await.map_err(opening::broken::<MySql>)?;
+        connect::within(settings.deadline, async {
+            let mut connection = connector.connect().await.map_err(connect::broken::<MySql>)?;
             let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
             let setup = setup(&settings, prepared.returning);
-            connection.close().await.map_err(opening::broken::<MySql>)?;
+            connection.close().await.map_err(connect::broken::<MySql>)?;
             prepared.returning &= !without_returning;
             start(&settings, &names, &prepared, connector, setup, Connections::own(settings.connections))
         })
@@ -136,8 +136,8 @@ impl MySqlStoreBuilder {
         let (settings, names) = self.checked()?;
         let connector = Connector::of_pool((*pool.connect_options()).clone());
         Connector::warn("MySqlStore", [&connector]);
-        opening::within(settings.deadline, async {
-            let mut connection = pool.acquire().await.map_err(opening::broken::<MySql>)?;
+        connect::within(settings.deadline, async {
+            let mut connection = pool.acquire().await.map_err(connect::broken::<MySql>)?;
             let mut prepared = schema::prepare(&mut connection, &names, settings.migrate).await?;
             prepared.returning &= !without_returning;
             drop(connection);

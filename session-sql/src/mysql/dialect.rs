@@ -21,11 +21,11 @@ use super::{
 };
 use crate::{
     events::Events,
-    padding::padded,
     server::{
         Connector, Dialect, Found, Meaning, OnlyReads, Purged, RawRow, SqlResult, Written, after_change,
         found_key,
     },
+    statement_sizes::padded,
 };
 
 /// What a store knows of its server.

@@ -6,7 +6,7 @@ use session_core::{DeleteItem, Expected, OwnerChange, SessionKey, Version, When,
 use sqlx::{MySql as Database, SqlStr, mysql::MySqlArguments, query::Query};
 
 use super::statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION};
-use crate::padding::padded;
+use crate::statement_sizes::padded;
 
 pub(super) type Asked<'q> = Query<'q, Database, MySqlArguments>;
 

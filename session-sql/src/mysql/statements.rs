@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::{
     chunk::MAX_ITEMS,
-    padding::{SIZES, size_index},
     server::FORMAT,
+    statement_sizes::{SIZES, size_index},
 };
 
 /// The sizes of the statements that write. There are more than for other statements, because the

@@ -12,18 +12,18 @@ use tokio::sync::watch;
 use super::{
     dialect::Postgres,
     errors::config,
-    listening::Listening,
     schema::{self, Names},
     session::{self, Session},
     statements::{Statements, sql},
     store::PostgresStore,
     url,
+    watch::Listening,
 };
 use crate::{
     chunk::MAX_BYTES,
     server::{
-        Connections, Connector, Core, Endpoint, MAX_MAX_DATA_LEN, Settings, SqlBackend,
-        following::look_after, opening, purge, replica::Replica, shared_setters,
+        Connections, Connector, Core, Endpoint, MAX_MAX_DATA_LEN, Settings, SqlBackend, connect, purge,
+        replica::Replica, replica_lag::look_after, shared_setters,
     },
     table::Table,
 };
@@ -181,13 +181,13 @@ impl PostgresStoreBuilder {
         let connector = endpoint.connector(settings.credentials.clone())?;
         warn(&connector, replica.as_ref());
         let session = Session::own(connector, session_settings(&settings, synchronous_commit), false);
-        opening::within(settings.deadline, async {
-            let mut connection = session.open().await.map_err(opening::broken::<Postgres>)?;
-            let options = session.connector().options().await.map_err(opening::broken::<Postgres>)?;
+        connect::within(settings.deadline, async {
+            let mut connection = session.open().await.map_err(connect::broken::<Postgres>)?;
+            let options = session.connector().options().await.map_err(connect::broken::<Postgres>)?;
             let listener = PgPoolOptions::new().max_connections(1).test_before_acquire(false);
             let listener = (listener.connect_lazy_with(options), Some(session.connector().clone()));
             let dialect = prepare(&mut connection, &settings, &names, session, listener).await?;
-            connection.close().await.map_err(opening::broken::<Postgres>)?;
+            connection.close().await.map_err(connect::broken::<Postgres>)?;
             start(&settings, dialect, Connections::own(settings.connections), replica, stale)
         })
         .await
@@ -206,10 +206,10 @@ impl PostgresStoreBuilder {
         let (settings, names, _) = self.checked()?;
         let connector = Connector::of_pool((*pool.connect_options()).clone());
         warn(&connector, replica.as_ref());
-        opening::within(settings.deadline, async {
-            let mut connection = pool.acquire().await.map_err(opening::broken::<Postgres>)?;
+        connect::within(settings.deadline, async {
+            let mut connection = pool.acquire().await.map_err(connect::broken::<Postgres>)?;
             let session = Session::of_pool(connector, &mut connection).await;
-            let session = session.map_err(opening::broken::<Postgres>)?;
+            let session = session.map_err(connect::broken::<Postgres>)?;
             let dialect = prepare(&mut connection, &settings, &names, session, (pool.clone(), None)).await?;
             drop(connection);
             start(&settings, dialect, Connections::Pool(pool), replica, stale)

@@ -8,12 +8,12 @@ use sqlx::{PgConnection, Postgres as Database, Row, postgres::PgRow};
 
 use super::{
     errors::meaning,
-    listening::Listening,
     session::Session,
     statements::{KEEP_OWNER, Statements, WHEN_ABSENT, WHEN_ANY, WHEN_VERSION},
+    watch::Listening,
 };
 use crate::server::{
-    Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, following::Follow, found_key,
+    Dialect, Found, Meaning, Purged, RawRow, SqlResult, Written, found_key, replica_lag::Follow,
 };
 
 /// What a store knows of its server.

@@ -3,7 +3,6 @@
 mod builder;
 mod dialect;
 mod errors;
-mod listening;
 mod options;
 mod schema;
 mod session;
@@ -11,6 +10,7 @@ mod statements;
 mod store;
 mod target;
 mod url;
+mod watch;
 
 pub use builder::{PostgresStoreBuilder, SynchronousCommit};
 pub use store::PostgresStore;

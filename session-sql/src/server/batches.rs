@@ -9,8 +9,8 @@ use session_core::{
 use super::{
     core::{Core, Job, Parts},
     dialect::Dialect,
-    found::Found,
     jobs::{Delete, Read, Touch, Write},
+    record::Found,
 };
 use crate::chunk::{MAX_ITEMS, in_order, parts};
 

@@ -6,7 +6,7 @@ use session_core::{
 };
 use sqlx::Database;
 
-use super::found::Found;
+use super::record::Found;
 
 /// The connection type of a dialect.
 pub(crate) type Connection<D> = <<D as Dialect>::Database as Database>::Connection;

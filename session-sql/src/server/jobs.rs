@@ -9,7 +9,7 @@ use super::{
     batches::is_clear,
     core::{Core, Job, Verdict},
     dialect::{Connection, Dialect, SqlResult, after_change},
-    found::Found,
+    record::Found,
 };
 
 /// Reads of at most as many keys as a statement takes.

@@ -2,20 +2,20 @@
 
 mod backend;
 mod batches;
+pub(crate) mod connect;
 mod connections;
 mod connector;
 mod core;
 mod dialect;
-#[cfg(feature = "postgres")]
-pub(crate) mod following;
 pub(crate) mod foreign;
-mod found;
 mod jobs;
 mod maintenance;
-pub(crate) mod opening;
 mod owner_index;
 pub(crate) mod purge;
+mod record;
 pub(crate) mod replica;
+#[cfg(feature = "postgres")]
+pub(crate) mod replica_lag;
 mod replica_state;
 mod settings;
 mod tls;
@@ -30,7 +30,7 @@ pub(crate) use self::{
     connector::{Connector, DriverOptions, Endpoint, refusal},
     core::Core,
     dialect::{Dialect, Meaning, OnlyReads, Purged, SqlResult, Written},
-    found::{FORMAT, Found, RawRow, found_key},
+    record::{FORMAT, Found, RawRow, found_key},
     settings::{MAX_MAX_DATA_LEN, Settings, shared_setters},
     tls::Tls,
 };

@@ -4,7 +4,7 @@ use parking_lot::Mutex;
 use session_core::{Operation, Record, Result, SessionKey};
 use tokio::time::{Instant, timeout};
 
-use super::{connections::Connections, core::Core, dialect::Dialect, found::Found, replica_state::State};
+use super::{connections::Connections, core::Core, dialect::Dialect, record::Found, replica_state::State};
 
 /// A server that follows the primary, for reads that may be slightly stale.
 ///

@@ -10,6 +10,7 @@ use sqlx::{SqliteConnection, SqlitePool};
 use tokio::{sync::watch, time::timeout};
 
 use super::{
+    backend::SqliteBackend,
     checkpoint::{self, Checkpoints},
     connections::{Connections, Options},
     core::Core,
@@ -19,7 +20,7 @@ use super::{
     schema,
     settings::{MAX_MAX_DATA_LEN, Place, Settings, Synchronous},
     statements::{FILE, Statements},
-    store::{SqliteBackend, SqliteStore},
+    store::SqliteStore,
     url,
 };
 use crate::{deadline, table::Table};

@@ -8,9 +8,9 @@ use sqlx::{Row, SqlSafeStr, sqlite::SqliteRow};
 use tokio::sync::{Notify, watch};
 
 use super::{
+    binds::Fields,
     core::Core,
     errors::failed,
-    fields::Fields,
     statements::{CHECKPOINT, RESTART_LOG},
 };
 

@@ -9,8 +9,8 @@ use sqlx::{
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::{
+    binds::Fields,
     errors::{closed, failed, is_fatal},
-    fields::Fields,
     settings::{Place, Settings},
 };
 use crate::chunk::MAX_ITEMS;

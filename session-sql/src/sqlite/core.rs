@@ -6,16 +6,15 @@ use sqlx::{SqlStr, sqlite::SqliteRow};
 use tokio::sync::watch;
 
 use super::{
+    binds::Fields,
     checkpoint::Checkpoints,
     connections::{Connections, Lease},
     errors::{closed, is_too_long},
-    fields::Fields,
-    packed,
+    packed_rows, record,
     registry::Shared,
-    row,
     statements::Statements,
 };
-use crate::{chunk::MAX_ITEMS, deadline::Deadline, padding::padded};
+use crate::{chunk::MAX_ITEMS, deadline::Deadline, statement_sizes::padded};
 
 /// What was found under some keys: records, and errors for rows that cannot be read.
 pub(crate) type Found = HashMap<SessionKey, Result<Record>>;
@@ -146,7 +145,7 @@ impl Core {
     pub(crate) async fn read(&self, key: &SessionKey) -> Result<Option<Record>> {
         let (sql, fields) = self.reading(&[*key]);
         let rows = self.ask(Operation::Read, sql, fields).await?;
-        rows.first().map(|row| row::record(Operation::Read, row)).transpose()
+        rows.first().map(|row| record::from_row(Operation::Read, row)).transpose()
     }
 
     pub(crate) async fn read_many(&self, keys: &[SessionKey]) -> Vec<Result<Option<Record>>> {
@@ -181,7 +180,7 @@ impl Core {
             match self.ask(Operation::Read, sql, fields).await {
                 Ok(rows) => {
                     if let Some(row) = rows.first()
-                        && let Some(found) = packed::records(Operation::Read, row)?
+                        && let Some(found) = packed_rows::records(Operation::Read, row)?
                     {
                         return Ok(found);
                     }
@@ -229,5 +228,5 @@ fn keys_of(keys: &[SessionKey]) -> Fields {
 
 /// The rows of [`Statements::read`] by their keys.
 fn sorted(operation: Operation, rows: &[SqliteRow]) -> Result<Found> {
-    rows.iter().map(|row| Ok((row::key(operation, row)?, row::record(operation, row)))).collect()
+    rows.iter().map(|row| Ok((record::key(operation, row)?, record::from_row(operation, row)))).collect()
 }

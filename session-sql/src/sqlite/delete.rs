@@ -3,14 +3,14 @@ use std::{collections::HashSet, sync::Arc};
 use session_core::{DeleteItem, DeleteOutcome, Event, Expected, Operation, Result, SessionKey};
 
 use super::{
+    binds::Fields,
     connections::Lease,
     core::{Change, Core},
-    fields::Fields,
-    row,
+    record,
 };
 use crate::{
     chunk::{MAX_BYTES, in_order, parts},
-    padding::padded,
+    statement_sizes::padded,
 };
 
 /// The number of parameters of one item.
@@ -49,7 +49,7 @@ impl Change for DeletePart {
         fields.nulls((size - items.len()) * COLUMNS);
         let rows = lease.rows(Operation::Delete, core.statements.delete(size), fields).await?;
         let deleted: HashSet<SessionKey> =
-            rows.iter().map(|row| row::key(Operation::Delete, row)).collect::<Result<_>>()?;
+            rows.iter().map(|row| record::key(Operation::Delete, row)).collect::<Result<_>>()?;
         for key in &deleted {
             core.shared.events.tell(Event::Deleted { key: *key });
         }

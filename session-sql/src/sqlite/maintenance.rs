@@ -5,12 +5,12 @@ use session_core::{
 };
 
 use super::{
+    backend::SqliteBackend,
+    binds::Fields,
     connections::Lease,
     core::{Change, Core},
-    fields::Fields,
     owner_index::number,
-    row,
-    store::SqliteBackend,
+    record,
 };
 
 /// The maximum number of records in a page, which bounds its time and memory.
@@ -40,9 +40,9 @@ impl Maintenance for SqliteBackend {
         let mut records = Vec::with_capacity(rows.len());
         let mut last = None;
         for row in &rows {
-            let Ok(key) = row::key(Operation::Page, row) else { continue };
+            let Ok(key) = record::key(Operation::Page, row) else { continue };
             last = Some(key);
-            if let Ok(record) = row::record(Operation::Page, row) {
+            if let Ok(record) = record::from_row(Operation::Page, row) {
                 records.push((key, record));
             }
         }
@@ -101,7 +101,7 @@ impl Change for Purge {
         };
         let freed = lease.rows(Self::OPERATION, core.statements.purge.clone(), limit()).await?;
         for row in &freed {
-            core.shared.events.tell(Event::Expired { key: row::key(Self::OPERATION, row)? });
+            core.shared.events.tell(Event::Expired { key: record::key(Self::OPERATION, row)? });
         }
         let freed = freed.len();
         if freed == self.0 {

@@ -1,21 +1,22 @@
 //! The SQLite backend. All of its SQL is in `statements`.
 
+mod backend;
+mod binds;
 mod builder;
 mod checkpoint;
 mod connections;
 mod core;
 mod delete;
 mod errors;
-mod fields;
 mod maintenance;
 mod owner_index;
-mod packed;
+mod packed_rows;
 #[cfg(test)]
 mod plans;
 mod purge;
+mod record;
 mod registry;
 mod rename;
-mod row;
 mod schema;
 mod settings;
 mod statements;

@@ -2,12 +2,12 @@ use session_core::{Error, ErrorKind, Event, Operation, Owner, OwnerIndex, Result
 use sqlx::{Row, SqlStr, sqlite::SqliteRow};
 
 use super::{
+    backend::SqliteBackend,
+    binds::Fields,
     connections::Lease,
     core::{Change, Core},
     errors::failed,
-    fields::Fields,
-    row,
-    store::SqliteBackend,
+    record,
 };
 
 /// Ends the sessions of an owner. It is one statement under the write lock, and a rename keeps the
@@ -21,7 +21,7 @@ struct DeleteOwner {
 impl OwnerIndex for SqliteBackend {
     async fn list(&self, owner: &Owner) -> Result<Vec<SessionKey>> {
         let rows = self.of_owner(Operation::ListOwner, owner, self.0.statements.list_owner.clone()).await?;
-        rows.iter().map(|row| row::key(Operation::ListOwner, row)).collect()
+        rows.iter().map(|row| record::key(Operation::ListOwner, row)).collect()
     }
 
     async fn count(&self, owner: &Owner) -> Result<u64> {
@@ -64,7 +64,7 @@ impl Change for DeleteOwner {
         fields.push(self.except.as_ref().map(|key| &key.as_bytes()[..]));
         let rows = lease.rows(Self::OPERATION, core.statements.delete_owner.clone(), fields).await?;
         let ended: Vec<SessionKey> =
-            rows.iter().map(|row| row::key(Self::OPERATION, row)).collect::<Result<_>>()?;
+            rows.iter().map(|row| record::key(Self::OPERATION, row)).collect::<Result<_>>()?;
         for key in &ended {
             core.shared.events.tell(Event::Deleted { key: *key });
         }

@@ -3,9 +3,9 @@ use std::sync::Arc;
 use session_core::{Event, Operation, RenameOutcome, Result, SessionKey, Version, Write};
 
 use super::{
+    binds::Fields,
     connections::Lease,
     core::{Change, Core},
-    fields::Fields,
 };
 
 struct Rename {

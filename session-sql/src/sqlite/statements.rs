@@ -5,7 +5,7 @@ use std::{array, sync::Arc};
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use crate::{
-    padding::{SIZES, size_index},
+    statement_sizes::{SIZES, size_index},
     table::Table,
 };
 

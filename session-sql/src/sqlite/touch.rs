@@ -3,14 +3,14 @@ use std::{collections::HashMap, sync::Arc};
 use session_core::{Event, Operation, Result, SessionKey, TouchItem, Version};
 
 use super::{
+    binds::Fields,
     connections::Lease,
     core::{Change, Core},
-    fields::Fields,
-    row,
+    record,
 };
 use crate::{
     chunk::{MAX_BYTES, in_order, parts},
-    padding::padded,
+    statement_sizes::padded,
 };
 
 /// The number of parameters of one item.
@@ -47,7 +47,7 @@ impl Change for TouchPart {
         let rows = lease.rows(Operation::Touch, core.statements.touch(size), fields).await?;
         let touched: HashMap<SessionKey, Option<Version>> = rows
             .iter()
-            .map(|row| Ok((row::key(Operation::Touch, row)?, row::version(row, 1))))
+            .map(|row| Ok((record::key(Operation::Touch, row)?, record::version(row, 1))))
             .collect::<Result<_>>()?;
         for (key, version) in &touched {
             core.shared.events.tell(Event::Changed { key: *key, version: *version });

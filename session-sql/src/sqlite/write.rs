@@ -4,14 +4,14 @@ use session_core::{Event, Operation, OwnerChange, Result, SessionKey, When, Writ
 use sqlx::SqlStr;
 
 use super::{
+    binds::Fields,
     connections::Lease,
     core::{Change, Core},
-    fields::Fields,
-    row,
+    record,
 };
 use crate::{
     chunk::{MAX_BYTES, in_order, parts},
-    padding::padded,
+    statement_sizes::padded,
 };
 
 /// The number of parameters of one item in the general statement, and in the one for renewals.
@@ -88,7 +88,7 @@ impl Change for WritePart {
         let Self { items, sql, fields } = self;
         let rows = lease.rows(Operation::Write, sql, fields).await?;
         let written: HashSet<SessionKey> =
-            rows.iter().map(|row| row::key(Operation::Write, row)).collect::<Result<_>>()?;
+            rows.iter().map(|row| record::key(Operation::Write, row)).collect::<Result<_>>()?;
         for item in items.iter().filter(|item| written.contains(&item.key)) {
             core.shared.events.tell(Event::Changed { key: item.key, version: Some(item.write.version) });
         }

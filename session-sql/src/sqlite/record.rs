@@ -22,7 +22,7 @@ pub(crate) fn version(row: &SqliteRow, column: usize) -> Option<Version> {
 
 /// The record of a row: key, version, remaining time in milliseconds, owner, format, length, data.
 /// An error if the row has another format or is not intact.
-pub(crate) fn record(operation: Operation, row: &SqliteRow) -> Result<Record> {
+pub(crate) fn from_row(operation: Operation, row: &SqliteRow) -> Result<Record> {
     let wrong_type = |error| corrupt(operation, "a column has another type").with_source(error);
     let format: i64 = row.try_get(4).map_err(wrong_type)?;
     if format != FORMAT {
