@@ -232,7 +232,7 @@ impl MongoStoreBuilder {
                 read_preference: self.settings.read_preference.clone(),
                 read_concern: self.settings.read_concern.clone(),
                 one_member: options.direct_connection == Some(true) && opened.kind == Kind::ReplicaSet,
-                numbered: opened.kind != Kind::Standalone,
+                retryable: opened.kind != Kind::Standalone,
             };
             let pool = options.max_pool_size.unwrap_or(POOL);
             let connection = Connection::new(own, &usage, login);
@@ -283,7 +283,7 @@ impl MongoStoreBuilder {
                 read_preference: settings.read_preference.clone(),
                 read_concern: settings.read_concern.clone(),
                 one_member: false,
-                numbered: false,
+                retryable: false,
             };
             let connections = Connections::new(Connection::new(client, &usage, None), None, None);
             self.finish(connections, &opened, POOL, false, false)

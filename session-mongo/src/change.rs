@@ -8,7 +8,7 @@ use crate::{
     core::{Core, PAUSES, rest},
     errors::{Failure, failed, refusal_kind, unexpected},
     expressions::REFUSED,
-    retryable_writes::Numbered,
+    retryable_writes::RetryableWrites,
     update::Answer,
 };
 
@@ -83,12 +83,12 @@ impl Core {
         let mut pending: Vec<Pending> = (0..changes.len()).map(new).collect();
         let (mut pause, mut failures) = (PAUSES.0, 0);
         // Kept while a command has no answer: the server recognises the command by its number.
-        let mut numbered: Option<Numbered> = None;
+        let mut retryable: Option<RetryableWrites> = None;
         while !pending.is_empty() {
             let connection = self.connections.current();
-            if numbered.as_ref().is_some_and(|session| !session.is_of(connection.numbered.as_ref())) {
+            if retryable.as_ref().is_some_and(|session| !session.is_of(connection.retryable.as_ref())) {
                 // With another login, the server does not recognise the number.
-                numbered = None;
+                retryable = None;
                 for item in &mut pending {
                     item.known = !item.doubt;
                 }
@@ -96,8 +96,8 @@ impl Core {
             }
             let statements: Vec<(usize, &Change)> =
                 pending.iter().map(|item| (item.place, &changes[item.place])).collect();
-            let again = numbered.is_some();
-            match self.update(operation, &connection, &statements, numbered.take(), until).await {
+            let again = retryable.is_some();
+            match self.update(operation, &connection, &statements, retryable.take(), until).await {
                 Ok((Ok(answer), _)) if answer.recognised && !again => {
                     // A change that was never carried out must not be reported as done because an
                     // earlier command has used its number.
@@ -116,7 +116,7 @@ impl Core {
                             sending.failed(pending, Failure::Refused(refused.kind()), false, &refused);
                         }
                     }
-                    numbered = session;
+                    retryable = session;
                 }
                 Err(error) => {
                     sending.failed(pending, Failure::Refused(error.kind()), false, &error);
@@ -132,7 +132,7 @@ impl Core {
 
 impl Sending<'_> {
     /// Decides by the server's answer what happens to each statement.
-    fn answered(&mut self, pending: Vec<Pending>, answer: Answer, numbered: bool) {
+    fn answered(&mut self, pending: Vec<Pending>, answer: Answer, retryable: bool) {
         let mut errors = answer.errors.into_iter().peekable();
         for (index, mut item) in pending.into_iter().enumerate() {
             let refusal = errors.next_if(|(at, ..)| *at == index).map(|(_, code, words)| (code, words));
@@ -142,7 +142,7 @@ impl Sending<'_> {
                     continue;
                 }
                 (Some((REFUSED, _)), None) => {
-                    let sure = !item.doubt || (numbered && item.known);
+                    let sure = !item.doubt || (retryable && item.known);
                     self.settle(item, Ok(if sure { Changed::Refused } else { Changed::RefusedInDoubt }));
                     continue;
                 }
@@ -171,15 +171,15 @@ impl Sending<'_> {
         }
     }
 
-    /// Decides what a failure of the whole command means for each statement. With `numbered`, the
+    /// Decides what a failure of the whole command means for each statement. With `retryable`, the
     /// command had a number.
-    fn failed(&mut self, pending: Vec<Pending>, failure: Failure, numbered: bool, error: &Error) {
+    fn failed(&mut self, pending: Vec<Pending>, failure: Failure, retryable: bool, error: &Error) {
         for mut item in pending {
             match failure {
                 Failure::NotSent => self.left.push((item, error.clone())),
                 Failure::Unclear => {
                     item.doubt = true;
-                    item.known &= numbered;
+                    item.known &= retryable;
                     self.again(item, error.clone());
                 }
                 Failure::Refused(_) => {

@@ -11,7 +11,7 @@ use session_backend::{Credentials, CredentialsProvider, SharedProvider};
 use session_core::Result;
 use tokio::{sync::Mutex, time::Instant};
 
-use crate::{errors::config, retryable_writes::NumberedSessions, tls::Encryption};
+use crate::{errors::config, retryable_writes::RetryableSessions, tls::Encryption};
 
 /// A client of the driver, and the collections that the store uses.
 pub(crate) struct Connection {
@@ -21,9 +21,9 @@ pub(crate) struct Connection {
     pub(crate) reading: Collection<RawDocumentBuf>,
     /// The same collection, read from the primary.
     pub(crate) primary: Collection<RawDocumentBuf>,
-    /// `None` on a standalone server, which does not support numbered commands, and for a client
+    /// `None` on a standalone server, which does not support retryable commands, and for a client
     /// that the application uses, too.
-    pub(crate) numbered: Option<Arc<NumberedSessions>>,
+    pub(crate) retryable: Option<Arc<RetryableSessions>>,
     /// Whether reads wait for a majority, and therefore need a time limit.
     waits: bool,
     login: Option<Credentials>,
@@ -38,7 +38,7 @@ pub(crate) struct Use {
     pub(crate) read_concern: Option<ReadConcern>,
     /// Whether the store talks to one member of a replica set, whatever its role.
     pub(crate) one_member: bool,
-    pub(crate) numbered: bool,
+    pub(crate) retryable: bool,
 }
 
 impl Connection {
@@ -61,7 +61,7 @@ impl Connection {
         Self {
             reading: database.collection_with_options(&usage.collection, reading),
             primary: database.collection_with_options(&usage.collection, primary),
-            numbered: usage.numbered.then(|| Arc::new(NumberedSessions::new(client.clone()))),
+            retryable: usage.retryable.then(|| Arc::new(RetryableSessions::new(client.clone()))),
             waits: usage.one_member,
             database,
             client,

@@ -76,7 +76,7 @@ impl Core {
     /// Releases what the store holds of the driver. Waits no longer than `until`.
     pub(crate) async fn end(&self, until: Instant) {
         let connection = self.connections.current();
-        if let Some(sessions) = &connection.numbered {
+        if let Some(sessions) = &connection.retryable {
             sessions.clear();
         }
         if self.own_client {

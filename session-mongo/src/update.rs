@@ -8,7 +8,9 @@ use mongodb::{
 use session_core::{Operation, Result};
 use tokio::time::Instant;
 
-use crate::{change::Change, connection::Connection, core::Core, record::binary, retryable_writes::Numbered};
+use crate::{
+    change::Change, connection::Connection, core::Core, record::binary, retryable_writes::RetryableWrites,
+};
 
 /// The server's answer to a command that it has carried out.
 #[derive(Debug, Default)]
@@ -21,7 +23,7 @@ pub(crate) struct Answer {
     pub(crate) recognised: bool,
 }
 
-type Sent = (Result<Answer, DriverError>, Option<Numbered>);
+type Sent = (Result<Answer, DriverError>, Option<RetryableWrites>);
 
 impl Core {
     /// Sends one `update` command. With `session`, it is a retry with the number that it had.
@@ -30,11 +32,11 @@ impl Core {
         operation: Operation,
         connection: &Connection,
         statements: &[(usize, &Change)],
-        session: Option<Numbered>,
+        session: Option<RetryableWrites>,
         until: Instant,
     ) -> Result<Sent> {
         let mut command = self.command(statements, until);
-        let (database, sessions) = (connection.database.clone(), connection.numbered.clone());
+        let (database, sessions) = (connection.database.clone(), connection.retryable.clone());
         let mut numbers = RawArrayBuf::new();
         for (place, _) in statements {
             numbers.push(i32::try_from(*place).unwrap_or(i32::MAX));
@@ -47,17 +49,17 @@ impl Core {
                 Some(session) => Ok(session),
                 None => sessions.take().await,
             };
-            let mut numbered = match taken {
-                Ok(numbered) => numbered,
+            let mut retryable = match taken {
+                Ok(retryable) => retryable,
                 Err(error) => return (Err(error), None),
             };
             let mut reply = Err(mongodb::error::Error::custom("the session is in use"));
-            if let Some((session, number)) = numbered.parts() {
+            if let Some((session, number)) = retryable.parts() {
                 command.append(cstr!("txnNumber"), number);
                 command.append(cstr!("stmtIds"), numbers);
                 reply = database.run_raw_command(command).session(session).await;
             }
-            (reply.map(|reply| answer(&reply)), Some(numbered))
+            (reply.map(|reply| answer(&reply)), Some(retryable))
         })
         .await
     }
