@@ -18,7 +18,7 @@ pub(crate) fn is_in_streak(attempt: u32) -> bool {
 ///
 /// An attempt after a pause is out of date if another writer has written meanwhile. When it fails,
 /// it returns the current record, and the attempt that follows at once has a chance against
-/// continuous writers. Tasks of one process do not compete: see [`Lines`](crate::line::Lines).
+/// continuous writers. Tasks of one process do not compete: see [`WriteQueues`](crate::write_queue::WriteQueues).
 pub(crate) async fn pause(attempt: u32) {
     if !is_in_streak(attempt) {
         let span = FIRST.saturating_mul(1 << (attempt / STREAK - 1).min(16)).min(LONGEST);

@@ -6,9 +6,9 @@ use session_core::{SessionKey, Version, When, Write, WriteOutcome};
 
 use crate::{
     Result, SessionManager, backoff,
-    line::{Attempt, Place},
     snapshot::Snapshot,
     state::Prepared,
+    write_queue::{Attempt, WriteTurn},
 };
 
 /// How often a write is sent again after a lost reply.
@@ -35,13 +35,13 @@ impl SessionManager {
         key: &SessionKey,
         prepared: &Prepared,
         expected: Version,
-        place: Option<Place<'a>>,
+        place: Option<WriteTurn<'a>>,
     ) -> Attempt<'a> {
         let sending = self.send(key, prepared.write.clone(), expected);
         let base = || prepared.clone().into_base(Instant::now());
         match place {
             Some(place) => place.send(base, sending).await,
-            None => self.lines().send_alone(key, base, sending).await,
+            None => self.write_queues().send_alone(key, base, sending).await,
         }
     }
 
@@ -51,15 +51,15 @@ impl SessionManager {
     /// A task whose write was answered at once has lost no time, and does not queue at first:
     /// handing over the turn takes longer than another attempt, and later tasks queue behind a task
     /// that is queued.
-    pub(crate) async fn stand_in_line<'a>(
+    pub(crate) async fn await_turn<'a>(
         &'a self,
         key: &SessionKey,
         attempt: u32,
         at_once: bool,
-        place: &mut Option<Place<'a>>,
+        place: &mut Option<WriteTurn<'a>>,
     ) {
         if place.is_none() && !(at_once && backoff::is_in_streak(attempt)) {
-            *place = Some(self.lines().join(key).await);
+            *place = Some(self.write_queues().join(key).await);
         }
         backoff::pause(attempt).await;
     }

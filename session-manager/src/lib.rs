@@ -8,7 +8,6 @@ mod commit;
 mod cookie;
 mod error;
 mod events;
-mod line;
 mod login;
 mod logout;
 mod manager;
@@ -21,6 +20,7 @@ mod snapshot;
 mod state;
 mod twins;
 mod update;
+mod write_queue;
 
 pub use builder::SessionManagerBuilder;
 pub use codec::{Codec, SessionValue};

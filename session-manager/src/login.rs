@@ -145,7 +145,7 @@ impl Session {
                 return Err(error);
             }
             // No other task of this process writes the session during the next attempt.
-            manager.stand_in_line(&old, attempt, false, &mut place).await;
+            manager.await_turn(&old, attempt, false, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }

@@ -3,7 +3,9 @@ use std::{fmt, sync::Arc};
 use futures_util::StreamExt;
 use session_core::{Error, ErrorKind, Event, Operation, Purpose, SessionId, SessionKey, SessionStore};
 
-use crate::{Result, Session, SessionEvent, SessionManagerBuilder, line::Lines, settings::Settings};
+use crate::{
+    Result, Session, SessionEvent, SessionManagerBuilder, settings::Settings, write_queue::WriteQueues,
+};
 
 /// Creates [`Session`]s over a store.
 ///
@@ -40,7 +42,7 @@ pub struct SessionManager {
 struct Inner {
     store: Arc<dyn SessionStore>,
     settings: Settings,
-    lines: Lines,
+    write_queues: WriteQueues,
     max_len: usize,
 }
 
@@ -66,7 +68,7 @@ impl SessionManager {
 
     pub(crate) fn with(store: Arc<dyn SessionStore>, settings: Settings) -> Self {
         let max_len = settings.max_len.min(store.max_data_len());
-        let inner = Inner { store, settings, lines: Lines::new(), max_len };
+        let inner = Inner { store, settings, write_queues: WriteQueues::new(), max_len };
         Self { inner: Arc::new(inner), purpose: None }
     }
 
@@ -175,8 +177,8 @@ impl SessionManager {
         &self.inner.settings
     }
 
-    pub(crate) fn lines(&self) -> &Lines {
-        &self.inner.lines
+    pub(crate) fn write_queues(&self) -> &WriteQueues {
+        &self.inner.write_queues
     }
 
     /// The maximum size of a session, in bytes.

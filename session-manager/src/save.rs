@@ -66,7 +66,7 @@ impl Session {
         let settings = manager.settings();
         let key = handle.state.lock().key_to_write();
         let mut place = match key {
-            Some(key) => manager.lines().join_if_contended(&key).await,
+            Some(key) => manager.write_queues().join_if_contended(&key).await,
             None => None,
         };
         for attempt in 1..=settings.max_attempts {
@@ -79,7 +79,7 @@ impl Session {
                 }
                 // A conflict with the other write shows whether both have changed a key.
                 (SameKey::Fail, Some(place)) => {
-                    place.stand_alone();
+                    place.build_alone();
                     None
                 }
                 (_, None) => None,
@@ -109,7 +109,7 @@ impl Session {
             {
                 return Ok(saved);
             }
-            manager.stand_in_line(&key, attempt, done.at_once, &mut place).await;
+            manager.await_turn(&key, attempt, done.at_once, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts })
     }

@@ -6,10 +6,10 @@ use session_core::{SessionKey, Version};
 use crate::{
     Result, SameKey, Saved, Session, SessionError, codec,
     commit::CommitOutcome,
-    line::Place,
     payload::Stored,
     snapshot::Snapshot,
     state::{Phase, Prepared, State, WriteOptions, WriteScope},
+    write_queue::WriteTurn,
 };
 
 impl Session {
@@ -84,14 +84,14 @@ impl Session {
         self.load_in_turn().await?;
         let live = handle.state.lock().live_key();
         let mut place = match live {
-            Some(key) => manager.lines().join_if_contended(&key).await,
+            Some(key) => manager.write_queues().join_if_contended(&key).await,
             None => None,
         };
         for attempt in 1..=settings.max_attempts {
-            if place.as_ref().is_some_and(Place::looks_first) {
+            if place.as_ref().is_some_and(WriteTurn::looks_first) {
                 self.reload(SameKey::LastWriterWins).await?;
             }
-            let ground = place.as_ref().and_then(Place::ground);
+            let ground = place.as_ref().and_then(WriteTurn::ground);
             let Next { target, prepared, new, change_seq } = match self.next(ground.as_deref(), key, &mut f) {
                 Ok(next) => next,
                 // The write in flight that this one builds on may fail. An error of `f` counts only
@@ -114,7 +114,7 @@ impl Session {
             if handle.state.lock().settle_update(key, change_seq, prepared, done.sent?, sent_at)? {
                 return Ok(new);
             }
-            manager.stand_in_line(&session_key, attempt, done.at_once, &mut place).await;
+            manager.await_turn(&session_key, attempt, done.at_once, &mut place).await;
         }
         Err(SessionError::Contended { attempts: settings.max_attempts }.into())
     }

@@ -29,25 +29,25 @@ use crate::{Result, commit::CommitOutcome, payload::meta::TRACE, snapshot::Snaps
 /// such a process. For a while after that, each task waits for its reply. Otherwise the process
 /// that is ahead would stay ahead, because its next write is already in flight.
 #[derive(Debug)]
-pub(crate) struct Lines(Box<[Shard]>);
+pub(crate) struct WriteQueues(Box<[Shard]>);
 
 /// Enough that two tasks rarely use the same shard.
 const SHARDS: usize = 256;
 
 /// The queues of some of the sessions.
 #[derive(Debug, Default)]
-struct Shard(parking_lot::Mutex<Standing>);
+struct Shard(parking_lot::Mutex<Queues>);
 
 #[derive(Debug, Default)]
-struct Standing {
+struct Queues {
     /// The queues that have tasks.
-    lines: HashMap<SessionKey, Line>,
+    by_key: HashMap<SessionKey, WriteQueue>,
     /// When a chain last broke.
     broken: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Line {
+struct WriteQueue {
     /// Held by the task that prepares a write and sends it.
     turn: Arc<Mutex<()>>,
     /// Has a permit for each write that may be in flight. If the replies are lost, the trace of the
@@ -61,12 +61,12 @@ struct Line {
 /// How long after a broken chain no task builds on a write that is in flight.
 const CAUTION: Duration = Duration::from_secs(1);
 
-impl Standing {
+impl Queues {
     /// Adds a task to the queue of this session.
-    fn enter(&mut self, key: &SessionKey) -> &mut Line {
-        let line = self.lines.entry(*key).or_insert_with(Line::new);
-        line.inside += 1;
-        line
+    fn enter(&mut self, key: &SessionKey) -> &mut WriteQueue {
+        let queue = self.by_key.entry(*key).or_insert_with(WriteQueue::new);
+        queue.inside += 1;
+        queue
     }
 
     fn is_cautious(&self) -> bool {
@@ -89,7 +89,7 @@ struct Tail {
 
 /// A task's turn to write a session. The turn passes on when a write that others may build on is in
 /// flight, or when this is dropped.
-pub(crate) struct Place<'a> {
+pub(crate) struct WriteTurn<'a> {
     ground: Option<Tail>,
     looks_first: bool,
     /// Whether others may build on the write before its reply arrives.
@@ -105,28 +105,28 @@ pub(crate) struct Attempt<'a> {
     /// The write never was in flight, as with a store in the memory of the process.
     pub(crate) at_once: bool,
     /// The turn, if it has not passed on.
-    pub(crate) place: Option<Place<'a>>,
+    pub(crate) place: Option<WriteTurn<'a>>,
 }
 
-impl Lines {
+impl WriteQueues {
     pub(crate) fn new() -> Self {
         Self((0..SHARDS).map(|_| Shard::default()).collect())
     }
 
     /// Queues, and returns when it is this task's turn.
-    pub(crate) async fn join(&self, key: &SessionKey) -> Place<'_> {
+    pub(crate) async fn join(&self, key: &SessionKey) -> WriteTurn<'_> {
         let shard = self.shard(key);
         let (turn, semaphore) = {
-            let mut standing = shard.0.lock();
-            let line = standing.enter(key);
-            (Arc::clone(&line.turn), Arc::clone(&line.unanswered))
+            let mut queues = shard.0.lock();
+            let queue = queues.enter(key);
+            (Arc::clone(&queue.turn), Arc::clone(&queue.unanswered))
         };
         let inside = Inside { shard, key: *key };
         let turn = turn.lock_owned().await;
         let mut unanswered = permits(&semaphore, 1).await;
         let (tail, shows_it) = {
-            let standing = shard.0.lock();
-            (standing.lines.get(key).and_then(|line| line.tail.clone()), !standing.is_cautious())
+            let queues = shard.0.lock();
+            (queues.by_key.get(key).and_then(|queue| queue.tail.clone()), !queues.is_cautious())
         };
         let ground = tail.filter(|_| shows_it);
         let looks_first = ground.as_ref().is_some_and(|tail| tail.length >= TRACE);
@@ -136,13 +136,13 @@ impl Lines {
             drop(unanswered.split(TRACE - 1));
         }
         let ground = ground.filter(|_| !looks_first);
-        Place { ground, looks_first, shows_it, turn, unanswered, inside }
+        WriteTurn { ground, looks_first, shows_it, turn, unanswered, inside }
     }
 
     /// As [`join`](Self::join), if other tasks are queued or in flight. Otherwise returns `None`:
     /// there is no need to queue.
-    pub(crate) async fn join_if_contended(&self, key: &SessionKey) -> Option<Place<'_>> {
-        let contended = self.shard(key).0.lock().lines.contains_key(key);
+    pub(crate) async fn join_if_contended(&self, key: &SessionKey) -> Option<WriteTurn<'_>> {
+        let contended = self.shard(key).0.lock().by_key.contains_key(key);
         if contended { Some(self.join(key).await) } else { None }
     }
 
@@ -161,17 +161,17 @@ impl Lines {
         let base = Arc::<Snapshot>::from(base());
         let (shard, chain) = (self.shard(key), base.version);
         {
-            let mut standing = shard.0.lock();
-            let shows_it = !standing.is_cautious();
-            let line = standing.enter(key);
-            if shows_it && line.tail.is_none() {
-                line.tail = Some(Tail { base, chain, length: 1 });
+            let mut queues = shard.0.lock();
+            let shows_it = !queues.is_cautious();
+            let queue = queues.enter(key);
+            if shows_it && queue.tail.is_none() {
+                queue.tail = Some(Tail { base, chain, length: 1 });
             }
         }
         let inside = Inside { shard, key: *key };
-        let mut chain_link = ChainLink { inside: &inside, chain, now: None, holds: false, stands: false };
+        let mut link = ChainLink { inside: &inside, chain, now: None, holds: false, stands: false };
         let sent = write.await;
-        chain_link.answered(&sent);
+        link.answered(&sent);
         Attempt { sent, at_once: false, place: None }
     }
 
@@ -181,7 +181,7 @@ impl Lines {
     }
 }
 
-impl Line {
+impl WriteQueue {
     fn new() -> Self {
         Self { turn: Arc::default(), unanswered: Arc::new(Semaphore::new(TRACE)), inside: 0, tail: None }
     }
@@ -192,14 +192,14 @@ async fn permits(semaphore: &Arc<Semaphore>, some: usize) -> OwnedSemaphorePermi
     Arc::clone(semaphore).acquire_many_owned(some).await.expect("nobody closes it")
 }
 
-impl<'a> Place<'a> {
+impl<'a> WriteTurn<'a> {
     /// The session once all earlier writes have taken effect, unless one of them fails.
     pub(crate) fn ground(&self) -> Option<Arc<Snapshot>> {
         self.ground.as_ref().map(|tail| Arc::clone(&tail.base))
     }
 
     /// Begins a new chain, for a write that builds on what its own handle has loaded.
-    pub(crate) fn stand_alone(&mut self) {
+    pub(crate) fn build_alone(&mut self) {
         self.ground = None;
     }
 
@@ -222,7 +222,7 @@ impl<'a> Place<'a> {
         let base = Arc::<Snapshot>::from(base());
         let stands = ground.is_some();
         let (chain, length) = ground.map_or((base.version, 0), |tail| (tail.chain, tail.length));
-        let mut chain_link = ChainLink { inside: &inside, chain, now: None, holds: false, stands };
+        let mut link = ChainLink { inside: &inside, chain, now: None, holds: false, stands };
         let mut write = pin!(write);
         let begun = begin(write.as_mut()).await;
         if let Poll::Pending | Poll::Ready(Ok(CommitOutcome::Written)) = begun {
@@ -235,7 +235,7 @@ impl<'a> Place<'a> {
                 (write.await, false)
             }
         };
-        chain_link.answered(&sent);
+        link.answered(&sent);
         Attempt { sent, at_once, place: None }
     }
 }
@@ -275,14 +275,14 @@ impl Drop for ChainLink<'_> {
         if self.holds {
             return;
         }
-        let mut standing = self.inside.shard.0.lock();
+        let mut queues = self.inside.shard.0.lock();
         if self.stands && self.now.is_some() {
-            standing.broken = Some(Instant::now());
+            queues.broken = Some(Instant::now());
         }
-        if let Some(line) = standing.lines.get_mut(&self.inside.key)
-            && line.tail.as_ref().is_none_or(|tail| tail.chain == self.chain)
+        if let Some(queue) = queues.by_key.get_mut(&self.inside.key)
+            && queue.tail.as_ref().is_none_or(|tail| tail.chain == self.chain)
         {
-            line.tail = self.now.take();
+            queue.tail = self.now.take();
         }
     }
 }
@@ -295,19 +295,19 @@ struct Inside<'a> {
 
 impl Inside<'_> {
     fn leave_tail(&self, tail: Tail) {
-        if let Some(line) = self.shard.0.lock().lines.get_mut(&self.key) {
-            line.tail = Some(tail);
+        if let Some(queue) = self.shard.0.lock().by_key.get_mut(&self.key) {
+            queue.tail = Some(tail);
         }
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        let mut standing = self.shard.0.lock();
-        if let Entry::Occupied(mut line) = standing.lines.entry(self.key) {
-            line.get_mut().inside -= 1;
-            if line.get().inside == 0 {
-                line.remove();
+        let mut queues = self.shard.0.lock();
+        if let Entry::Occupied(mut queue) = queues.by_key.entry(self.key) {
+            queue.get_mut().inside -= 1;
+            if queue.get().inside == 0 {
+                queue.remove();
             }
         }
     }
