@@ -9,6 +9,7 @@ use tokio::{task::yield_now, time::sleep};
 
 use crate::{
     Breakable, Context, Fault,
+    assertions::{await_service, spin},
     failure::Checked,
     model::{
         By,
@@ -17,7 +18,6 @@ use crate::{
         table::{self, Row},
     },
     product::AT_ONCE,
-    steps::{await_service, spin},
 };
 
 /// The time for a resent request to arrive after the fault.

@@ -12,11 +12,12 @@ use session_core::{
 use tokio::time::timeout;
 
 use crate::{
-    Context, extensions,
+    Context,
+    assertions::{create, hour, owned, put, write},
+    extensions,
     failure::{Checked, Failure, ensure, ensure_eq},
     operations::{UnderWay, dropped, each_operation, many},
     race::poll_then_drop,
-    steps::{create, hour, owned, put, write},
 };
 
 /// The timeout of close, and of what it ends.

@@ -7,9 +7,9 @@ use tokio::time::timeout;
 
 use crate::{
     Context,
+    assertions::{create, ensure_absent, ensure_live, write},
     failure::{Checked, Failure, ensure_eq},
     race::race,
-    steps::{create, ensure_absent, ensure_live, write},
 };
 
 /// The timeout for two renames that may block each other.

@@ -16,9 +16,9 @@ use tokio::time::sleep;
 
 use crate::{
     Context, Fault,
+    assertions::{await_service, create, hour, live, owned, owner, put, write},
     failure::{Checked, Failure, ensure, ensure_eq},
     race::poll_then_drop,
-    steps::{await_service, create, hour, live, owned, owner, put, write},
 };
 
 /// Data lengths in bytes of some writes of a chain, for stores that limit the bytes of a batch.

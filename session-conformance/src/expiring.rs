@@ -15,10 +15,10 @@ use tokio::time::sleep_until;
 use crate::{
     Context, Fault,
     ambiguous::{a_moment, latency},
+    assertions::{all, await_service, create, ensure_live, hour, millis, only, put, write},
     context::TICK,
     failure::{Checked, Failure, ensure, ensure_eq},
     race::run_beside,
-    steps::{all, await_service, create, ensure_live, hour, millis, only, put, write},
 };
 
 /// The ttl of a record whose expiry is awaited: short, and longer where a write takes long.

@@ -18,10 +18,10 @@ use session_core::{
 
 use crate::{
     Context,
+    assertions::{only, put, write},
     failure::{Checked, Failure, ensure_eq},
     model::{Answer, By, Item, carry_out, run::Depth},
     race::run_beside,
-    steps::{only, put, write},
 };
 
 /// A change that takes the version of a session, or a free key. Of two concurrent ones, one

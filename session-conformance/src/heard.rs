@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     Context,
+    assertions::{hour, millis, owned, owner, put, write},
     context::TICK,
     events::{PATIENCE, hear, key_of},
     extensions,
@@ -19,7 +20,6 @@ use crate::{
         step::BRIEF,
         table::{Row, shortened},
     },
-    steps::{hour, millis, owned, owner, put, write},
 };
 
 /// How many rows are tested at once.

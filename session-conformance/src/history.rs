@@ -15,8 +15,8 @@ use session_core::{
 };
 
 use crate::{
+    assertions::{all, hour, only, owner, write},
     failure::{Checked, Failure, ensure},
-    steps::{all, hour, only, owner, write},
 };
 
 const CLIENTS: usize = 4;

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod ambiguous;
+mod assertions;
 #[cfg(unix)]
 mod breakable_server;
 mod capability;
@@ -42,7 +43,6 @@ mod restarts;
 mod rounds;
 #[cfg(unix)]
 mod shared_server;
-mod steps;
 mod streams;
 mod suite;
 mod target;

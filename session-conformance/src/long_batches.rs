@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 use crate::{
     Context, Fault,
+    assertions::{await_service, hour, millis, spin, write},
     failure::{Checked, ensure, ensure_eq},
-    steps::{await_service, hour, millis, spin, write},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use tokio::time::timeout;
 
 use crate::{
     Context,
+    assertions::{all, hour, write},
     failure::{Checked, Failure, ensure, ensure_eq},
     race::race,
-    steps::{all, hour, write},
 };
 
 /// The timeout for batches that may block each other.

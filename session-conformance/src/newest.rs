@@ -15,9 +15,9 @@ use tokio::time::sleep;
 
 use crate::{
     Context,
+    assertions::{hour, live, only, owned, owner, put, write},
     failure::{Checked, Failure, ensure},
     race::run_beside,
-    steps::{hour, live, only, owned, owner, put, write},
 };
 
 /// The numbers of tasks that change, read and renew the session, and the changes of each writer.

@@ -7,7 +7,7 @@ use session_core::{
     WriteItem,
 };
 
-use crate::steps::{hour, owner, write};
+use crate::assertions::{hour, owner, write};
 
 /// A call of an operation: its name, whether it may make several requests one after another, and
 /// its results.

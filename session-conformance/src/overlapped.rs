@@ -10,8 +10,8 @@ use session_core::{
 
 use crate::{
     Context,
+    assertions::{create, hour, only, write},
     failure::{Checked, ensure},
-    steps::{create, hour, only, write},
 };
 
 /// A call that shows whether a session is live.

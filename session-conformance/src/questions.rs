@@ -7,8 +7,8 @@ use session_core::{Error, SessionKey, SessionStore, When, WriteItem};
 
 use crate::{
     Context, Fault,
+    assertions::{await_service, owned, owner},
     failure::{Checked, ensure},
-    steps::{await_service, owned, owner},
 };
 
 /// Makes every read-only call while a fault begins, and checks that the answers are true.

@@ -14,8 +14,8 @@ use tokio::{sync::watch, time::sleep};
 
 use crate::{
     Breakable, Context, Fault,
+    assertions::{await_service, create, hour, live, millis, write},
     failure::{Checked, Failure, ensure, ensure_eq},
-    steps::{await_service, create, hour, live, millis, write},
 };
 
 /// A way of making a record that a store must not resend.

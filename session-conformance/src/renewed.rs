@@ -13,6 +13,7 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::{
     Capability, Context,
+    assertions::patient_ttls,
     context::TICK,
     failure::{Checked, ensure, ensure_eq},
     heard::hear_each_end,
@@ -23,7 +24,6 @@ use crate::{
         step::{Act, Content, Guess, PlannedOwner, PlannedWrite, Step},
         table::{KEY, NEW},
     },
-    steps::patient_ttls,
 };
 
 /// Creates sessions of a short ttl in each way and through each handle. Checks that purges,

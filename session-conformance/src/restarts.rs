@@ -9,9 +9,9 @@ use session_core::{SessionId, When};
 
 use crate::{
     Context, Fault,
+    assertions::{await_service, ensure_absent, millis, put, write},
     failure::Checked,
     product::AT_ONCE,
-    steps::{await_service, ensure_absent, millis, put, write},
 };
 
 /// How long the server is down.

@@ -15,10 +15,10 @@ use tokio::time::timeout;
 
 use crate::{
     Breakable, Fault,
+    assertions::{GRACE, await_service, create, millis, put, write},
     events::{PATIENCE, hear_all, key_of},
     extensions,
     failure::{Checked, Failure, ensure},
-    steps::{GRACE, await_service, create, millis, put, write},
 };
 
 /// How long a stream may report gaps after its server is back, before it counts as broken, and how

@@ -11,7 +11,7 @@ use crate::{
     failure::{ensure, ensure_eq},
     history::is_linearizable,
     race::race,
-    steps::{
+    assertions::{
         all, create, ensure_absent, ensure_conflict, ensure_expires_in, ensure_live, hour, increment, live, millis,
         owned, owner, put, write,
     },

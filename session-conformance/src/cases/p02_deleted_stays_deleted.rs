@@ -10,7 +10,7 @@ use crate::{
     case::cases,
     failure::{ensure, ensure_eq},
     race::race,
-    steps::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, only, owned, put, write},
+    assertions::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, only, owned, put, write},
 };
 
 cases! {
@@ -286,7 +286,7 @@ cases! {
         let _ = cx.maintenance()?.purge_expired(1_000).await?;
         tokio::time::sleep(Duration::from_millis(50)).await;
         ensure_absent(&cx.store, &key).await?;
-        let alice = crate::steps::owner("alice");
+        let alice = crate::assertions::owner("alice");
         ensure_eq!(cx.owners()?.list(&alice).await?, vec![], "the index still lists a deleted session");
         ensure_eq!(cx.maintenance()?.count().await?, 0, "a deleted session is still counted");
     }

@@ -7,7 +7,7 @@ use crate::{
     failure::{Checked, ensure_eq},
     model::random::agrees_with_contract,
     newest::{self, reads_find_what_has_returned},
-    steps::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, increment, live, millis, put, write},
+    assertions::{all, create, ensure_absent, ensure_conflict, ensure_live, hour, increment, live, millis, put, write},
 };
 
 cases! {

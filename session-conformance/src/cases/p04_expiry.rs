@@ -11,7 +11,7 @@ use crate::{
     context::TICK,
     failure::{Checked, ensure, ensure_eq},
     race::race,
-    steps::{
+    assertions::{
         create, ensure_absent, ensure_expires_in, ensure_live, hour, live, millis, owned, owner, patient_ttls, put, write,
     },
 };

@@ -9,7 +9,7 @@ use crate::{
     context::TICK,
     failure::{ensure, ensure_eq},
     race::race,
-    steps::{
+    assertions::{
         all, create, ensure_absent, ensure_expires_in, ensure_live, hour, increment, live, millis, owned, owner, patient_ttls,
         put, write,
     },

@@ -12,7 +12,7 @@ use crate::{
     context::TICK,
     failure::{ensure, ensure_eq, ensure_let},
     race::{poll_then_drop, race},
-    steps::{
+    assertions::{
         all, create, ensure_absent, ensure_expires_in, ensure_live, hour, live, millis, owned, owner, put, write,
     },
 };

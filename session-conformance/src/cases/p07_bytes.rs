@@ -6,7 +6,7 @@ use crate::{
     product::each_is_seen_everywhere,
     case::cases,
     failure::{ensure, ensure_eq},
-    steps::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, owned, owner, put, write},
+    assertions::{create, ensure_absent, ensure_conflict, ensure_error, ensure_live, live, owned, owner, put, write},
 };
 
 /// Bytes that an engine can neither compress nor mistake for text, different for each seed.

@@ -16,7 +16,7 @@ use crate::{
     case::cases,
     failure::{Checked, ensure_eq},
     listing::listing,
-    steps::{create, ensure_absent, ensure_conflict, hour, live, owned, owner, patient_ttls, put, write},
+    assertions::{create, ensure_absent, ensure_conflict, hour, live, owned, owner, patient_ttls, put, write},
 };
 
 /// Checks that the index lists and counts exactly these sessions.

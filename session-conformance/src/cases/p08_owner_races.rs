@@ -15,7 +15,7 @@ use crate::{
     case::cases,
     failure::{Checked, ensure, ensure_eq},
     race::{poll_then_drop, race, run_beside},
-    steps::{all, create, ensure_absent, owned, owner, put, write},
+    assertions::{all, create, ensure_absent, owned, owner, put, write},
 };
 
 /// Renames 64 sessions of one owner again and again, a quarter of them per task, and ends all of

@@ -6,7 +6,7 @@ use crate::{
     case::cases,
     meeting_batches::{batches_in_all_orders_end, long_batches_race},
     failure::{Checked, ensure, ensure_eq},
-    steps::{all, create, ensure_absent, ensure_error, ensure_live, hour, live, millis, owned, owner, put, write},
+    assertions::{all, create, ensure_absent, ensure_error, ensure_live, hour, live, millis, owned, owner, put, write},
 };
 
 fn item(key: session_core::SessionKey, data: &str, when: When) -> WriteItem {
@@ -264,7 +264,7 @@ cases! {
         let outcomes = cx.store.write_many(&again).await;
         ensure_eq!(outcomes.len(), many, "one result for each item");
         for (at, (outcome, item)) in outcomes.into_iter().zip(&items).enumerate() {
-            let carried = crate::steps::ensure_conflict(outcome?)?;
+            let carried = crate::assertions::ensure_conflict(outcome?)?;
             ensure!(carried.is_some_and(|record| record.data == item.write.data), "the conflict of item {at} carries other data");
         }
     }

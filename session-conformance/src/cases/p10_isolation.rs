@@ -10,7 +10,7 @@ use crate::{
     Namespace,
     failure::{Checked, ensure, ensure_eq},
     listing::listing,
-    steps::{live, create, ensure_absent, ensure_live, hour, owned, owner, put, write},
+    assertions::{live, create, ensure_absent, ensure_live, hour, owned, owner, put, write},
 };
 
 /// Performs every operation in one namespace with the keys and the owner of the other, whose

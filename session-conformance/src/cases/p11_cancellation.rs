@@ -13,7 +13,7 @@ use crate::{
     failure::{Checked, Failure, ensure, ensure_eq},
     operations::each_operation,
     race::poll_then_drop,
-    steps::{all, create, ensure_live, hour, increment, live, millis, owned, owner, put, write},
+    assertions::{all, create, ensure_live, hour, increment, live, millis, owned, owner, put, write},
 };
 
 async fn each_write(cx: &Context, keys: &[SessionKey]) -> Vec<Result<WriteOutcome>> {

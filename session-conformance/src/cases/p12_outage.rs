@@ -14,7 +14,7 @@ use crate::{
     listing::listing,
     model::table::Row,
     operations::{UnderWay, each_operation},
-    steps::{GRACE, all, await_service, create, ensure_live, hour, put, write},
+    assertions::{GRACE, all, await_service, create, ensure_live, hour, put, write},
 };
 
 /// Checks that each operation fails as `Unavailable` within the deadline: first the read-only calls

@@ -10,7 +10,7 @@ use crate::{
     Fault,
     case::cases,
     failure::{Checked, Failure, ensure, ensure_eq},
-    steps::{all, await_service, create, ensure_absent, ensure_conflict, ensure_live, live, put, write},
+    assertions::{all, await_service, create, ensure_absent, ensure_conflict, ensure_live, live, put, write},
 };
 
 fn number(record: &Record) -> u64 {

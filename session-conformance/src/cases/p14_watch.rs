@@ -21,7 +21,7 @@ use crate::{
     events::{PATIENCE, hear, hear_all, hear_of, key_of},
     failure::{Checked, ensure, ensure_eq},
     race::run_beside,
-    steps::{create, hour, millis, owned, owner, put, write},
+    assertions::{create, hour, millis, owned, owner, put, write},
 };
 
 cases! {
@@ -194,7 +194,7 @@ cases! {
                 let store = store.clone();
                 async move { store.write(&key, write("x"), When::Any).await }
             });
-            let asked = tokio::spawn(crate::steps::all(asked.collect::<Vec<_>>()));
+            let asked = tokio::spawn(crate::assertions::all(asked.collect::<Vec<_>>()));
             tokio::task::yield_now().await;
             let watch = extensions::watch(&store)?;
             let mut events = watch.subscribe().await?;
@@ -338,7 +338,7 @@ cases! {
                 Ok(())
             }
         });
-        let writing = tokio::spawn(crate::steps::all::<Checked, _>(writers.collect::<Vec<_>>()));
+        let writing = tokio::spawn(crate::assertions::all::<Checked, _>(writers.collect::<Vec<_>>()));
         hear_all(&mut events, keys, "each change under load").await?;
         for done in writing.await?? {
             done?;

@@ -13,7 +13,7 @@ use crate::{
     events::{PATIENCE, hear_of},
     failure::{Checked, Failure, ensure, ensure_eq},
     listing::listing,
-    steps::{create, ensure_absent, ensure_live, hour, millis, owned, owner, put, write},
+    assertions::{create, ensure_absent, ensure_live, hour, millis, owned, owner, put, write},
 };
 
 /// Returns true if the error reports foreign bytes, and names the operation of the caller.

@@ -14,7 +14,7 @@ use crate::{
     failure::{ensure, ensure_eq},
     listing::listing,
     race::race,
-    steps::{create, ensure_live, hour, live, millis, owned, owner, patient_ttls, put, write},
+    assertions::{create, ensure_live, hour, live, millis, owned, owner, patient_ttls, put, write},
 };
 
 cases! {

@@ -11,7 +11,7 @@ use crate::{
     context::TICK,
     failure::{Checked, ensure, ensure_eq},
     listing::listing,
-    steps::{create, millis, put, write},
+    assertions::{create, millis, put, write},
 };
 
 /// The time after which a listing counts as too slow here. An engine that keeps all namespaces in

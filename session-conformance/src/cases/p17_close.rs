@@ -10,7 +10,7 @@ use crate::{
     case::cases,
     failure::{Checked, ensure, ensure_eq},
     operations::{UnderWay, each_operation},
-    steps::{all, create, live, put, write},
+    assertions::{all, create, live, put, write},
 };
 
 /// Checks that a call on a closed store works, or fails as `Closed`.

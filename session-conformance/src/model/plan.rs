@@ -9,7 +9,7 @@ use super::{
     run::Run,
     step::{Act, Content, Guess, PlannedOwner, bytes},
 };
-use crate::steps::{hour, millis};
+use crate::assertions::{hour, millis};
 
 impl Run {
     /// The changes that an act stands for now. A batch has other items around them, which must be

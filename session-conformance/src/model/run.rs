@@ -118,7 +118,7 @@ impl Run {
                 while number % 2 == 1 && text.len() + WIDE.len() <= Owner::MAX_LEN {
                     text.push_str(WIDE);
                 }
-                crate::steps::owner(&text)
+                crate::assertions::owner(&text)
             })
             .clone()
     }

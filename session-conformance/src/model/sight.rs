@@ -7,9 +7,9 @@ use session_core::{
 
 use super::By;
 use crate::{
+    assertions::write,
     extensions,
     failure::{Checked, Failure, ensure_eq},
-    steps::write,
 };
 
 /// A way of seeing what is under a key without changing it.
