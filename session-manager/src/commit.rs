@@ -6,26 +6,14 @@ use session_core::{SessionKey, Version, When, Write, WriteOutcome};
 
 use crate::{
     Result, SessionManager, backoff,
+    commit_outcome::CommitOutcome,
     snapshot::Snapshot,
     state::Prepared,
     write_queue::{Attempt, WriteTurn},
 };
 
 /// How often a write is sent again after a lost reply.
-const RESENDS: u32 = 3;
-
-/// The outcome of a conditional write.
-pub(crate) enum CommitOutcome {
-    /// The write took effect.
-    Written,
-    /// The write took effect, and later writes have replaced it.
-    Superseded(Box<Snapshot>),
-    /// The write did not and will not take effect, because this is stored.
-    Conflict(Box<Snapshot>),
-    /// The write did not and will not take effect, because no session is stored; or it did, and the
-    /// session has ended since.
-    Gone,
-}
+const MAX_RETRIES: u32 = 3;
 
 impl SessionManager {
     /// As [`send`](Self::send), for writes that may queue. Later tasks of this process see the
@@ -85,7 +73,7 @@ impl SessionManager {
             let asked = Instant::now();
             let lost = match self.store().write(key, write.clone(), When::Version(expected)).await {
                 Ok(WriteOutcome::Written) => return Ok(CommitOutcome::Written),
-                Ok(WriteOutcome::Conflict(None)) => return Ok(CommitOutcome::Gone),
+                Ok(WriteOutcome::Conflict(None)) => return Ok(CommitOutcome::Ended),
                 Ok(WriteOutcome::Conflict(Some(record))) => {
                     let now = Snapshot::of(record, asked)?;
                     if attempt == 0 {
@@ -101,7 +89,7 @@ impl SessionManager {
                 Err(error) => return Err(error.into()),
             };
             attempt += 1;
-            if attempt > RESENDS {
+            if attempt > MAX_RETRIES {
                 return Err(lost.into());
             }
             // No pause and no queue: the lost reply has taken its time, and while the outcome is
@@ -114,7 +102,7 @@ impl SessionManager {
 /// the write that is stored `now`.
 fn after_loss(now: Box<Snapshot>, mine: Version, expected: Version) -> Result<CommitOutcome> {
     if now.has_seen(mine) {
-        Ok(CommitOutcome::Superseded(now))
+        Ok(CommitOutcome::CommittedThenReplaced(now))
     } else if now.has_seen(expected) {
         // Another write has replaced `expected`.
         Ok(CommitOutcome::Conflict(now))

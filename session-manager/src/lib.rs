@@ -5,6 +5,7 @@ mod builder;
 mod changes;
 mod codec;
 mod commit;
+mod commit_outcome;
 mod cookie;
 mod error;
 mod events;

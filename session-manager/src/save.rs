@@ -4,7 +4,7 @@ use session_core::{Expected, SessionId, SessionKey, When, WriteOutcome};
 
 use crate::{
     Result, SameKey, Session, SessionError, SessionEvent, SessionManager,
-    commit::CommitOutcome,
+    commit_outcome::CommitOutcome,
     payload::Payload,
     snapshot::Snapshot,
     state::{Live, Phase, Prepared, State, WriteOptions, WriteScope},
@@ -224,11 +224,11 @@ impl State {
     ) -> Result<Option<Saved>> {
         match sent {
             CommitOutcome::Written => self.wrote(prepared, sent_at),
-            CommitOutcome::Superseded(now) => {
+            CommitOutcome::CommittedThenReplaced(now) => {
                 self.changes.saved(prepared.change_seq);
                 self.rebase(now);
             }
-            CommitOutcome::Gone => {
+            CommitOutcome::Ended => {
                 self.phase = Phase::Ended;
                 return Err(self.gone());
             }

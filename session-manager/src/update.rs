@@ -5,7 +5,7 @@ use session_core::{SessionKey, Version};
 
 use crate::{
     Result, SameKey, Saved, Session, SessionError, codec,
-    commit::CommitOutcome,
+    commit_outcome::CommitOutcome,
     payload::Stored,
     snapshot::Snapshot,
     state::{Phase, Prepared, State, WriteOptions, WriteScope},
@@ -178,8 +178,8 @@ impl State {
     ) -> Result<bool> {
         match sent {
             CommitOutcome::Written => self.wrote(prepared, sent_at),
-            CommitOutcome::Superseded(now) => self.rebase(now),
-            CommitOutcome::Gone => {
+            CommitOutcome::CommittedThenReplaced(now) => self.rebase(now),
+            CommitOutcome::Ended => {
                 self.phase = Phase::Ended;
                 return Err(self.gone());
             }

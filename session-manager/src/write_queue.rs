@@ -10,7 +10,7 @@ use std::{
 use session_core::{SessionKey, Version};
 use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
-use crate::{Result, commit::CommitOutcome, payload::meta::TRACE, snapshot::Snapshot};
+use crate::{Result, commit_outcome::CommitOutcome, payload::meta::TRACE, snapshot::Snapshot};
 
 /// Queues the tasks of a process that write one session: each write builds on the one before it,
 /// without waiting for the reply.
@@ -261,11 +261,11 @@ impl ChainLink<'_> {
     fn answered(&mut self, sent: &Result<CommitOutcome>) {
         match sent {
             Ok(CommitOutcome::Written) => self.holds = true,
-            Ok(CommitOutcome::Conflict(now) | CommitOutcome::Superseded(now)) => {
+            Ok(CommitOutcome::Conflict(now) | CommitOutcome::CommittedThenReplaced(now)) => {
                 let base = Arc::new(Snapshot::clone(now));
                 self.now = Some(Tail { chain: base.version, base, length: 0 });
             }
-            Ok(CommitOutcome::Gone) | Err(_) => {}
+            Ok(CommitOutcome::Ended) | Err(_) => {}
         }
     }
 }
