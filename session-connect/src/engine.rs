@@ -118,6 +118,7 @@ impl Engine {
         Self::of(url).ok_or_else(|| config(&unknown()))
     }
 
+    #[allow(clippy::unused_async, reason = "without an engine that connects, nothing is awaited")]
     pub(crate) async fn open(self, url: &str, options: ConnectOptions) -> Result<Arc<dyn SessionStore>> {
         match self {
             #[cfg(feature = "memory")]
