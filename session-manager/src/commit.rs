@@ -12,7 +12,7 @@ use crate::{
     write_queue::{Attempt, WriteTurn},
 };
 
-/// How often a write is sent again after a lost reply.
+/// How many more times at most a write is sent after a lost reply.
 const MAX_RETRIES: u32 = 3;
 
 impl SessionManager {
@@ -54,14 +54,14 @@ impl SessionManager {
 
     /// Sends `write` on the condition that `expected` is the stored version.
     ///
-    /// If the reply is lost, the same write is sent again. This is safe: the write has the same
-    /// token, so a store that has carried it out recognises it, and the same condition, so it
-    /// cannot take effect after another write. If another write is stored by then, the trace of
-    /// that write tells whether this one came before it.
+    /// If the reply is lost, the same write is delivered again. This is safe: it carries the same
+    /// version, so a store that has carried it out recognises it, and the same condition, so it
+    /// cannot take effect after another write. If another write is stored by then, the versions that
+    /// the stored session lists tell whether this one came before it.
     ///
     /// # Errors
-    /// `may_have_applied` is true only if the store could not be asked again, or if more writes
-    /// have followed than the trace remembers.
+    /// `may_have_applied` is true only if every reply was lost, if more writes have followed than the
+    /// stored session lists, or if what is stored cannot be read.
     pub(crate) async fn send(
         &self,
         key: &SessionKey,
@@ -75,10 +75,16 @@ impl SessionManager {
                 Ok(WriteOutcome::Written) => return Ok(CommitOutcome::Written),
                 Ok(WriteOutcome::Conflict(None)) => return Ok(CommitOutcome::Ended),
                 Ok(WriteOutcome::Conflict(Some(record))) => {
-                    let now = Snapshot::of(record, asked)?;
+                    let now = Snapshot::of(record, asked);
                     if attempt == 0 {
-                        return Ok(CommitOutcome::Conflict(now));
+                        return now.map(CommitOutcome::Conflict);
                     }
+                    // A record that cannot be read does not show the outcome either.
+                    let now = now.map_err(|error| {
+                        session_core::Error::unavailable(session_core::Operation::Write, true)
+                            .because("the reply was lost, and what is stored now cannot be read")
+                            .with_source(error)
+                    })?;
                     return after_loss(now, write.version, expected);
                 }
                 Err(error) if error.may_have_applied() => error,
