@@ -41,7 +41,7 @@
 //! # Batches
 //!
 //! The provided batches make one call per item, up to 16 at once. If the engine takes many items in
-//! one round trip, override the batch methods, and wrap the store in `Batched` of `session-batch`.
+//! one round trip, override the batch methods, and wrap the store in `Batched` of `session-backend`.
 //! Concurrent single calls then share round trips, too.
 //!
 //! # Layers

@@ -70,9 +70,10 @@ impl Change {
     /// Predicts the record if this write takes effect, or returns `None` if it cannot be predicted.
     pub(crate) fn foresee(&self, write: &Write, when: When) -> Option<Record> {
         let version_before = self.before.as_ref().map(|entry| entry.version);
-        // Repeating the same write changes nothing. If the repetition goes unnoticed (see `end`),
-        // the TTL counts from an earlier attempt. That attempt was at most one TTL ago, so the
-        // record cannot expire within `max_staleness`, unless the TTL is short.
+        // Repeating the same write changes nothing, so its TTL counts from the first attempt. Whether
+        // a write is the first attempt is known for writes of the last 30 seconds (see `end`). After a
+        // later repetition, an entry is used for at most `max_staleness`, so only a record with a short
+        // TTL could expire within that time.
         if version_before == Some(write.version) || write.ttl.as_duration() <= 2 * self.table.max_staleness {
             return None;
         }
