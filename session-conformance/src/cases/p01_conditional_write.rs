@@ -373,6 +373,8 @@ cases! {
         let renamed = cx.store.rename(&old, &new, same.clone(), same.version).await?;
         ensure_eq!(renamed, RenameOutcome::Renamed, "a rename whose write is live under other keys");
         ensure_absent(&cx.store, &old).await?;
+        // One of them was absent, and then written through another handle.
+        cx.settle().await;
         let keys = [&[first, second, new], &*batch].concat();
         for key in &keys {
             ensure_live(&cx.store, key, "same", same.version).await?;
