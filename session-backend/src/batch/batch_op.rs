@@ -84,6 +84,9 @@ impl BatchOp for SessionKey {
     /// Reads of one key share an item. All of them were submitted before the batch is sent, so each
     /// of them sees what its caller has written.
     async fn send<B: Backend>(keys: &[Self], backend: &B) -> Vec<Result<Option<Record>>> {
+        if keys.len() == 1 {
+            return backend.read_many(keys).await;
+        }
         let mut positions = HashMap::with_capacity(keys.len());
         let mut distinct = Vec::with_capacity(keys.len());
         let shared: Vec<usize> = keys
