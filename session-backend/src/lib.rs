@@ -3,6 +3,7 @@
 mod backend;
 mod batch;
 mod credentials;
+mod event_stream;
 mod options;
 mod tls;
 mod url;
@@ -10,6 +11,7 @@ mod url;
 pub use backend::{Backend, only};
 pub use batch::{BatchSettings, Batched, chunk_ranges};
 pub use credentials::{Credentials, CredentialsProvider, Secret, SharedProvider};
+pub use event_stream::event_stream;
 pub use options::UrlOption;
 pub use tls::{Pem, TlsMode, TlsSettings, is_this_machine};
 pub use url::{Host, ServerUrl};

@@ -4,7 +4,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use mongodb::{
     bson::{Document, RawBsonRef, RawDocumentBuf, doc},
     change_stream::{ChangeStream, event::ResumeToken},
@@ -12,6 +11,7 @@ use mongodb::{
     options::ReadConcern,
 };
 use parking_lot::Mutex;
+use session_backend::event_stream;
 use session_core::{Error, Event, EventStream, Operation, Result, Version};
 use tokio::{
     sync::{broadcast, watch},
@@ -108,22 +108,7 @@ impl Core {
         if *ended.borrow() {
             return Err(closed(operation));
         }
-        Ok(stream::unfold((events, ended, ear), |(mut events, mut ended, ear)| async move {
-            let event = tokio::select! {
-                biased;
-                event = events.recv() => event,
-                // An error means that the last handle was dropped.
-                _ = ended.wait_for(|closed| *closed) => return None,
-            };
-            let event = match event {
-                Ok(event) => event,
-                Err(broadcast::error::RecvError::Lagged(_)) => Event::Missed,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            };
-            Some((event, (events, ended, ear)))
-        })
-        .fuse()
-        .boxed())
+        Ok(event_stream(events, ended, ear))
     }
 }
 

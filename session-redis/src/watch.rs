@@ -4,9 +4,9 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use redis::{PushInfo, PushKind, Value, pipe};
+use session_backend::event_stream;
 use session_core::{Error, ErrorKind, Event, EventStream, Operation, Result, SessionKey, Version};
 use tokio::{
     sync::{broadcast, mpsc, watch},
@@ -133,22 +133,7 @@ impl Core {
         if *ended.borrow() {
             return Err(closed(operation));
         }
-        Ok(stream::unfold((events, ended, ear), |(mut events, mut ended, ear)| async move {
-            let event = tokio::select! {
-                biased;
-                event = events.recv() => event,
-                // An error means that the last handle was dropped.
-                _ = ended.wait_for(|closed| *closed) => return None,
-            };
-            let event = match event {
-                Ok(event) => event,
-                Err(broadcast::error::RecvError::Lagged(_)) => Event::Missed,
-                Err(broadcast::error::RecvError::Closed) => return None,
-            };
-            Some((event, (events, ended, ear)))
-        })
-        .fuse()
-        .boxed())
+        Ok(event_stream(events, ended, ear))
     }
 }
 

@@ -3,12 +3,9 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use futures_util::{StreamExt, stream};
+use session_backend::event_stream;
 use session_core::{Event, EventStream};
-use tokio::sync::{
-    broadcast::{self, error::RecvError},
-    watch,
-};
+use tokio::sync::{broadcast, watch};
 
 /// The events of one table, shared by all stores of this process that use it. Without listeners,
 /// reporting an event costs one atomic load.
@@ -21,15 +18,11 @@ pub(crate) struct Events {
 
 /// One listener, counted as long as its stream lives.
 #[derive(Debug)]
-struct Listener {
-    events: broadcast::Receiver<Event>,
-    closed: watch::Receiver<bool>,
-    listeners: Arc<AtomicUsize>,
-}
+struct Listener(Arc<AtomicUsize>);
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.listeners.fetch_sub(1, Ordering::SeqCst);
+        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -59,21 +52,7 @@ impl Events {
         let sender = self.sender.get_or_init(|| broadcast::channel(self.capacity).0);
         let events = sender.subscribe();
         self.listeners.fetch_add(1, Ordering::SeqCst);
-        let listener = Listener { events, closed, listeners: Arc::clone(&self.listeners) };
-        stream::unfold(listener, |mut listener| async move {
-            let event = tokio::select! {
-                biased;
-                event = listener.events.recv() => event,
-                // An error means that the last handle was dropped.
-                _ = listener.closed.wait_for(|closed| *closed) => return None,
-            };
-            match event {
-                Ok(event) => Some((event, listener)),
-                Err(RecvError::Lagged(_)) => Some((Event::Missed, listener)),
-                Err(RecvError::Closed) => None,
-            }
-        })
-        .fuse()
-        .boxed()
+        let listener = Listener(Arc::clone(&self.listeners));
+        event_stream(events, closed, listener)
     }
 }

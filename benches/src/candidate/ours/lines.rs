@@ -147,7 +147,7 @@ impl Line {
 
 async fn permits(semaphore: &Arc<Semaphore>, some: usize) -> OwnedSemaphorePermit {
     let some = u32::try_from(some).expect("there are few");
-    Arc::clone(semaphore).acquire_many_owned(some).await.expect("nobody closes it")
+    Arc::clone(semaphore).acquire_many_owned(some).await.expect("it is never closed")
 }
 
 impl Place<'_> {
